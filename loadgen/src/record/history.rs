@@ -1,0 +1,339 @@
+//! `history.bin`: every invocation and completion, in the order in which they were observed.
+//!
+//! The file begins with `VEILHIST` and a version byte; then records follow, each a 4-byte
+//! big-endian length and its bincode. A file that ends inside a record was cut off by a crash: its
+//! whole records are still good.
+
+use std::{
+    fs::File,
+    io::{BufReader, BufWriter, ErrorKind, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use veil::{directory::ImageId, wire::codec};
+
+use super::RecordError;
+use crate::scenario::{OperationKind, OutcomeKind};
+
+const MAGIC: &[u8; 8] = b"VEILHIST";
+const VERSION: u8 = 1;
+/// No record is larger; a longer length is damage.
+const MAX_RECORD: usize = 1 << 20;
+
+/// One line of the history. Times are nanoseconds since the first stage began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// An operation was sent.
+    Invoke {
+        /// Numbers operations from 0; shared by both records of one operation.
+        op: u64,
+        /// When it was due. Latency counts from here.
+        due_ns: i64,
+        /// When it was really sent.
+        at_ns: i64,
+        /// What was asked.
+        call: Call,
+    },
+    /// An operation ended.
+    Complete {
+        /// The operation.
+        op: u64,
+        /// When.
+        at_ns: i64,
+        /// How.
+        outcome: Outcome,
+    },
+    /// An operation was due and not sent, because too many were outstanding.
+    Shed {
+        /// The operation.
+        op: u64,
+        /// When it was due.
+        due_ns: i64,
+        /// What it would have been.
+        kind: OperationKind,
+    },
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    /// A user registers.
+    Register {
+        /// The new user.
+        user: String,
+    },
+    /// An owner seals a photo.
+    Seal {
+        /// The owner.
+        owner: String,
+        /// Viewers and the views each is given.
+        grants: Vec<(String, u32)>,
+        /// BLAKE3 of the original.
+        digest: [u8; 32],
+    },
+    /// A user lists the images open to them.
+    Discover {
+        /// The user.
+        user: String,
+    },
+    /// A viewer opens an image.
+    View {
+        /// The viewer.
+        viewer: String,
+        /// The image.
+        image: ImageId,
+    },
+    /// An owner sets the views that a viewer has left.
+    Grant {
+        /// The owner.
+        owner: String,
+        /// The image.
+        image: ImageId,
+        /// The viewer.
+        viewer: String,
+        /// Views left from now on.
+        views: u32,
+    },
+}
+
+impl Call {
+    /// Which kind of operation this is.
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Register { .. } => OperationKind::Register,
+            Self::Seal { .. } => OperationKind::Seal,
+            Self::Discover { .. } => OperationKind::Discover,
+            Self::View { .. } => OperationKind::View,
+            Self::Grant { .. } => OperationKind::Grant,
+        }
+    }
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Answered.
+    Ok(Reply),
+    /// Certainly without effect; why.
+    Failed(String),
+    /// No answer in time, it may have happened; why.
+    Unknown(String),
+}
+
+impl Outcome {
+    /// The outcome without its details.
+    pub fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Ok(_) => OutcomeKind::Ok,
+            Self::Failed(_) => OutcomeKind::Failed,
+            Self::Unknown(_) => OutcomeKind::Unknown,
+        }
+    }
+}
+
+/// The answer to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The user exists.
+    Registered,
+    /// The image is recorded.
+    Sealed {
+        /// Its id.
+        image: ImageId,
+    },
+    /// The listing.
+    Listed {
+        /// How many images it named.
+        images: u32,
+    },
+    /// The key was released: one view is gone.
+    Viewed {
+        /// Views left after this one.
+        views_left: u32,
+        /// Whether the opened bytes equal the sealed ones; `None` where this was not sampled.
+        intact: Option<bool>,
+    },
+    /// The quota is used up: the cover is shown.
+    Refused,
+    /// The grant was set.
+    Granted {
+        /// Views left now.
+        views_left: u32,
+    },
+}
+
+/// Writes a history.
+#[derive(Debug)]
+pub struct HistoryWriter {
+    path: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl HistoryWriter {
+    /// Creates the file at `path`, or empties it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn create(path: &Path) -> Result<Self, RecordError> {
+        let write = || -> std::io::Result<BufWriter<File>> {
+            let mut out = BufWriter::with_capacity(1 << 18, File::create(path)?);
+            out.write_all(MAGIC)?;
+            out.write_all(&[VERSION])?;
+            Ok(out)
+        };
+        let out = write().map_err(|e| RecordError::io(path, e))?;
+        Ok(Self {
+            path: path.to_owned(),
+            out,
+        })
+    }
+
+    /// Appends one record.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn append(&mut self, record: &Record) -> Result<(), RecordError> {
+        let bytes = codec::encode(record).map_err(|e| RecordError::malformed(&self.path, e))?;
+        let length = u32::try_from(bytes.len()).map_err(|e| RecordError::malformed(&self.path, e))?;
+        self.out
+            .write_all(&length.to_be_bytes())
+            .and_then(|()| self.out.write_all(&bytes))
+            .map_err(|e| RecordError::io(&self.path, e))
+    }
+
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn finish(mut self) -> Result<(), RecordError> {
+        self.out.flush().map_err(|e| RecordError::io(&self.path, e))
+    }
+}
+
+/// Reads a history, record by record.
+#[derive(Debug)]
+pub struct HistoryReader {
+    path: PathBuf,
+    input: BufReader<File>,
+}
+
+impl HistoryReader {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not a history, or is of another version.
+    pub fn open(path: &Path) -> Result<Self, RecordError> {
+        let mut input =
+            BufReader::with_capacity(1 << 18, File::open(path).map_err(|e| RecordError::io(path, e))?);
+        let mut head = [0; 9];
+        input
+            .read_exact(&mut head)
+            .map_err(|e| RecordError::io(path, e))?;
+        if &head[..8] != MAGIC {
+            return Err(RecordError::malformed(
+                path,
+                "not a history: it does not begin with VEILHIST",
+            ));
+        }
+        if head[8] != VERSION {
+            return Err(RecordError::malformed(
+                path,
+                format!("history version {}, this program reads {VERSION}", head[8]),
+            ));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            input,
+        })
+    }
+
+    fn read(&mut self) -> Result<Option<Record>, RecordError> {
+        let mut length = [0; 4];
+        match self.input.read_exact(&mut length) {
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            other => other.map_err(|e| RecordError::io(&self.path, e))?,
+        }
+        let length = u32::from_be_bytes(length) as usize;
+        if length > MAX_RECORD {
+            return Err(RecordError::malformed(
+                &self.path,
+                format!("a record of {length} bytes, the limit is {MAX_RECORD}"),
+            ));
+        }
+        let mut bytes = vec![0; length];
+        match self.input.read_exact(&mut bytes) {
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            other => other.map_err(|e| RecordError::io(&self.path, e))?,
+        }
+        codec::decode(&bytes)
+            .map(Some)
+            .map_err(|e| RecordError::malformed(&self.path, e))
+    }
+}
+
+impl Iterator for HistoryReader {
+    type Item = Result<Record, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<Record> {
+        vec![
+            Record::Invoke {
+                op: 0,
+                due_ns: -5,
+                at_ns: 3,
+                call: Call::Seal {
+                    owner: "a".into(),
+                    grants: vec![("b".into(), 3)],
+                    digest: [7; 32],
+                },
+            },
+            Record::Complete {
+                op: 0,
+                at_ns: 9,
+                outcome: Outcome::Ok(Reply::Sealed { image: ImageId(5) }),
+            },
+            Record::Shed {
+                op: 1,
+                due_ns: 8,
+                kind: OperationKind::View,
+            },
+        ]
+    }
+
+    #[test]
+    fn a_history_comes_back_and_a_cut_off_one_keeps_its_whole_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.bin");
+        let mut writer = HistoryWriter::create(&path).unwrap();
+        for record in sample() {
+            writer.append(&record).unwrap();
+        }
+        writer.finish().unwrap();
+        let read = |path: &Path| {
+            HistoryReader::open(path)
+                .unwrap()
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap()
+        };
+        assert_eq!(read(&path), sample());
+
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(read(&path), sample()[..2]);
+    }
+
+    #[test]
+    fn golden_bytes_of_a_record() {
+        let bytes = codec::encode(&sample()[1]).unwrap();
+        assert_eq!(bytes, [1, 0, 18, 0, 1, 5]);
+    }
+}

@@ -1,0 +1,72 @@
+//! The run directory: everything a run recorded, typed. `loadgen` writes it, `evaluation` reads it
+//! and knows nothing else.
+//!
+//! Times are nanoseconds since the first stage began, on the load generator's monotonic clock;
+//! what happens before (users registering) is negative.
+
+mod events;
+mod history;
+mod manifest;
+mod nodes;
+mod readback;
+
+pub use events::{Event, EventKind, read_events, write_events};
+pub use history::{Call, HistoryReader, HistoryWriter, Outcome, Record, Reply};
+pub use manifest::{Machine, Manifest, NodeManifest};
+pub use nodes::{NodeSample, read_node_samples, write_node_samples};
+pub use readback::{GrantState, ImageState, NodeReadback, Readback};
+
+/// File names inside a run directory.
+pub mod file {
+    /// The scenario, as resolved.
+    pub const SCENARIO: &str = "scenario.toml";
+    /// What ran where: [`super::Manifest`].
+    pub const MANIFEST: &str = "run.json";
+    /// Every invocation and completion: [`super::Record`].
+    pub const HISTORY: &str = "history.bin";
+    /// Interval histograms (HdrHistogram log, V2), one tag an operation and outcome.
+    pub const LATENCY: &str = "latency.hlog";
+    /// Faults and elections: [`super::Event`].
+    pub const EVENTS: &str = "events.csv";
+    /// One row a node and second: [`super::NodeSample`].
+    pub const NODES: &str = "nodes.csv";
+    /// What every node held in the end: [`super::Readback`].
+    pub const READBACK: &str = "readback.bin";
+}
+
+/// A part of a run directory that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file cannot be opened, read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}: {reason}")]
+    Malformed {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl RecordError {
+    pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn malformed(path: &std::path::Path, reason: impl ToString) -> Self {
+        Self::Malformed {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}

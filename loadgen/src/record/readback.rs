@@ -1,0 +1,76 @@
+//! `readback.bin`: what every node held after the last heal, asked node by node.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use veil::{directory::ImageId, wire::codec};
+
+use super::RecordError;
+
+/// The whole readback.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Readback {
+    /// One entry a node that answered.
+    pub nodes: Vec<NodeReadback>,
+    /// Nodes that did not answer, by number, and why.
+    pub silent: Vec<(u64, String)>,
+}
+
+/// What one node held.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeReadback {
+    /// The node.
+    pub node: u64,
+    /// The log index up to which it had applied.
+    pub applied: u64,
+    /// BLAKE3 of its directory at that index.
+    pub hash: [u8; 32],
+    /// Every user, sorted.
+    pub users: Vec<String>,
+    /// Every image, sorted by id.
+    pub images: Vec<ImageState>,
+}
+
+/// An image, as a node holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageState {
+    /// Its id.
+    pub image: ImageId,
+    /// Its owner.
+    pub owner: String,
+    /// BLAKE3 of the original.
+    pub digest: [u8; 32],
+    /// Its grants, sorted by viewer.
+    pub grants: Vec<GrantState>,
+}
+
+/// A grant, as a node holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GrantState {
+    /// The viewer.
+    pub viewer: String,
+    /// Views left.
+    pub left: u32,
+    /// Views taken so far.
+    pub used: u64,
+}
+
+impl Readback {
+    /// Writes the readback.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), RecordError> {
+        let bytes = codec::encode(self).map_err(|e| RecordError::malformed(path, e))?;
+        std::fs::write(path, bytes).map_err(|e| RecordError::io(path, e))
+    }
+
+    /// Reads a readback.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is malformed.
+    pub fn read(path: &Path) -> Result<Self, RecordError> {
+        let bytes = std::fs::read(path).map_err(|e| RecordError::io(path, e))?;
+        codec::decode(&bytes).map_err(|e| RecordError::malformed(path, e))
+    }
+}

@@ -1,0 +1,5 @@
+//! The replicated directory.
+
+mod id;
+
+pub use id::{ImageId, InvalidId, InvalidName, RequestId, UserName};

@@ -1,0 +1,3 @@
+//! What travels between processes, and how.
+
+pub mod codec;
