@@ -4,4 +4,5 @@
 //! `cli` → `client`, `node` → `consensus`, `balance` → `wire` → `directory`, `seal` → `stego`.
 
 pub mod directory;
+pub mod stego;
 pub mod wire;
