@@ -4,5 +4,6 @@
 //! `cli` → `client`, `node` → `consensus`, `balance` → `wire` → `directory`, `seal` → `stego`.
 
 pub mod directory;
+pub mod seal;
 pub mod stego;
 pub mod wire;

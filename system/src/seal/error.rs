@@ -1,0 +1,51 @@
+//! Why an image cannot be sealed or opened.
+
+use super::Media;
+use crate::{stego::StegoError, wire::codec::CodecError};
+
+/// What can go wrong between an original and its sealed image, in words for the person who asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The sealed picture itself: not a PNG, nothing hidden in it, damaged, of a newer version, or too
+    /// small for what it has to carry.
+    #[error(transparent)]
+    Picture(#[from] StegoError),
+    /// The original is neither PNG nor JPEG.
+    #[error("the original is neither a PNG nor a JPEG file")]
+    NotPngOrJpeg,
+    /// The original begins like a PNG or JPEG, but its header cannot be read.
+    #[error("the original is a damaged {media} file: {reason}")]
+    DamagedOriginal {
+        /// What it begins like.
+        media: Media,
+        /// What the reader of its header says.
+        reason: String,
+    },
+    /// A stated limit was exceeded.
+    #[error("{field} is {value} {unit}, the limit is {limit}")]
+    TooLarge {
+        /// What is too large.
+        field: &'static str,
+        /// How large it is, in `unit`.
+        value: u64,
+        /// The largest accepted, in `unit`.
+        limit: u64,
+        /// The unit of both.
+        unit: &'static str,
+    },
+    /// The permission block does not decode: written by a broken or hostile program.
+    #[error("the permission block cannot be read: {0}")]
+    BadBlock(#[from] CodecError),
+    /// The key is not the one this image was sealed with.
+    #[error("this key does not belong to this image")]
+    WrongKey,
+    /// The key is right, but the ciphertext or what is bound to it was changed.
+    #[error("the sealed image was tampered with: it no longer decrypts")]
+    Tampered,
+    /// A new permission block that describes another image than the file holds.
+    #[error("the new permission block belongs to another image: its {field} differs")]
+    OtherImage {
+        /// The field that differs.
+        field: &'static str,
+    },
+}
