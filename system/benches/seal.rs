@@ -50,11 +50,7 @@ fn benches(c: &mut Criterion) {
     group.bench_function("open", |b| {
         b.iter(|| SealedFile::read(black_box(&sealed.png)).and_then(|file| file.open(&key)));
     });
-    let next = PermissionBlock {
-        grants: vec![(viewer.clone(), 2)],
-        revision: 2,
-        ..sealed.block.clone()
-    };
+    let next = PermissionBlock { grants: vec![(viewer.clone(), 2)], revision: 2, ..sealed.block.clone() };
     group.bench_function("rewrite_block", |b| {
         b.iter(|| rewrite_block(black_box(&sealed.png), &next));
     });

@@ -1,9 +1,13 @@
 //! Veil: a fault-tolerant image-sharing network.
 //!
-//! Dependencies point up this list, from the command line towards the pure parts:
-//! `cli` → `client`, `node` → `consensus`, `balance` → `wire` → `directory`, `seal` → `stego`.
+//! The pure parts (`stego`, `seal`, `directory`, `balance`) do no I/O and take time and randomness as
+//! arguments; `wire` carries values between processes; `consensus` replicates the directory; `node`
+//! is one server, `client` talks to a cluster of them, `cli` is the `veil` program.
 
+pub mod balance;
+pub mod consensus;
 pub mod directory;
+pub mod node;
 pub mod seal;
 pub mod stego;
 pub mod wire;

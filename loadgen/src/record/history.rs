@@ -183,10 +183,7 @@ impl HistoryWriter {
             Ok(out)
         };
         let out = write().map_err(|e| RecordError::io(path, e))?;
-        Ok(Self {
-            path: path.to_owned(),
-            out,
-        })
+        Ok(Self { path: path.to_owned(), out })
     }
 
     /// Appends one record.
@@ -227,14 +224,9 @@ impl HistoryReader {
         let mut input =
             BufReader::with_capacity(1 << 18, File::open(path).map_err(|e| RecordError::io(path, e))?);
         let mut head = [0; 9];
-        input
-            .read_exact(&mut head)
-            .map_err(|e| RecordError::io(path, e))?;
+        input.read_exact(&mut head).map_err(|e| RecordError::io(path, e))?;
         if &head[..8] != MAGIC {
-            return Err(RecordError::malformed(
-                path,
-                "not a history: it does not begin with VEILHIST",
-            ));
+            return Err(RecordError::malformed(path, "not a history: it does not begin with VEILHIST"));
         }
         if head[8] != VERSION {
             return Err(RecordError::malformed(
@@ -242,10 +234,7 @@ impl HistoryReader {
                 format!("history version {}, this program reads {VERSION}", head[8]),
             ));
         }
-        Ok(Self {
-            path: path.to_owned(),
-            input,
-        })
+        Ok(Self { path: path.to_owned(), input })
     }
 
     fn read(&mut self) -> Result<Option<Record>, RecordError> {
@@ -266,9 +255,7 @@ impl HistoryReader {
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(None),
             other => other.map_err(|e| RecordError::io(&self.path, e))?,
         }
-        codec::decode(&bytes)
-            .map(Some)
-            .map_err(|e| RecordError::malformed(&self.path, e))
+        codec::decode(&bytes).map(Some).map_err(|e| RecordError::malformed(&self.path, e))
     }
 }
 
@@ -290,22 +277,10 @@ mod tests {
                 op: 0,
                 due_ns: -5,
                 at_ns: 3,
-                call: Call::Seal {
-                    owner: "a".into(),
-                    grants: vec![("b".into(), 3)],
-                    digest: [7; 32],
-                },
+                call: Call::Seal { owner: "a".into(), grants: vec![("b".into(), 3)], digest: [7; 32] },
             },
-            Record::Complete {
-                op: 0,
-                at_ns: 9,
-                outcome: Outcome::Ok(Reply::Sealed { image: ImageId(5) }),
-            },
-            Record::Shed {
-                op: 1,
-                due_ns: 8,
-                kind: OperationKind::View,
-            },
+            Record::Complete { op: 0, at_ns: 9, outcome: Outcome::Ok(Reply::Sealed { image: ImageId(5) }) },
+            Record::Shed { op: 1, due_ns: 8, kind: OperationKind::View },
         ]
     }
 
@@ -318,12 +293,7 @@ mod tests {
             writer.append(&record).unwrap();
         }
         writer.finish().unwrap();
-        let read = |path: &Path| {
-            HistoryReader::open(path)
-                .unwrap()
-                .collect::<Result<Vec<_>, _>>()
-                .unwrap()
-        };
+        let read = |path: &Path| HistoryReader::open(path).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         assert_eq!(read(&path), sample());
 
         let bytes = std::fs::read(&path).unwrap();

@@ -57,16 +57,10 @@ pub enum RecordError {
 
 impl RecordError {
     pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { path: path.to_owned(), source }
     }
 
     pub(crate) fn malformed(path: &std::path::Path, reason: impl ToString) -> Self {
-        Self::Malformed {
-            path: path.to_owned(),
-            reason: reason.to_string(),
-        }
+        Self::Malformed { path: path.to_owned(), reason: reason.to_string() }
     }
 }

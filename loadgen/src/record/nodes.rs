@@ -50,17 +50,12 @@ pub fn read_node_samples(path: &Path) -> Result<Vec<NodeSample>, RecordError> {
 pub(super) fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), RecordError> {
     let mut writer = csv::Writer::from_path(path).map_err(|e| RecordError::malformed(path, e))?;
     for row in rows {
-        writer
-            .serialize(row)
-            .map_err(|e| RecordError::malformed(path, e))?;
+        writer.serialize(row).map_err(|e| RecordError::malformed(path, e))?;
     }
     writer.flush().map_err(|e| RecordError::io(path, e))
 }
 
 pub(super) fn read_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordError> {
     let mut reader = csv::Reader::from_path(path).map_err(|e| RecordError::malformed(path, e))?;
-    reader
-        .deserialize()
-        .collect::<Result<_, _>>()
-        .map_err(|e| RecordError::malformed(path, e))
+    reader.deserialize().collect::<Result<_, _>>().map_err(|e| RecordError::malformed(path, e))
 }

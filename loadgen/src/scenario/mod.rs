@@ -22,13 +22,7 @@ pub enum OperationKind {
 
 impl OperationKind {
     /// Every kind, in the order of tables and legends.
-    pub const ALL: [Self; 5] = [
-        Self::Register,
-        Self::Seal,
-        Self::Discover,
-        Self::View,
-        Self::Grant,
-    ];
+    pub const ALL: [Self; 5] = [Self::Register, Self::Seal, Self::Discover, Self::View, Self::Grant];
 
     /// The name used in scenarios, tables and files.
     pub fn name(self) -> &'static str {

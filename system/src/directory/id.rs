@@ -146,12 +146,7 @@ mod tests {
     fn ids_survive_their_text_form_and_refuse_anything_else() {
         let id = ImageId(0x1f);
         assert_eq!(id.to_string().parse(), Ok(id));
-        for bad in [
-            "",
-            "1f",
-            "+0000000000000000000000000000001",
-            "zz000000000000000000000000000000",
-        ] {
+        for bad in ["", "1f", "+0000000000000000000000000000001", "zz000000000000000000000000000000"] {
             assert!(bad.parse::<ImageId>().is_err(), "{bad}");
         }
     }

@@ -1,5 +1,302 @@
-//! The replicated directory.
+//! The replicated directory: users, images, grants, and the answers already given.
+//!
+//! A pure state machine. [`Directory::apply`] is the only way to change it; it reads no clock, draws
+//! no random number and does no I/O, so every node that applies the same commands in the same order
+//! holds the same directory, down to its [`hash`](Directory::hash).
+//!
+//! One file a command: [`Register`], [`RecordImage`], [`OpenView`], [`SetGrant`]. Who may do what is
+//! decided there and nowhere else.
 
+mod answers;
 mod id;
+mod open_view;
+mod query;
+mod record_image;
+mod register;
+mod set_grant;
 
-pub use id::{ImageId, InvalidId, InvalidName, RequestId, UserName};
+use std::collections::BTreeMap;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    answers::REQUEST_WINDOW_MS,
+    id::{ImageId, InvalidId, InvalidName, RequestId, UserName},
+    open_view::OpenView,
+    query::{Listing, PAGE_LIMIT},
+    record_image::RecordImage,
+    register::Register,
+    set_grant::SetGrant,
+};
+use crate::{
+    seal::{ContentKey, Media},
+    wire::codec::{self, CodecError},
+};
+
+/// The most viewers one image can be granted to.
+pub const MAX_GRANTS: usize = 48;
+/// The most views one grant can hold.
+pub const MAX_VIEWS: u32 = 1_000_000;
+
+/// One entry of the replicated log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// Names the request; a retry carries the same id and gets the first answer.
+    pub request: RequestId,
+    /// The proposing leader's clock, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What a command does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Action {
+    /// Makes a user known.
+    Register(Register),
+    /// Makes a sealed image known, with its first grants.
+    RecordImage(RecordImage),
+    /// Takes one view off a grant and releases the content key.
+    OpenView(OpenView),
+    /// Sets the views that a viewer has left.
+    SetGrant(SetGrant),
+}
+
+/// What a command did, or why it was refused. A refusal changes nothing but the memory of itself.
+pub type Answer = Result<Effect, Refusal>;
+
+/// What a command did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Effect {
+    /// The user is known.
+    Registered,
+    /// The image is known.
+    Recorded {
+        /// The key on record. A worker that retries another worker's sealing must seal under this one.
+        key: ContentKey,
+    },
+    /// One view was taken; the key may be handed to the viewer.
+    Opened {
+        /// The key that opens the image.
+        key: ContentKey,
+        /// Views the viewer has left after this one; `None` for the owner, who is not counted.
+        views_left: Option<u32>,
+        /// The image's revision after this view.
+        revision: u64,
+    },
+    /// The grant was set.
+    Granted {
+        /// Views the viewer has left.
+        views_left: u32,
+        /// The image's revision after the change.
+        revision: u64,
+    },
+}
+
+/// Why a command was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// Somebody has the name already.
+    #[error("user {user} exists already")]
+    NameTaken {
+        /// The name.
+        user: UserName,
+    },
+    /// Nobody of that name is registered.
+    #[error("no user {user}")]
+    UnknownUser {
+        /// The name.
+        user: UserName,
+    },
+    /// There is no such image.
+    #[error("no image {image}")]
+    UnknownImage {
+        /// Its id.
+        image: ImageId,
+    },
+    /// Only the owner may do this.
+    #[error("image {image} does not belong to {user}")]
+    NotOwner {
+        /// The image.
+        image: ImageId,
+        /// Who tried.
+        user: UserName,
+    },
+    /// The viewer was never given a view of the image.
+    #[error("{viewer} has no grant for image {image}")]
+    NoGrant {
+        /// The image.
+        image: ImageId,
+        /// Who tried.
+        viewer: UserName,
+    },
+    /// All views are used up.
+    #[error("{viewer} has used up all views of image {image}")]
+    QuotaUsedUp {
+        /// The image.
+        image: ImageId,
+        /// Who tried.
+        viewer: UserName,
+    },
+    /// A field holds more than its limit.
+    #[error("{field} is {value}, the limit is {limit}")]
+    TooMuch {
+        /// Which field.
+        field: String,
+        /// Its value.
+        value: u64,
+        /// The largest value accepted.
+        limit: u64,
+    },
+    /// The request id was used for another request.
+    #[error("request id {request} was used for another request")]
+    RequestReused {
+        /// The id.
+        request: RequestId,
+    },
+    /// The request id is too old for its first answer to be remembered, or lies in the future.
+    #[error(
+        "request id {request} is {off_ms} ms away from the cluster's clock, the limit is {REQUEST_WINDOW_MS} ms"
+    )]
+    RequestOutOfTime {
+        /// The id.
+        request: RequestId,
+        /// How far away.
+        off_ms: u64,
+    },
+}
+
+/// A registered user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// When the user registered, in milliseconds since the Unix epoch.
+    pub registered_ms: u64,
+}
+
+/// A recorded image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Image {
+    /// Who sealed it.
+    pub owner: UserName,
+    /// The key that opens it.
+    pub key: ContentKey,
+    /// What kind of file the original is.
+    pub media: Media,
+    /// The original's length in bytes.
+    pub length: u64,
+    /// BLAKE3 of the original.
+    pub digest: [u8; 32],
+    /// Grows with every view and every change of a grant.
+    pub revision: u64,
+    /// Who may view it how often.
+    pub grants: BTreeMap<UserName, Grant>,
+}
+
+/// What one viewer may still do with one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Grant {
+    /// Views left.
+    pub left: u32,
+    /// Views taken so far, over all changes of the grant.
+    pub used: u64,
+}
+
+/// The whole state. Cloning is cheap and shares structure, so a snapshot or a hash can be made from
+/// a clone while commands go on being applied.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
+pub struct Directory {
+    clock_ms: u64,
+    users: OrdMap<UserName, User>,
+    images: OrdMap<ImageId, Image>,
+    answers: answers::Answers,
+    /// Who sees which image in a listing: owners and all who were ever granted. Follows from `images`.
+    #[serde(skip)]
+    visible: OrdSet<(UserName, ImageId)>,
+}
+
+/// What a snapshot holds of a [`Directory`]: the fields of it that do not follow from others.
+#[derive(Deserialize)]
+struct Stored {
+    clock_ms: u64,
+    users: OrdMap<UserName, User>,
+    images: OrdMap<ImageId, Image>,
+    answers: answers::Answers,
+}
+
+impl From<Stored> for Directory {
+    fn from(stored: Stored) -> Self {
+        let Stored { clock_ms, users, images, answers } = stored;
+        let visible = images
+            .iter()
+            .flat_map(|(id, image)| {
+                let names = std::iter::once(&image.owner).chain(image.grants.keys());
+                names.map(|name| (name.clone(), *id)).collect::<Vec<_>>()
+            })
+            .collect();
+        Self { clock_ms, users, images, answers, visible }
+    }
+}
+
+impl Directory {
+    /// Carries out one command and says what it did. A request that was answered before gets that
+    /// answer again and changes nothing.
+    pub fn apply(&mut self, command: Command) -> Answer {
+        let Command { request, at_ms, action } = command;
+        self.clock_ms = self.clock_ms.max(at_ms);
+        self.answers.forget_before(self.clock_ms);
+        let fingerprint = action.fingerprint();
+        if let Some(answer) = self.answers.recall(request, fingerprint, self.clock_ms) {
+            return answer;
+        }
+        let answer = match action {
+            Action::Register(register) => self.register(register),
+            Action::RecordImage(record) => self.record_image(request, record),
+            Action::OpenView(open) => self.open_view(open),
+            Action::SetGrant(set) => self.set_grant(set),
+        };
+        self.answers.remember(request, fingerprint, answer.clone());
+        answer
+    }
+
+    /// BLAKE3 of the whole state. Equal on all nodes that have applied the same log.
+    ///
+    /// # Errors
+    /// When the state is too large to be encoded.
+    pub fn hash(&self) -> Result<[u8; 32], CodecError> {
+        Ok(blake3::hash(&codec::encode(self)?).into())
+    }
+
+    fn known_user(&self, user: &UserName) -> Result<(), Refusal> {
+        match self.users.contains_key(user) {
+            true => Ok(()),
+            false => Err(Refusal::UnknownUser { user: user.clone() }),
+        }
+    }
+}
+
+impl Action {
+    /// Tells two requests apart that carry the same id. Leaves out what a retry may legitimately
+    /// make anew: the content key that each worker draws for itself.
+    fn fingerprint(&self) -> [u8; 8] {
+        let encoded = match self {
+            Self::RecordImage(record) => {
+                codec::encode(&("record", &record.owner, &record.digest, record.length, &record.grants))
+            }
+            other => codec::encode(other),
+        };
+        // An action that cannot be encoded could not have come out of the log.
+        let hash = blake3::hash(&encoded.unwrap_or_default());
+        let mut short = [0; 8];
+        short.copy_from_slice(&hash.as_bytes()[..8]);
+        short
+    }
+}
+
+fn at_most(field: &str, value: u64, limit: u64) -> Result<(), Refusal> {
+    if value <= limit { Ok(()) } else { Err(Refusal::TooMuch { field: field.to_owned(), value, limit }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -115,9 +115,7 @@ mod tests {
 
     #[test]
     fn the_block_is_held_still() {
-        let bytes = block(vec![("bo".parse().unwrap(), 3), ("cy".parse().unwrap(), 300)])
-            .encode()
-            .unwrap();
+        let bytes = block(vec![("bo".parse().unwrap(), 3), ("cy".parse().unwrap(), 300)]).encode().unwrap();
         let mut golden =
             b"\xfc\x04\x03\x02\x01\x04anna\x01\xfb\xb0\xb3\x02\x02bo\x03\x02cy\xfb\x2c\x01\x07".to_vec();
         golden.extend([0xcc; 32]);
@@ -129,19 +127,11 @@ mod tests {
 
     #[test]
     fn too_many_grants_are_refused_with_the_limit() {
-        let grants = |count: u32| {
-            (0..count)
-                .map(|i| (format!("user{i:04}").parse().unwrap(), 1))
-                .collect()
-        };
+        let grants = |count: u32| (0..count).map(|i| (format!("user{i:04}").parse().unwrap(), 1)).collect();
         assert!(block(grants(400)).encode().is_ok());
         assert!(matches!(
             block(grants(410)).encode(),
-            Err(SealError::TooLarge {
-                field: "permission block",
-                limit: 4096,
-                ..
-            })
+            Err(SealError::TooLarge { field: "permission block", limit: 4096, .. })
         ));
     }
 
@@ -150,10 +140,7 @@ mod tests {
         let mut bytes = block(vec![]).encode().unwrap();
         let at = bytes.windows(4).position(|w| w == b"anna").unwrap();
         bytes[at] = b'A';
-        assert!(matches!(
-            PermissionBlock::decode(&bytes),
-            Err(SealError::BadBlock(_))
-        ));
+        assert!(matches!(PermissionBlock::decode(&bytes), Err(SealError::BadBlock(_))));
     }
 
     proptest! {

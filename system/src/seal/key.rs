@@ -47,14 +47,14 @@ impl ContentKey {
         let mut buffer = Vec::with_capacity(plaintext.len() + Self::OVERHEAD);
         buffer.extend_from_slice(plaintext);
         // ring refuses only a plaintext of 64 GiB and more.
-        self.cipher()
-            .seal_in_place_append_tag(nonce(), Aad::from(bound), &mut buffer)
-            .map_err(|_| SealError::TooLarge {
+        self.cipher().seal_in_place_append_tag(nonce(), Aad::from(bound), &mut buffer).map_err(|_| {
+            SealError::TooLarge {
                 field: "original",
                 value: plaintext.len() as u64,
                 limit: super::MAX_ORIGINAL_BYTES,
                 unit: "bytes",
-            })?;
+            }
+        })?;
         Ok(buffer)
     }
 
@@ -121,15 +121,9 @@ mod tests {
         assert_eq!(ciphertext, key(1).encrypt(b"plaintext", b"bound").unwrap());
         assert_eq!(key(1).decrypt(&ciphertext, b"bound").unwrap(), b"plaintext");
         for (key, bound) in [(key(2), &b"bound"[..]), (key(1), b"other")] {
-            assert!(matches!(
-                key.decrypt(&ciphertext, bound),
-                Err(SealError::Tampered)
-            ));
+            assert!(matches!(key.decrypt(&ciphertext, bound), Err(SealError::Tampered)));
         }
-        assert!(matches!(
-            key(1).decrypt(&ciphertext[..15], b"bound"),
-            Err(SealError::Tampered)
-        ));
+        assert!(matches!(key(1).decrypt(&ciphertext[..15], b"bound"), Err(SealError::Tampered)));
     }
 
     #[test]
@@ -142,10 +136,7 @@ mod tests {
 
     #[test]
     fn a_key_is_never_printed() {
-        assert_eq!(
-            format!("{:?}", ContentKey::from_bytes([0xab; 32])),
-            "ContentKey(..)"
-        );
+        assert_eq!(format!("{:?}", ContentKey::from_bytes([0xab; 32])), "ContentKey(..)");
     }
 
     #[test]

@@ -50,12 +50,7 @@ impl Original {
 
 fn limit(field: &'static str, value: u64, limit: u64, unit: &'static str) -> Result<(), SealError> {
     if value > limit {
-        return Err(SealError::TooLarge {
-            field,
-            value,
-            limit,
-            unit,
-        });
+        return Err(SealError::TooLarge { field, value, limit, unit });
     }
     Ok(())
 }
@@ -70,20 +65,14 @@ mod tests {
     fn file(format: ImageFormat) -> Vec<u8> {
         let picture = RgbImage::from_fn(37, 21, |x, y| image::Rgb([x as u8 * 6, y as u8 * 9, 80]));
         let mut file = Cursor::new(Vec::new());
-        DynamicImage::ImageRgb8(picture)
-            .write_to(&mut file, format)
-            .unwrap();
+        DynamicImage::ImageRgb8(picture).write_to(&mut file, format).unwrap();
         file.into_inner()
     }
 
     #[test]
     fn png_and_jpeg_are_read_from_their_headers() {
         for (format, media) in [(ImageFormat::Png, Media::Png), (ImageFormat::Jpeg, Media::Jpeg)] {
-            let expected = Original {
-                media,
-                width: 37,
-                height: 21,
-            };
+            let expected = Original { media, width: 37, height: 21 };
             assert_eq!(Original::check(&file(format)).unwrap(), expected);
         }
     }
@@ -123,11 +112,7 @@ mod tests {
         for forged in [png, jpeg] {
             assert!(matches!(
                 Original::check(&forged),
-                Err(SealError::TooLarge {
-                    unit: "pixels",
-                    limit: MAX_ORIGINAL_PIXELS,
-                    ..
-                })
+                Err(SealError::TooLarge { unit: "pixels", limit: MAX_ORIGINAL_PIXELS, .. })
             ));
         }
     }

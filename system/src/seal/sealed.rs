@@ -74,10 +74,7 @@ pub fn seal_image(
     let block_bytes = block.encode()?;
     let ciphertext = key.encrypt(original, &Bound::bytes(&block)?)?;
     let raster = layout::write(cover, &block_bytes, &ciphertext)?;
-    Ok(SealedImage {
-        png: png::encode(&raster)?,
-        block,
-    })
+    Ok(SealedImage { png: png::encode(&raster)?, block })
 }
 
 /// A sealed image as a reader without a key sees it.
@@ -98,10 +95,7 @@ impl SealedFile {
     /// [`SealError::BadBlock`] when the permission block does not decode.
     pub fn read(file: &[u8]) -> Result<Self, SealError> {
         let hidden = layout::read(&png::decode(file)?)?;
-        Ok(Self {
-            block: PermissionBlock::decode(&hidden.block)?,
-            ciphertext: hidden.ciphertext,
-        })
+        Ok(Self { block: PermissionBlock::decode(&hidden.block)?, ciphertext: hidden.ciphertext })
     }
 
     /// Decrypts the original: the very bytes that were sealed.
@@ -163,17 +157,13 @@ mod tests {
     fn original(format: ImageFormat) -> Vec<u8> {
         let picture = RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 ^ y as u8, (x * y) as u8, 3]));
         let mut file = Cursor::new(Vec::new());
-        DynamicImage::ImageRgb8(picture)
-            .write_to(&mut file, format)
-            .unwrap();
+        DynamicImage::ImageRgb8(picture).write_to(&mut file, format).unwrap();
         file.into_inner()
     }
 
     /// A small cover, so that the many files of the tests are small.
     fn cover() -> Cover {
-        Raster::new(150, 120, (0..54_000).map(|i| (i / 450) as u8).collect())
-            .unwrap()
-            .into()
+        Raster::new(150, 120, (0..54_000).map(|i| (i / 450) as u8).collect()).unwrap().into()
     }
 
     fn seal(file: &[u8], cover: &Cover) -> Result<SealedImage, SealError> {
@@ -191,11 +181,7 @@ mod tests {
             let file = [original(format), b"appended".to_vec()].concat();
             for cover in [cover(), Cover::standard()] {
                 let sealed = seal(&file, &cover).unwrap();
-                assert_eq!(
-                    sealed,
-                    seal(&file, &cover).unwrap(),
-                    "sealing again changes nothing"
-                );
+                assert_eq!(sealed, seal(&file, &cover).unwrap(), "sealing again changes nothing");
                 let read = SealedFile::read(&sealed.png).unwrap();
                 assert_eq!(read.block, sealed.block);
                 assert_eq!(read.open(&key()).unwrap(), file);
@@ -218,10 +204,7 @@ mod tests {
         let sealed = seal(&original(ImageFormat::Jpeg), &Cover::standard()).unwrap();
         let shown = image::load_from_memory(&sealed.png).unwrap().into_rgb8();
         let cover = Cover::standard();
-        assert_eq!(
-            shown.dimensions(),
-            (cover.raster().width(), cover.raster().height())
-        );
+        assert_eq!(shown.dimensions(), (cover.raster().width(), cover.raster().height()));
         let near = |(&a, &b): (&u8, &u8)| a.abs_diff(b) <= 1;
         assert!(shown.as_raw().iter().zip(cover.raster().channels()).all(near));
     }
@@ -285,10 +268,7 @@ mod tests {
             Err(SealError::OtherImage { field: "image id" })
         ));
         block.grants = vec![(user("bo"), 1); 2000];
-        assert!(matches!(
-            rewrite_block(&SEALED.png, &block),
-            Err(SealError::TooLarge { limit: 4096, .. })
-        ));
+        assert!(matches!(rewrite_block(&SEALED.png, &block), Err(SealError::TooLarge { limit: 4096, .. })));
     }
 
     #[test]
@@ -298,10 +278,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(matches!(read(&original(ImageFormat::Jpeg)), StegoError::NotPng));
-        assert!(matches!(
-            read(&original(ImageFormat::Png)),
-            StegoError::NothingHidden
-        ));
+        assert!(matches!(read(&original(ImageFormat::Png)), StegoError::NothingHidden));
         let cut = &SEALED.png[..SEALED.png.len() - 30];
         assert!(matches!(read(cut), StegoError::UnreadablePng(_)));
         assert!(matches!(seal(b"text", &cover()), Err(SealError::NotPngOrJpeg)));

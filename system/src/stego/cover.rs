@@ -27,9 +27,7 @@ impl Cover {
         let (width, height) = (Self::STANDARD_WIDTH, Self::STANDARD_HEIGHT);
         let mut canvas = Canvas::new(width as usize, height as usize);
         canvas.draw();
-        Self {
-            raster: Raster::new(width, height, canvas.channels).expect("the canvas has these dimensions"),
-        }
+        Self { raster: Raster::new(width, height, canvas.channels).expect("the canvas has these dimensions") }
     }
 
     /// The decoded picture.
@@ -82,11 +80,7 @@ impl Canvas {
 
         // The padlock: shackle, body, keyhole.
         self.fill([340, 160, 460, 250], INK, |x, y| {
-            let arch = if y < 212.0 {
-                circle(x, y, 400.0, 212.0, 38.0)
-            } else {
-                (x - 400.0).abs() - 38.0
-            };
+            let arch = if y < 212.0 { circle(x, y, 400.0, 212.0, 38.0) } else { (x - 400.0).abs() - 38.0 };
             (arch.abs() - 7.5).max(y - 246.0)
         });
         self.fill([320, 220, 480, 340], INK, |x, y| {
@@ -114,12 +108,7 @@ impl Canvas {
             .iter()
             .map(|stroke| (0..=24).map(|i| place(along(stroke, i as f32 / 24.0))).collect())
             .collect();
-        let bounds = [
-            left as usize - 5,
-            top as usize - 5,
-            left as usize + 35,
-            top as usize + 40,
-        ];
+        let bounds = [left as usize - 5, top as usize - 5, left as usize + 35, top as usize + 40];
         self.fill(bounds, INK, |x, y| {
             let pairs = points.iter().flat_map(|line| line.windows(2));
             pairs.fold(f32::MAX, |near, ends| near.min(segment([x, y], ends[0], ends[1]))) - 2.4
@@ -199,11 +188,8 @@ const E: &[Stroke] = &[
     line([0.08, 0.49], [0.50, 0.49]),
     line([0.08, 1.0], [0.58, 1.0]),
 ];
-const A: &[Stroke] = &[
-    line([0.0, 1.0], [0.38, 0.0]),
-    line([0.38, 0.0], [0.76, 1.0]),
-    line([0.13, 0.66], [0.63, 0.66]),
-];
+const A: &[Stroke] =
+    &[line([0.0, 1.0], [0.38, 0.0]), line([0.38, 0.0], [0.76, 1.0]), line([0.13, 0.66], [0.63, 0.66])];
 const L: &[Stroke] = &[line([0.08, 0.0], [0.08, 1.0]), line([0.08, 1.0], [0.54, 1.0])];
 const D: &[Stroke] = &[
     line([0.08, 0.0], [0.08, 1.0]),

@@ -73,19 +73,12 @@ impl Header {
         }
         // Before the checksum: a later version may keep it elsewhere.
         if version > VERSION {
-            return Err(StegoError::NewerVersion {
-                found: version,
-                newest: VERSION,
-            });
+            return Err(StegoError::NewerVersion { found: version, newest: VERSION });
         }
         if crc32fast::hash(&bytes[..28]) != word(28) {
             return Err(StegoError::Damaged { part: "the header" });
         }
-        let bad = |field, value, expected| StegoError::BadField {
-            field,
-            value,
-            expected,
-        };
+        let bad = |field, value, expected| StegoError::BadField { field, value, expected };
         if version != VERSION {
             return Err(bad("the format version", u64::from(version), "1"));
         }
@@ -130,11 +123,7 @@ impl Plan {
         let fits =
             |density: &Density| pixels * 3 >= CIPHERTEXT_START as u64 && needed <= capacity(pixels, *density);
         if let Some(density) = Density::ALL.into_iter().find(fits) {
-            return Ok(Self {
-                width,
-                height,
-                density,
-            });
+            return Ok(Self { width, height, density });
         }
         let density = Density::Four;
         let available = capacity(MAX_PIXELS, density);
@@ -150,11 +139,7 @@ impl Plan {
             let available = capacity(MAX_PIXELS / wider * wider, density);
             return Err(StegoError::DoesNotFit { needed, available });
         }
-        Ok(Self {
-            width: wider as u32,
-            height: higher as u32,
-            density,
-        })
+        Ok(Self { width: wider as u32, height: higher as u32, density })
     }
 }
 
@@ -209,9 +194,7 @@ pub fn read(raster: &Raster) -> Result<Hidden, StegoError> {
     let mut ciphertext = vec![0; header.ciphertext_len as usize];
     lsb::extract(header.density, back, &mut ciphertext)?;
     if crc32fast::hash(&ciphertext) != header.ciphertext_crc {
-        return Err(StegoError::Damaged {
-            part: "the encrypted image",
-        });
+        return Err(StegoError::Damaged { part: "the encrypted image" });
     }
     Ok(Hidden { block, ciphertext })
 }
@@ -231,11 +214,8 @@ pub fn read_block_only(raster: &Raster) -> Result<Vec<u8>, StegoError> {
 /// the picture is unchanged then.
 pub fn replace_block(raster: &mut Raster, block: &[u8]) -> Result<(), StegoError> {
     let region = block_region(block)?;
-    let header = Header {
-        block_len: block.len() as u32,
-        block_crc: crc32fast::hash(&region),
-        ..read_header(raster)?
-    };
+    let header =
+        Header { block_len: block.len() as u32, block_crc: crc32fast::hash(&region), ..read_header(raster)? };
     write_front(raster.channels_mut(), &header, &region)
 }
 
@@ -269,11 +249,7 @@ fn read_header(raster: &Raster) -> Result<Header, StegoError> {
     let header = Header::from_bytes(&bytes)?;
     let limits = [
         ("permission block", header.block_len, BLOCK_CAPACITY as u64),
-        (
-            "encrypted image",
-            header.ciphertext_len,
-            capacity(channels.len() as u64 / 3, header.density),
-        ),
+        ("encrypted image", header.ciphertext_len, capacity(channels.len() as u64 / 3, header.density)),
     ];
     for (field, value, limit) in limits {
         if u64::from(value) > limit {
@@ -287,20 +263,13 @@ fn read_block(raster: &Raster, header: &Header) -> Result<Vec<u8>, StegoError> {
     let mut region = [0; BLOCK_CAPACITY];
     lsb::extract(Density::One, &raster.channels()[BLOCK_START..], &mut region)?;
     if crc32fast::hash(&region) != header.block_crc {
-        return Err(StegoError::Damaged {
-            part: "the permission block",
-        });
+        return Err(StegoError::Damaged { part: "the permission block" });
     }
     Ok(region[..header.block_len as usize].to_vec())
 }
 
 fn too_large(field: &'static str, value: u64, limit: u64) -> StegoError {
-    StegoError::TooLarge {
-        field,
-        value,
-        limit,
-        unit: "bytes",
-    }
+    StegoError::TooLarge { field, value, limit, unit: "bytes" }
 }
 
 #[cfg(test)]

@@ -73,10 +73,7 @@ fn check_room(density: Density, channels: usize, bytes: usize) -> Result<(), Ste
     if bytes <= available {
         Ok(())
     } else {
-        Err(StegoError::DoesNotFit {
-            needed: bytes as u64,
-            available: available as u64,
-        })
+        Err(StegoError::DoesNotFit { needed: bytes as u64, available: available as u64 })
     }
 }
 

@@ -18,10 +18,7 @@ const MAX_INFLATION: u64 = 1032;
 /// # Errors
 /// [`StegoError::NotPng`] without the signature, [`StegoError::UnreadablePng`] when the header is broken.
 pub fn dimensions(file: &[u8]) -> Result<(u32, u32), StegoError> {
-    Ok(open(file)?
-        .read_header_info()
-        .map_err(StegoError::UnreadablePng)?
-        .size())
+    Ok(open(file)?.read_header_info().map_err(StegoError::UnreadablePng)?.size())
 }
 
 fn open(file: &[u8]) -> Result<Decoder<Cursor<&[u8]>>, StegoError> {
@@ -49,11 +46,7 @@ pub fn decode(file: &[u8]) -> Result<Raster, StegoError> {
     let (width, height) = info.size();
     checked_channels(width, height)?;
     if info.raw_bytes() as u64 > file.len() as u64 * MAX_INFLATION {
-        return Err(StegoError::CutShort {
-            width,
-            height,
-            bytes: file.len(),
-        });
+        return Err(StegoError::CutShort { width, height, bytes: file.len() });
     }
     let (pixels, color) = read_pixels(decoder).map_err(StegoError::UnreadablePng)?;
     let channels = match color {
@@ -64,12 +57,9 @@ pub fn decode(file: &[u8]) -> Result<Raster, StegoError> {
             .iter()
             .flat_map(|&[r, g, b, a]| [over_white(r, a), over_white(g, a), over_white(b, a)])
             .collect(),
-        ColorType::GrayscaleAlpha => pixels
-            .as_chunks()
-            .0
-            .iter()
-            .flat_map(|&[grey, a]| [over_white(grey, a); 3])
-            .collect(),
+        ColorType::GrayscaleAlpha => {
+            pixels.as_chunks().0.iter().flat_map(|&[grey, a]| [over_white(grey, a); 3]).collect()
+        }
         ColorType::Grayscale | ColorType::Indexed => pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
     };
     Raster::new(width, height, channels)
@@ -107,9 +97,7 @@ pub fn encode(raster: &Raster) -> Result<Vec<u8>, StegoError> {
     encoder.set_compression(Compression::Fastest);
     encoder.set_filter(Filter::Sub);
     let mut writer = encoder.write_header().map_err(StegoError::Encode)?;
-    writer
-        .write_image_data(raster.channels())
-        .map_err(StegoError::Encode)?;
+    writer.write_image_data(raster.channels()).map_err(StegoError::Encode)?;
     writer.finish().map_err(StegoError::Encode)?;
     Ok(file)
 }
@@ -147,55 +135,19 @@ mod tests {
         type Case = (ColorType, BitDepth, (u32, u32), &'static [u8], &'static [u8]);
         let cases: [Case; 7] = [
             (ColorType::Rgb, BitDepth::Eight, (1, 1), &[1, 2, 3], &[1, 2, 3]),
-            (
-                ColorType::Rgb,
-                BitDepth::Sixteen,
-                (1, 1),
-                &[1, 9, 2, 9, 3, 9],
-                &[1, 2, 3],
-            ),
-            (
-                ColorType::Rgba,
-                BitDepth::Eight,
-                (1, 1),
-                &[10, 20, 30, 255],
-                &[10, 20, 30],
-            ),
-            (
-                ColorType::Rgba,
-                BitDepth::Eight,
-                (1, 1),
-                &[10, 20, 30, 0],
-                &[255; 3],
-            ),
-            (
-                ColorType::GrayscaleAlpha,
-                BitDepth::Eight,
-                (1, 1),
-                &[0, 127],
-                &[128; 3],
-            ),
+            (ColorType::Rgb, BitDepth::Sixteen, (1, 1), &[1, 9, 2, 9, 3, 9], &[1, 2, 3]),
+            (ColorType::Rgba, BitDepth::Eight, (1, 1), &[10, 20, 30, 255], &[10, 20, 30]),
+            (ColorType::Rgba, BitDepth::Eight, (1, 1), &[10, 20, 30, 0], &[255; 3]),
+            (ColorType::GrayscaleAlpha, BitDepth::Eight, (1, 1), &[0, 127], &[128; 3]),
             (ColorType::Grayscale, BitDepth::Eight, (1, 1), &[77], &[77; 3]),
-            (
-                ColorType::Grayscale,
-                BitDepth::One,
-                (2, 1),
-                &[0x40],
-                &[0, 0, 0, 255, 255, 255],
-            ),
+            (ColorType::Grayscale, BitDepth::One, (2, 1), &[0x40], &[0, 0, 0, 255, 255, 255]),
         ];
         for (color, depth, size, data, expected) in cases {
             let raster = decode(&written(color, depth, size, data, None)).unwrap();
             assert_eq!(raster.channels(), expected, "{color:?} {depth:?}");
         }
         let palette: (&[u8], &[u8]) = (&[1, 2, 3, 4, 5, 6], &[255, 0]);
-        let file = written(
-            ColorType::Indexed,
-            BitDepth::Eight,
-            (2, 1),
-            &[0, 1],
-            Some(palette),
-        );
+        let file = written(ColorType::Indexed, BitDepth::Eight, (2, 1), &[0, 1], Some(palette));
         assert_eq!(decode(&file).unwrap().channels(), [1, 2, 3, 255, 255, 255]);
     }
 
@@ -227,18 +179,11 @@ mod tests {
     fn forged_dimensions_are_refused_from_the_header() {
         let most = 0x7fff_ffff;
         assert_eq!(dimensions(&header(most, most)).unwrap(), (most, most));
-        assert!(matches!(
-            decode(&header(most, most)),
-            Err(StegoError::TooLarge { .. })
-        ));
+        assert!(matches!(decode(&header(most, most)), Err(StegoError::TooLarge { .. })));
         // Within the limit on pixels, but no 33 bytes can hold them.
         assert!(matches!(
             decode(&header(4096, 4096)),
-            Err(StegoError::CutShort {
-                width: 4096,
-                height: 4096,
-                bytes: 33
-            })
+            Err(StegoError::CutShort { width: 4096, height: 4096, bytes: 33 })
         ));
         assert!(matches!(decode(b"GIF89a"), Err(StegoError::NotPng)));
     }

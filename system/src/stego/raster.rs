@@ -22,11 +22,7 @@ pub struct Raster {
 pub(super) fn checked_channels(width: u32, height: u32) -> Result<usize, StegoError> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
-        return Err(StegoError::BadField {
-            field: "picture area",
-            value: 0,
-            expected: "at least one pixel",
-        });
+        return Err(StegoError::BadField { field: "picture area", value: 0, expected: "at least one pixel" });
     }
     if pixels > MAX_PIXELS {
         return Err(StegoError::TooLarge {
@@ -53,11 +49,7 @@ impl Raster {
                 expected: "three a pixel",
             });
         }
-        Ok(Self {
-            width,
-            height,
-            channels,
-        })
+        Ok(Self { width, height, channels })
     }
 
     /// Width in pixels.
@@ -125,11 +117,7 @@ impl Between {
         let last = u64::from(old - 1);
         let place = centre.saturating_sub(128).min(last * 256);
         let first = place / 256;
-        Self {
-            first: first as usize,
-            second: (first + 1).min(last) as usize,
-            weight: (place % 256) as u32,
-        }
+        Self { first: first as usize, second: (first + 1).min(last) as usize, weight: (place % 256) as u32 }
     }
 }
 
@@ -147,22 +135,11 @@ mod tests {
     fn dimensions_are_checked_before_anything_is_allocated() {
         assert!(matches!(
             checked_channels(u32::MAX, u32::MAX),
-            Err(StegoError::TooLarge {
-                limit: MAX_PIXELS,
-                ..
-            })
+            Err(StegoError::TooLarge { limit: MAX_PIXELS, .. })
         ));
         assert!(matches!(checked_channels(0, 7), Err(StegoError::BadField { .. })));
-        assert!(matches!(
-            Raster::new(2, 2, vec![0; 11]),
-            Err(StegoError::BadField { value: 11, .. })
-        ));
-        assert!(
-            Raster::new(1, 1, vec![1, 2, 3])
-                .unwrap()
-                .resized(4097, 4096)
-                .is_err()
-        );
+        assert!(matches!(Raster::new(2, 2, vec![0; 11]), Err(StegoError::BadField { value: 11, .. })));
+        assert!(Raster::new(1, 1, vec![1, 2, 3]).unwrap().resized(4097, 4096).is_err());
     }
 
     #[test]
@@ -172,14 +149,7 @@ mod tests {
         assert_eq!(flat.resized(7, 11).unwrap().channels(), [9, 90, 200].repeat(77));
 
         let ramp = Raster::new(2, 1, vec![0, 0, 0, 200, 200, 200]).unwrap();
-        let reds: Vec<u8> = ramp
-            .resized(4, 1)
-            .unwrap()
-            .channels()
-            .iter()
-            .step_by(3)
-            .copied()
-            .collect();
+        let reds: Vec<u8> = ramp.resized(4, 1).unwrap().channels().iter().step_by(3).copied().collect();
         assert_eq!(reds, [0, 50, 150, 200]);
     }
 }

@@ -45,10 +45,8 @@ fn config() -> impl bincode::config::Config {
 /// # Errors
 /// When the value is larger than [`MAX_VALUE`].
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    bincode::serde::encode_to_vec(value, config()).map_err(|source| CodecError::Encode {
-        what: std::any::type_name::<T>(),
-        source,
-    })
+    bincode::serde::encode_to_vec(value, config())
+        .map_err(|source| CodecError::Encode { what: std::any::type_name::<T>(), source })
 }
 
 /// Decodes exactly one `T` from `bytes`.
@@ -62,10 +60,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     if used == bytes.len() {
         Ok(value)
     } else {
-        Err(CodecError::Trailing {
-            what,
-            extra: bytes.len() - used,
-        })
+        Err(CodecError::Trailing { what, extra: bytes.len() - used })
     }
 }
 
@@ -78,10 +73,7 @@ mod tests {
         let mut bytes = encode(&7u32).unwrap();
         assert_eq!(decode::<u32>(&bytes).unwrap(), 7);
         bytes.push(0);
-        assert!(matches!(
-            decode::<u32>(&bytes),
-            Err(CodecError::Trailing { extra: 1, .. })
-        ));
+        assert!(matches!(decode::<u32>(&bytes), Err(CodecError::Trailing { extra: 1, .. })));
     }
 
     #[test]
@@ -89,9 +81,6 @@ mod tests {
         // 0xfd: a 64-bit length follows. 2^46 bytes are announced, none are there.
         let mut bytes = vec![0xfd];
         bytes.extend((1u64 << 46).to_le_bytes());
-        assert!(matches!(
-            decode::<Vec<u8>>(&bytes),
-            Err(CodecError::Decode { .. })
-        ));
+        assert!(matches!(decode::<Vec<u8>>(&bytes), Err(CodecError::Decode { .. })));
     }
 }

@@ -42,10 +42,7 @@ fn a_header_with_a_right_checksum_may_still_be_refused() {
         Header::from_bytes(&bytes)
     };
     assert!(matches!(forged(0, b'v'), Err(StegoError::NothingHidden)));
-    assert!(matches!(
-        forged(4, 2),
-        Err(StegoError::NewerVersion { found: 2, newest: 1 })
-    ));
+    assert!(matches!(forged(4, 2), Err(StegoError::NewerVersion { found: 2, newest: 1 })));
     assert!(matches!(forged(4, 0), Err(StegoError::BadField { value: 0, .. })));
     assert!(matches!(forged(5, 3), Err(StegoError::BadField { value: 3, .. })));
 }
@@ -61,27 +58,15 @@ fn forged_lengths_are_refused_with_their_limit() {
     };
     assert!(forged(honest).is_ok());
     for ciphertext_len in [101, u32::MAX] {
-        let result = forged(Header {
-            ciphertext_len,
-            ..honest
-        });
-        assert!(
-            matches!(result, Err(StegoError::TooLarge { limit: 100, .. })),
-            "{result:?}"
-        );
+        let result = forged(Header { ciphertext_len, ..honest });
+        assert!(matches!(result, Err(StegoError::TooLarge { limit: 100, .. })), "{result:?}");
     }
     for block_len in [4097, u32::MAX] {
         let result = forged(Header { block_len, ..honest });
-        assert!(
-            matches!(result, Err(StegoError::TooLarge { limit: 4096, .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(StegoError::TooLarge { limit: 4096, .. })), "{result:?}");
     }
     // Shorter than the truth: within the limits, so the checksum has to notice.
-    let result = forged(Header {
-        ciphertext_len: 3,
-        ..honest
-    });
+    let result = forged(Header { ciphertext_len: 3, ..honest });
     assert!(matches!(result, Err(StegoError::Damaged { .. })), "{result:?}");
 }
 
@@ -92,14 +77,7 @@ fn the_lowest_density_that_fits_is_chosen_and_then_the_cover_grows() {
     for density in Density::ALL {
         let full = capacity(pixels, density) as usize;
         let plan = Plan::new(width, height, full).unwrap();
-        assert_eq!(
-            plan,
-            Plan {
-                width,
-                height,
-                density
-            }
-        );
+        assert_eq!(plan, Plan { width, height, density });
         assert_ne!(Plan::new(width, height, full + 1).unwrap(), plan);
     }
 
@@ -108,10 +86,7 @@ fn the_lowest_density_that_fits_is_chosen_and_then_the_cover_grows() {
         let plan = Plan::new(width, height, len).unwrap();
         let pixels = u64::from(plan.width) * u64::from(plan.height);
         assert!(capacity(pixels, plan.density) >= len as u64, "{plan:?}");
-        assert!(
-            pixels * 3 >= CIPHERTEXT_START as u64 && pixels <= MAX_PIXELS,
-            "{plan:?}"
-        );
+        assert!(pixels * 3 >= CIPHERTEXT_START as u64 && pixels <= MAX_PIXELS, "{plan:?}");
     }
 
     let most = capacity(MAX_PIXELS, Density::Four);
@@ -120,10 +95,7 @@ fn the_lowest_density_that_fits_is_chosen_and_then_the_cover_grows() {
         Err(StegoError::DoesNotFit { needed, available }) if needed == most + 1 && available == most
     ));
     // A strip of the largest area already is as wide as it can get.
-    assert!(matches!(
-        Plan::new(1, 1 << 24, most as usize),
-        Ok(Plan { width: 1, .. })
-    ));
+    assert!(matches!(Plan::new(1, 1 << 24, most as usize), Ok(Plan { width: 1, .. })));
 }
 
 #[test]
@@ -140,10 +112,7 @@ fn a_cover_too_small_is_enlarged() {
 fn a_plain_picture_hides_nothing() {
     for plain in [Cover::standard(), Raster::new(2, 2, vec![0; 12]).unwrap().into()] {
         assert!(matches!(read(plain.raster()), Err(StegoError::NothingHidden)));
-        assert!(matches!(
-            replace_block(&mut plain.raster().clone(), b""),
-            Err(StegoError::NothingHidden)
-        ));
+        assert!(matches!(replace_block(&mut plain.raster().clone(), b""), Err(StegoError::NothingHidden)));
     }
 }
 
@@ -159,12 +128,7 @@ fn a_shorter_block_leaves_nothing_of_the_longer_one() {
     let result = replace_block(&mut again, &[0; BLOCK_CAPACITY + 1]);
     assert!(matches!(
         result,
-        Err(StegoError::TooLarge {
-            field: "permission block",
-            value: 4097,
-            limit: 4096,
-            ..
-        })
+        Err(StegoError::TooLarge { field: "permission block", value: 4097, limit: 4096, .. })
     ));
     assert_eq!(again, before);
 }

@@ -1,0 +1,134 @@
+//! The state machine: applies committed commands to the directory, in memory. It survives a restart
+//! by the last snapshot and the log after it.
+
+use std::{io, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use openraft::{
+    EntryPayload, OptionalSend, RaftSnapshotBuilder,
+    entry::RaftEntry,
+    storage::{EntryResponder, RaftStateMachine},
+};
+use parking_lot::RwLock;
+
+use super::{
+    disk::Disk,
+    snapshot::{self, Image},
+    types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
+};
+
+/// How many entries are applied under one lock.
+const APPLY_BATCH: usize = 256;
+
+fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+    io::Error::other(error)
+}
+
+/// The state machine. Clones share it.
+#[derive(Clone)]
+pub struct Machine {
+    state: Arc<RwLock<Image>>,
+    disk: Arc<dyn Disk>,
+}
+
+impl Machine {
+    /// An empty machine that keeps its snapshots on `disk`.
+    pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { state: Arc::default(), disk }
+    }
+
+    /// Looks at the state. Keep it short: applying waits.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Image) -> T) -> T {
+        look(&self.state.read())
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotData = Bytes;
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        let state = self.state.read();
+        Ok((state.applied, state.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        let mut batches = entries.ready_chunks(APPLY_BATCH);
+        while let Some(batch) = batches.next().await {
+            let mut answers = Vec::with_capacity(batch.len());
+            {
+                let mut state = self.state.write();
+                for item in batch {
+                    let (entry, responder) = item?;
+                    let log_id = entry.log_id();
+                    let answer = match entry.payload {
+                        EntryPayload::Blank => None,
+                        EntryPayload::Normal(command) => Some(state.directory.apply(command)),
+                        EntryPayload::Membership(membership) => {
+                            state.membership = StoredMembership::new(Some(log_id), membership);
+                            None
+                        }
+                    };
+                    state.applied = Some(log_id);
+                    if let Some(responder) = responder {
+                        answers.push((responder, answer));
+                    }
+                }
+            }
+            for (responder, answer) in answers {
+                responder.send(answer);
+            }
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        // The clone shares its structure with the original, so this is cheap and the picture holds
+        // still while entries go on being applied.
+        let frozen = self.state.read().clone();
+        Self { state: Arc::new(RwLock::new(frozen)), disk: self.disk.clone() }
+    }
+
+    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, bytes: Bytes) -> io::Result<()> {
+        let disk = self.disk.clone();
+        let install = move || {
+            let image = snapshot::read(&bytes).map_err(other)?;
+            disk.save_snapshot(&bytes)?;
+            Ok::<_, io::Error>(image)
+        };
+        let image = tokio::task::spawn_blocking(install).await.map_err(other)??;
+        *self.state.write() = image;
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        let disk = self.disk.clone();
+        let load = move || {
+            let Some(bytes) = disk.load_snapshot()? else {
+                return Ok(None);
+            };
+            let meta = snapshot::read(&bytes).map_err(other)?.meta();
+            Ok(Some(Snapshot { meta, snapshot: bytes.into() }))
+        };
+        tokio::task::spawn_blocking(load).await.map_err(other)?
+    }
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Machine {
+    type SnapshotData = Bytes;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let (state, disk) = (self.state.clone(), self.disk.clone());
+        let build = move || {
+            let image = state.read();
+            let bytes = snapshot::write(&image).map_err(other)?;
+            disk.save_snapshot(&bytes)?;
+            Ok(Snapshot { meta: image.meta(), snapshot: bytes })
+        };
+        tokio::task::spawn_blocking(build).await.map_err(other)?
+    }
+}

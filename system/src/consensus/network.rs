@@ -1,0 +1,186 @@
+//! How Raft reaches other nodes: a connection each for log, heartbeats and snapshots, so that a long
+//! transfer never delays a heartbeat.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use openraft::{
+    OptionalSend,
+    errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable},
+    network::{RPCOption, RaftNetworkFactory, v2::RaftNetworkV2},
+    raft::{
+        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+        TransferLeaderResponse, VoteRequest, VoteResponse,
+    },
+};
+
+use super::{
+    message::{PeerAnswer, PeerRequest, SnapshotPiece},
+    types::{Snapshot, TypeConfig, Vote},
+};
+use crate::wire::{
+    client::{Member, NodeId},
+    connection::{CallError, Connection},
+    frame::Link,
+    transport::Network,
+};
+
+/// A follower may take so long to write a batch of entries; heartbeats have their own, shorter limit.
+const APPEND_PATIENCE: Duration = Duration::from_secs(2);
+/// A node may take so long for a piece of a snapshot; for the last one it also installs the whole.
+const PIECE_PATIENCE: Duration = Duration::from_secs(60);
+/// How much of a snapshot travels in one frame, bytes.
+const PIECE: usize = 1 << 20;
+
+/// Makes connections for Raft.
+pub(super) struct PeerNetwork {
+    pub(super) network: Arc<dyn Network>,
+}
+
+impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
+    type Network = PeerLink;
+
+    async fn new_client(&mut self, _target: NodeId, node: &Member) -> PeerLink {
+        PeerLink::new(self.network.clone(), node.peer.clone())
+    }
+}
+
+/// One connection to one node, opened when first used and again when it broke.
+pub(super) struct PeerLink {
+    network: Arc<dyn Network>,
+    address: String,
+    connection: Option<Connection<PeerRequest, PeerAnswer>>,
+}
+
+type RpcError = RPCError<TypeConfig>;
+
+impl PeerLink {
+    fn new(network: Arc<dyn Network>, address: String) -> Self {
+        Self { network, address, connection: None }
+    }
+
+    /// Asks, within `patience` for connecting and answering together.
+    async fn ask(&mut self, request: &PeerRequest, patience: Duration) -> Result<PeerAnswer, CallError> {
+        let asked = async {
+            let connection = match &self.connection {
+                Some(connection) if !connection.is_closed() => connection,
+                _ => {
+                    let opened =
+                        Connection::open(&*self.network, &self.address, Link::Peer, patience).await?;
+                    self.connection.insert(opened)
+                }
+            };
+            connection.call(request).await
+        };
+        match tokio::time::timeout(patience, asked).await {
+            Ok(answer) => answer,
+            Err(_) => Err(CallError::Lost { address: self.address.clone() }),
+        }
+    }
+
+    async fn rpc(&mut self, request: PeerRequest, patience: Duration) -> Result<PeerAnswer, RpcError> {
+        match self.ask(&request, patience).await {
+            Ok(PeerAnswer::Failed(reason)) => Err(Unreachable::from_string(reason).into()),
+            Ok(answer) => Ok(answer),
+            // Raft waits before it asks an unreachable node again, and not after other errors.
+            Err(error @ CallError::Connect { .. }) => Err(Unreachable::new(&error).into()),
+            Err(error) => Err(NetworkError::new(&error).into()),
+        }
+    }
+}
+
+fn unexpected(answer: &PeerAnswer) -> RpcError {
+    Unreachable::from_string(format!("answer to another question: {answer:?}")).into()
+}
+
+impl RaftNetworkV2<TypeConfig> for PeerLink {
+    type SnapshotData = Bytes;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
+        let heartbeat = request.entries.is_empty();
+        let patience = if heartbeat { option.hard_ttl() } else { APPEND_PATIENCE };
+        match self.rpc(PeerRequest::Append(request), patience).await? {
+            PeerAnswer::Append(answer) => Ok(answer),
+            answer => Err(unexpected(&answer)),
+        }
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RpcError> {
+        match self.rpc(PeerRequest::Vote(request), option.hard_ttl()).await? {
+            PeerAnswer::Vote(answer) => Ok(answer),
+            answer => Err(unexpected(&answer)),
+        }
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RpcError> {
+        match self.rpc(PeerRequest::PreVote(request), option.hard_ttl()).await? {
+            PeerAnswer::Vote(answer) => Ok(answer),
+            answer => Err(unexpected(&answer)),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
+        match self.rpc(PeerRequest::TransferLeader(request), option.hard_ttl()).await? {
+            PeerAnswer::TransferLeader(answer) => Ok(answer),
+            answer => Err(unexpected(&answer)),
+        }
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        static TRANSFERS: AtomicU64 = AtomicU64::new(0);
+        let transfer = TRANSFERS.fetch_add(1, Ordering::Relaxed);
+        let bytes = snapshot.snapshot;
+        let send = async {
+            let mut offset = 0;
+            loop {
+                let end = bytes.len().min(offset + PIECE);
+                let last = end == bytes.len();
+                let piece = SnapshotPiece {
+                    vote,
+                    transfer,
+                    offset: offset as u64,
+                    bytes: bytes.slice(offset..end),
+                    last,
+                };
+                match self.rpc(PeerRequest::Snapshot(piece), PIECE_PATIENCE).await? {
+                    PeerAnswer::MoreSnapshot if !last => offset = end,
+                    PeerAnswer::Snapshot(answer) => return Ok(answer),
+                    answer => return Err(unexpected(&answer).into()),
+                }
+            }
+        };
+        tokio::select! {
+            sent = send => sent,
+            closed = cancel => Err(closed.into()),
+        }
+    }
+}

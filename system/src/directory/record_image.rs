@@ -1,0 +1,44 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Directory, Effect, Grant, Image, ImageId, MAX_GRANTS, MAX_VIEWS, RequestId, UserName, at_most,
+};
+use crate::seal::{ContentKey, Media};
+
+/// Makes a sealed image known. A registered user may, for an image of their own; the worker that
+/// sealed it proposes this, so the key never leaves the cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordImage {
+    /// Who had it sealed.
+    pub owner: UserName,
+    /// The key it was sealed under.
+    pub key: ContentKey,
+    /// What kind of file the original is.
+    pub media: Media,
+    /// The original's length in bytes.
+    pub length: u64,
+    /// BLAKE3 of the original.
+    pub digest: [u8; 32],
+    /// Views given to each viewer.
+    pub grants: BTreeMap<UserName, u32>,
+}
+
+impl Directory {
+    pub(super) fn record_image(&mut self, request: RequestId, record: RecordImage) -> Answer {
+        let RecordImage { owner, key, media, length, digest, grants } = record;
+        self.known_user(&owner)?;
+        at_most("number of grants", grants.len() as u64, MAX_GRANTS as u64)?;
+        for (viewer, views) in &grants {
+            self.known_user(viewer)?;
+            at_most("views of a grant", u64::from(*views), u64::from(MAX_VIEWS))?;
+        }
+        let id = ImageId(request.0);
+        self.visible.insert((owner.clone(), id));
+        self.visible.extend(grants.keys().map(|viewer| (viewer.clone(), id)));
+        let grants = grants.into_iter().map(|(viewer, left)| (viewer, Grant { left, used: 0 })).collect();
+        self.images.insert(id, Image { owner, key: key.clone(), media, length, digest, revision: 0, grants });
+        Ok(Effect::Recorded { key })
+    }
+}

@@ -1,0 +1,20 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Directory, Effect, Refusal, User, UserName};
+
+/// Makes a user known. Anybody may; a name is given once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// The new name.
+    pub user: UserName,
+}
+
+impl Directory {
+    pub(super) fn register(&mut self, Register { user }: Register) -> Answer {
+        if self.users.contains_key(&user) {
+            return Err(Refusal::NameTaken { user });
+        }
+        self.users.insert(user, User { registered_ms: self.clock_ms });
+        Ok(Effect::Registered)
+    }
+}

@@ -1,0 +1,39 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Directory, Effect, Grant, ImageId, MAX_GRANTS, MAX_VIEWS, Refusal, UserName, at_most};
+
+/// Sets the views that a viewer has left; 0 revokes. The image's owner may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetGrant {
+    /// Who asks.
+    pub owner: UserName,
+    /// Which image.
+    pub image: ImageId,
+    /// Whose grant.
+    pub viewer: UserName,
+    /// Views left from now on.
+    pub views: u32,
+}
+
+impl Directory {
+    pub(super) fn set_grant(&mut self, SetGrant { owner, image: id, viewer, views }: SetGrant) -> Answer {
+        at_most("views of a grant", u64::from(views), u64::from(MAX_VIEWS))?;
+        self.known_user(&owner)?;
+        self.known_user(&viewer)?;
+        let image = self.images.get_mut(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        if image.owner != owner {
+            return Err(Refusal::NotOwner { image: id, user: owner });
+        }
+        let used = match image.grants.get(&viewer) {
+            Some(grant) => grant.used,
+            None => {
+                at_most("number of grants", image.grants.len() as u64 + 1, MAX_GRANTS as u64)?;
+                0
+            }
+        };
+        image.grants.insert(viewer.clone(), Grant { left: views, used });
+        image.revision += 1;
+        self.visible.insert((viewer, id));
+        Ok(Effect::Granted { views_left: views, revision: image.revision })
+    }
+}

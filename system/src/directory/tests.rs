@@ -1,0 +1,225 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: u64 = 1_700_000_000_000;
+
+fn key(byte: u8) -> ContentKey {
+    codec::decode(&[byte; 32]).unwrap()
+}
+
+fn name(text: &str) -> UserName {
+    text.parse().unwrap()
+}
+
+fn request(number: u128) -> RequestId {
+    RequestId::new(NOW, number)
+}
+
+fn command(number: u128, action: Action) -> Command {
+    Command { request: request(number), at_ms: NOW, action }
+}
+
+fn register(user: &str) -> Action {
+    Action::Register(Register { user: name(user) })
+}
+
+fn record(owner: &str, grants: &[(&str, u32)], byte: u8) -> Action {
+    Action::RecordImage(RecordImage {
+        owner: name(owner),
+        key: key(byte),
+        media: Media::Png,
+        length: 46_000,
+        digest: [9; 32],
+        grants: grants.iter().map(|(viewer, views)| (name(viewer), *views)).collect(),
+    })
+}
+
+fn open(viewer: &str, image: ImageId) -> Action {
+    Action::OpenView(OpenView { viewer: name(viewer), image })
+}
+
+fn grant(owner: &str, image: ImageId, viewer: &str, views: u32) -> Action {
+    Action::SetGrant(SetGrant { owner: name(owner), image, viewer: name(viewer), views })
+}
+
+/// Anna owns image 10, Ben has two views of it, Carl none.
+fn stage() -> (Directory, ImageId) {
+    let mut directory = Directory::default();
+    for (number, user) in ["anna", "ben", "carl"].into_iter().enumerate() {
+        directory.apply(command(number as u128, register(user))).unwrap();
+    }
+    directory.apply(command(10, record("anna", &[("ben", 2)], 1))).unwrap();
+    (directory, ImageId(request(10).0))
+}
+
+#[test]
+fn a_grant_of_two_releases_the_key_twice() {
+    let (mut directory, image) = stage();
+    for left in [1, 0] {
+        let answer = directory.apply(command(20 + u128::from(left), open("ben", image)));
+        assert_eq!(
+            answer,
+            Ok(Effect::Opened { key: key(1), views_left: Some(left), revision: 2 - u64::from(left) })
+        );
+    }
+    let third = directory.apply(command(30, open("ben", image)));
+    assert_eq!(third, Err(Refusal::QuotaUsedUp { image, viewer: name("ben") }));
+    assert_eq!(directory.image(image).unwrap().grants[&name("ben")], Grant { left: 0, used: 2 });
+}
+
+#[test]
+fn a_retry_gets_the_first_answer_and_takes_nothing() {
+    let (mut directory, image) = stage();
+    let first = directory.apply(command(20, open("ben", image)));
+    let before = directory.clone();
+    assert_eq!(directory.apply(command(20, open("ben", image))), first);
+    assert_eq!(directory, before);
+}
+
+#[test]
+fn a_refusal_is_remembered_like_any_answer() {
+    let (mut directory, image) = stage();
+    let refused = directory.apply(command(20, open("carl", image)));
+    assert_eq!(refused, Err(Refusal::NoGrant { image, viewer: name("carl") }));
+    directory.apply(command(21, grant("anna", image, "carl", 5))).unwrap();
+    assert_eq!(directory.apply(command(20, open("carl", image))), refused);
+    assert!(directory.apply(command(22, open("carl", image))).is_ok());
+}
+
+#[test]
+fn an_id_used_for_another_request_is_refused() {
+    let (mut directory, image) = stage();
+    let answer = directory.apply(command(10, open("ben", image)));
+    assert_eq!(answer, Err(Refusal::RequestReused { request: request(10) }));
+}
+
+#[test]
+fn a_retried_sealing_under_another_key_is_told_the_recorded_key() {
+    let (mut directory, _) = stage();
+    let answer = directory.apply(command(10, record("anna", &[("ben", 2)], 200)));
+    assert_eq!(answer, Ok(Effect::Recorded { key: key(1) }));
+}
+
+#[test]
+fn a_request_outside_the_window_is_refused_and_its_answer_forgotten() {
+    let (mut directory, image) = stage();
+    let late = NOW + REQUEST_WINDOW_MS + 1;
+    let retry = Command { at_ms: late, ..command(10, record("anna", &[("ben", 2)], 1)) };
+    let refused = Err(Refusal::RequestOutOfTime { request: request(10), off_ms: REQUEST_WINDOW_MS + 1 });
+    assert_eq!(directory.apply(retry), refused);
+    assert_eq!(directory.answers, answers::Answers::default());
+    let early = Command { at_ms: NOW, request: RequestId::new(late * 2, 1), action: open("ben", image) };
+    assert!(matches!(directory.apply(early), Err(Refusal::RequestOutOfTime { .. })));
+}
+
+#[test]
+fn the_cluster_clock_never_goes_back() {
+    let (mut directory, image) = stage();
+    let ahead =
+        Command { request: RequestId::new(NOW + 5_000, 1), at_ms: NOW + 5_000, action: open("ben", image) };
+    directory.apply(ahead).unwrap();
+    directory.apply(command(50, register("dora"))).unwrap();
+    assert_eq!(directory.clock_ms, NOW + 5_000);
+}
+
+#[test]
+fn only_the_owner_sets_grants_and_zero_revokes() {
+    let (mut directory, image) = stage();
+    let foreign = directory.apply(command(20, grant("ben", image, "ben", 9)));
+    assert_eq!(foreign, Err(Refusal::NotOwner { image, user: name("ben") }));
+    let revoked = directory.apply(command(21, grant("anna", image, "ben", 0)));
+    assert_eq!(revoked, Ok(Effect::Granted { views_left: 0, revision: 1 }));
+    assert!(directory.apply(command(22, open("ben", image))).is_err());
+    assert_eq!(
+        directory.apply(command(23, open("anna", image))),
+        Ok(Effect::Opened { key: key(1), views_left: None, revision: 1 })
+    );
+}
+
+#[test]
+fn strangers_and_oversized_fields_are_refused() {
+    let (mut directory, image) = stage();
+    let unknown = Err(Refusal::UnknownUser { user: name("zoe") });
+    assert_eq!(directory.apply(command(20, open("zoe", image))), unknown);
+    assert_eq!(directory.apply(command(21, record("zoe", &[], 1))), unknown);
+    assert_eq!(directory.apply(command(22, record("anna", &[("zoe", 1)], 1))), unknown);
+    assert_eq!(directory.apply(command(23, grant("anna", image, "zoe", 1))), unknown);
+    let too_much = directory.apply(command(24, grant("anna", image, "ben", MAX_VIEWS + 1)));
+    assert!(matches!(too_much, Err(Refusal::TooMuch { .. })), "{too_much:?}");
+    let taken = directory.apply(command(25, register("anna")));
+    assert_eq!(taken, Err(Refusal::NameTaken { user: name("anna") }));
+}
+
+#[test]
+fn a_list_shows_what_one_owns_and_was_granted_page_by_page() {
+    let (mut directory, image) = stage();
+    directory.apply(command(20, record("ben", &[], 3))).unwrap();
+    let all = directory.list(&name("ben"), None, 10);
+    let seen: Vec<_> = all.iter().map(|line| (line.image, line.views_left)).collect();
+    assert_eq!(seen, [(image, Some(2)), (ImageId(request(20).0), None)]);
+    assert_eq!(directory.list(&name("ben"), None, 1), all[..1]);
+    assert_eq!(directory.list(&name("ben"), Some(image), 10), all[1..]);
+    assert!(directory.list(&name("carl"), None, 10).is_empty());
+}
+
+#[test]
+fn a_snapshot_comes_back_with_its_index() {
+    let (directory, _) = stage();
+    let copy: Directory = codec::decode(&codec::encode(&directory).unwrap()).unwrap();
+    assert_eq!(copy, directory);
+    assert_eq!(copy.hash().unwrap(), directory.hash().unwrap());
+}
+
+#[test]
+fn golden_bytes_of_a_command() {
+    let bytes = codec::encode(&Command {
+        request: RequestId(0x0102),
+        at_ms: 7,
+        action: Action::SetGrant(SetGrant {
+            owner: name("a"),
+            image: ImageId(3),
+            viewer: name("b"),
+            views: 250,
+        }),
+    })
+    .unwrap();
+    assert_eq!(bytes, [251, 2, 1, 7, 3, 1, b'a', 3, 1, b'b', 250]);
+}
+
+proptest! {
+    /// Invariant 2, for any mixture of views, retries and changes of the grant.
+    #[test]
+    fn views_never_exceed_what_was_granted(
+        steps in prop::collection::vec((0u8..3, 0u128..12, 0u32..4), 1..80)
+    ) {
+        let (mut directory, image) = stage();
+        let mut first_answers = BTreeMap::new();
+        let (mut granted, mut released) = (2u64, 0u64);
+        for (what, number, views) in steps {
+            let action = if what == 0 { grant("anna", image, "ben", views) } else { open("ben", image) };
+            // Ids are reused on purpose: a retry, or another request under the same id.
+            let command = command(1_000 + number, action.clone());
+            let answer = directory.apply(command);
+            match first_answers.get(&number) {
+                None => {
+                    match &answer {
+                        Ok(Effect::Opened { .. }) => released += 1,
+                        Ok(Effect::Granted { views_left, .. }) => granted += u64::from(*views_left),
+                        _ => {}
+                    }
+                    first_answers.insert(number, (action, answer));
+                }
+                Some((first, given)) if *first == action => prop_assert_eq!(&answer, given),
+                Some(_) => {
+                    let reused = matches!(answer, Err(Refusal::RequestReused { .. }));
+                    prop_assert!(reused, "{:?}", answer);
+                }
+            }
+            prop_assert!(released <= granted);
+            prop_assert_eq!(directory.image(image).unwrap().grants[&name("ben")].used, released);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The node's configuration file.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    consensus::Timing,
+    wire::client::{Member, NodeId},
+};
+
+/// `node.toml`. Unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// This node's number, unique in the cluster and for ever.
+    pub id: NodeId,
+    /// The folder of log and snapshots.
+    pub data: PathBuf,
+    /// Whether this node founds the cluster if its folder is empty. Say so on exactly one node.
+    #[serde(default)]
+    pub bootstrap: bool,
+    /// Lets a supervisor reserve the ports while the node is down (`SO_REUSEPORT`).
+    #[serde(default)]
+    pub shared_port: bool,
+    /// Where this node listens.
+    pub listen: Listen,
+    /// All founding members, this one included.
+    #[serde(default, rename = "member")]
+    pub members: Vec<Member>,
+    /// Raft's clockwork.
+    #[serde(default)]
+    pub raft: RaftConfig,
+    /// The sealing threads.
+    #[serde(default)]
+    pub sealing: SealingConfig,
+}
+
+/// Where a node listens. Port 0 asks for any free port; the node reports which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// For clients.
+    pub client: String,
+    /// For other nodes.
+    pub peer: String,
+}
+
+/// Raft's clockwork. Durations are written with a unit: `"30ms"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RaftConfig {
+    /// How often the leader says that it is there.
+    #[serde(with = "duration")]
+    pub heartbeat: Duration,
+    /// The shorter end of the random part of the election timeout.
+    #[serde(with = "duration")]
+    pub election_min: Duration,
+    /// The longer end, which is also the leader's lease.
+    #[serde(with = "duration")]
+    pub election_max: Duration,
+    /// A snapshot is taken every so many log entries.
+    pub snapshot_every: u64,
+}
+
+impl Default for RaftConfig {
+    fn default() -> Self {
+        let Timing { heartbeat, election_min, election_max, snapshot_every } = Timing::default();
+        Self { heartbeat, election_min, election_max, snapshot_every }
+    }
+}
+
+impl RaftConfig {
+    pub(super) fn timing(&self) -> Timing {
+        let Self { heartbeat, election_min, election_max, snapshot_every } = *self;
+        Timing { heartbeat, election_min, election_max, snapshot_every }
+    }
+}
+
+/// The sealing threads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SealingConfig {
+    /// How many images are sealed at a time. By default one a processor.
+    pub threads: usize,
+    /// How many may wait; further ones are answered *busy*.
+    pub queue: usize,
+}
+
+impl Default for SealingConfig {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { threads, queue: 64 }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is not the TOML expected.
+    #[error("{path}: {reason}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        reason: Box<toml::de::Error>,
+    },
+    /// A value makes no sense.
+    #[error("{field} is {value}: expected {expected}")]
+    Value {
+        /// Which key.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What would do.
+        expected: &'static str,
+    },
+}
+
+impl NodeConfig {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|reason| ConfigError::Syntax { path: path.to_owned(), reason: Box::new(reason) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |field, value: String, expected| Err(ConfigError::Value { field, value, expected });
+        let own = self.members.iter().filter(|member| member.id == self.id).count();
+        if !self.members.is_empty() && own != 1 {
+            return refuse(
+                "member",
+                format!("{own} entries with id {}", self.id),
+                "exactly one entry for this node",
+            );
+        }
+        let distinct: std::collections::BTreeSet<_> = self.members.iter().map(|member| member.id).collect();
+        if distinct.len() != self.members.len() {
+            return refuse("member", "a list with an id twice".to_owned(), "each id once");
+        }
+        if self.bootstrap && self.members.is_empty() {
+            return refuse("bootstrap", "true without [[member]]".to_owned(), "the founding members");
+        }
+        let raft = &self.raft;
+        if raft.heartbeat.is_zero() || raft.heartbeat * 2 > raft.election_min {
+            let value = humantime::format_duration(raft.heartbeat).to_string();
+            return refuse("raft.heartbeat", value, "more than 0 and at most half of raft.election_min");
+        }
+        if raft.election_min >= raft.election_max {
+            let value = humantime::format_duration(raft.election_min).to_string();
+            return refuse("raft.election_min", value, "less than raft.election_max");
+        }
+        if raft.snapshot_every < 16 {
+            return refuse("raft.snapshot_every", raft.snapshot_every.to_string(), "16 or more");
+        }
+        if !(1..=1024).contains(&self.sealing.threads) {
+            return refuse("sealing.threads", self.sealing.threads.to_string(), "1 to 1024");
+        }
+        if !(1..=65_536).contains(&self.sealing.queue) {
+            return refuse("sealing.queue", self.sealing.queue.to_string(), "1 to 65536");
+        }
+        Ok(())
+    }
+
+    /// The founding members if this node is to found the cluster, with the address really listened on
+    /// in place of its own entry's.
+    pub(super) fn founding_members(&self, own: &Member) -> Option<BTreeMap<NodeId, Member>> {
+        let entry = |member: &Member| {
+            let member = if member.id == self.id { own } else { member };
+            (member.id, member.clone())
+        };
+        self.bootstrap.then(|| self.members.iter().map(entry).collect())
+    }
+}
+
+/// Durations as text with a unit.
+mod duration {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_duration(*duration))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_duration(&text)
+            .map_err(|e| D::Error::custom(format!("{text:?} is not a duration such as \"30ms\": {e}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        id = 1
+        data = "data"
+        bootstrap = true
+        listen = { client = "127.0.0.1:0", peer = "127.0.0.1:0" }
+        [[member]]
+        id = 1
+        client = "127.0.0.1:7101"
+        peer = "127.0.0.1:7201"
+        [raft]
+        heartbeat = "50ms"
+    "#;
+
+    fn load(text: &str) -> Result<NodeConfig, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.toml");
+        std::fs::write(&path, text).unwrap();
+        NodeConfig::load(&path).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_configuration_survives_its_text_form() {
+        let config = load(GOOD).unwrap();
+        assert_eq!(config.raft.heartbeat, Duration::from_millis(50));
+        assert_eq!(load(&toml::to_string(&config).unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        for (from, to, said) in [
+            ("heartbeat = \"50ms\"", "heartbeat = \"90ms\"", "raft.heartbeat is 90ms"),
+            ("heartbeat = \"50ms\"", "heartbeat = \"50\"", "not a duration"),
+            ("heartbeat = \"50ms\"", "hartbeat = \"50ms\"", "unknown field `hartbeat`"),
+            ("        id = 1\n        client", "        id = 2\n        client", "0 entries with id 1"),
+            ("[raft]", "[sealing]\nthreads = 0\n[raft]", "sealing.threads is 0"),
+        ] {
+            let error = load(&GOOD.replace(from, to)).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a node is given from outside: in production sockets, files, the clock and the system's
+//! randomness; in a simulation pipes, memory, a set clock and a seed.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use parking_lot::Mutex;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+
+use crate::{consensus::Disk, wire::transport::Network};
+
+/// Milliseconds since the Unix epoch.
+pub type UnixClock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The system's clock.
+pub fn system_clock() -> UnixClock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        // A clock set before 1970 reads as 1970.
+        since.map_or(0, |duration| duration.as_millis() as u64)
+    })
+}
+
+/// A source of random numbers that may be shared.
+#[derive(Debug)]
+pub struct Entropy(Mutex<ChaCha20Rng>);
+
+impl Entropy {
+    /// Seeded by the operating system.
+    pub fn from_system() -> Self {
+        let mut seed = [0; 32];
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut seed)
+            // Without randomness there is no secret; nothing sensible could go on.
+            .expect("the operating system gives random numbers");
+        Self(Mutex::new(ChaCha20Rng::from_seed(seed)))
+    }
+
+    /// Seeded by a number, for simulations.
+    pub fn from_seed(seed: u64) -> Self {
+        Self(Mutex::new(ChaCha20Rng::seed_from_u64(seed)))
+    }
+
+    /// Draws with the generator.
+    pub fn draw<T>(&self, draw: impl FnOnce(&mut ChaCha20Rng) -> T) -> T {
+        draw(&mut self.0.lock())
+    }
+
+    /// 128 random bits.
+    pub fn bits(&self) -> u128 {
+        self.draw(|rng| (u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64()))
+    }
+}
+
+/// The world around a node.
+#[derive(Clone)]
+pub struct Environment {
+    /// Streams to clients and other nodes.
+    pub network: Arc<dyn Network>,
+    /// What survives the node.
+    pub disk: Arc<dyn Disk>,
+    /// The time of day.
+    pub clock: UnixClock,
+    /// Randomness for content keys.
+    pub entropy: Arc<Entropy>,
+    /// Where Raft runs, so that nothing else delays its heartbeats.
+    pub raft_runtime: tokio::runtime::Handle,
+}

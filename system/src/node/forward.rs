@@ -1,0 +1,84 @@
+//! Proposals by nodes that do not lead: handed to the leader, again and again under the same request
+//! id, until it is settled or time is up.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::environment::UnixClock;
+use crate::{
+    consensus::{Consensus, PeerAnswer, PeerRequest, ProposeError},
+    directory::{Action, Answer, RequestId},
+    wire::{
+        client::{Leadership, Member, NodeId},
+        links::Links,
+    },
+};
+
+/// How long one attempt may take before the leadership is looked at again.
+const ATTEMPT: Duration = Duration::from_millis(1_000);
+/// The pause after an attempt that led nowhere, unless the leadership changes sooner.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Proposes from any node.
+#[derive(Clone)]
+pub(super) struct Forwarder {
+    pub(super) id: NodeId,
+    pub(super) consensus: Consensus,
+    pub(super) links: Arc<Links<PeerRequest, PeerAnswer>>,
+    pub(super) clock: UnixClock,
+}
+
+impl Forwarder {
+    /// Settles the proposal with whoever leads, within `patience`.
+    pub(super) async fn propose(
+        &self,
+        request: RequestId,
+        action: Action,
+        patience: Duration,
+    ) -> Result<Answer, ProposeError> {
+        let deadline = Instant::now() + patience;
+        let mut leadership = self.consensus.leadership();
+        let mut last = ProposeError::NotLeader { leader: None };
+        while Instant::now() < deadline {
+            let Leadership { leader, .. } = leadership.borrow_and_update().clone();
+            if let Some(leader) = leader {
+                let attempt = self.attempt(&leader, request, action.clone());
+                let time_left = ATTEMPT.min(deadline - Instant::now());
+                let attempted = tokio::select! {
+                    attempted = tokio::time::timeout(time_left, attempt) => attempted,
+                    // A new leader is asked at once, whatever became of the old one.
+                    _ = leadership.changed() => continue,
+                };
+                match attempted {
+                    Ok(Ok(answer)) => return Ok(answer),
+                    Ok(Err(ProposeError::Busy { limit })) => return Err(ProposeError::Busy { limit }),
+                    Ok(Err(error)) => last = error,
+                    Err(_) => {
+                        last = ProposeError::Unsettled(format!("node {} did not answer in time", leader.id));
+                    }
+                }
+            }
+            // Either the leadership moves, or the same leader is asked again a little later.
+            let _ = tokio::time::timeout(PAUSE, leadership.changed()).await;
+        }
+        // An earlier attempt may have been taken even if the last was not.
+        Err(ProposeError::Unsettled(last.to_string()))
+    }
+
+    async fn attempt(
+        &self,
+        leader: &Member,
+        request: RequestId,
+        action: Action,
+    ) -> Result<Answer, ProposeError> {
+        if leader.id == self.id {
+            return self.consensus.propose(request, action, (self.clock)()).await;
+        }
+        match self.links.ask(&leader.peer, &PeerRequest::Propose { request, action }, ATTEMPT).await {
+            Ok(PeerAnswer::Proposed(answer)) => answer,
+            Ok(answer) => Err(ProposeError::Unsettled(format!("unexpected answer {answer:?}"))),
+            Err(error) => Err(ProposeError::Unsettled(error.to_string())),
+        }
+    }
+}

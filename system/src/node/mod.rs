@@ -1,0 +1,140 @@
+//! One server: it keeps its part of the directory, seals images, and answers clients and nodes.
+
+mod config;
+mod environment;
+mod forward;
+mod health;
+mod pool;
+mod sealing;
+mod service;
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+pub use self::{
+    config::{ConfigError, Listen, NodeConfig, RaftConfig, SealingConfig},
+    environment::{Entropy, Environment, UnixClock, system_clock},
+};
+use self::{
+    forward::Forwarder,
+    health::Health,
+    pool::Pool,
+    sealing::Sealing,
+    service::{ClientService, PeerService},
+};
+use crate::{
+    consensus::{Consensus, StartError},
+    stego::Cover,
+    wire::{client::Member, frame::Link, links::Links, server::serve},
+};
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} for {link:?} connections: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// For whom.
+        link: Link,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Raft does not start.
+    #[error(transparent)]
+    Raft(#[from] StartError),
+    /// No threads for sealing.
+    #[error("cannot start the sealing threads: {0}")]
+    Threads(std::io::Error),
+}
+
+/// A running node. Dropping it ends it abruptly; [`stop`](Self::stop) ends it in order.
+pub struct Node {
+    member: Member,
+    consensus: Consensus,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts a node on the current runtime, its Raft part on the environment's.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn start(config: NodeConfig, environment: Environment) -> Result<Self, NodeError> {
+        config.check()?;
+        let Environment { network, disk, clock, entropy, raft_runtime } = environment;
+        let failed = |address: &str, link| {
+            let address = address.to_owned();
+            move |source| NodeError::Listen { address, link, source }
+        };
+        let clients = network
+            .listen(&config.listen.client)
+            .await
+            .map_err(failed(&config.listen.client, Link::Client))?;
+        let peers = {
+            // A listener belongs to the runtime it is made on.
+            let listening = raft_runtime.spawn(network.listen(&config.listen.peer)).await;
+            let listening = listening.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
+            listening.map_err(failed(&config.listen.peer, Link::Peer))?
+        };
+        let member = Member { id: config.id, client: clients.local_address(), peer: peers.local_address() };
+        let consensus = {
+            let founding = config.founding_members(&member);
+            let start = Consensus::start(config.id, config.raft.timing(), disk, network.clone(), founding);
+            let started = raft_runtime.spawn(start).await;
+            started.unwrap_or_else(|panic| Err(StartError::Stopped(panic.to_string())))?
+        };
+        let mut tasks = Vec::new();
+        let peer_service = PeerService { consensus: consensus.clone(), clock: clock.clone() };
+        tasks.push(raft_runtime.spawn(serve(peers, Link::Peer, Arc::new(peer_service))));
+
+        let health = Arc::new(Health::new());
+        let pool = Pool::start(config.sealing.threads, config.sealing.queue).map_err(NodeError::Threads)?;
+        let pool = Arc::new(pool);
+        tasks.push(tokio::spawn(health::sample_own(config.id, health.clone(), pool.clone())));
+        let status_links = Arc::new(Links::new(network.clone(), Link::Client, 1));
+        tasks.push(tokio::spawn(health::ask_others(
+            config.id,
+            health.clone(),
+            consensus.clone(),
+            status_links,
+        )));
+        let forwarder = Forwarder {
+            id: config.id,
+            consensus: consensus.clone(),
+            links: Arc::new(Links::new(network, Link::Peer, 1)),
+            clock: clock.clone(),
+        };
+        let sealing = Sealing { pool, cover: Arc::new(Cover::standard()), entropy, forwarder };
+        let client_service =
+            ClientService { id: config.id, consensus: consensus.clone(), clock, health, sealing };
+        tasks.push(tokio::spawn(serve(clients, Link::Client, Arc::new(client_service))));
+        Ok(Self { member, consensus, tasks })
+    }
+
+    /// The node's number and the addresses it really listens on.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+
+    /// Stops serving, then Raft. What was acknowledged is on disk already.
+    pub async fn stop(mut self) {
+        for task in self.tasks.drain(..) {
+            task.abort();
+        }
+        self.consensus.stop().await;
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What a node does for clients and for other nodes.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{environment::UnixClock, health::Health, sealing::Sealing};
+use crate::{
+    consensus::{BarrierError, Consensus, PeerAnswer, PeerRequest, ProposeError},
+    directory::{Directory, Effect, PAGE_LIMIT, RequestId},
+    wire::{
+        client::{
+            Answer, Change, Consistency, ImageSummary, Leadership, NodeId, NodeStatus, Query, Reply, Request,
+            ServiceError, WATCH_PATIENCE_MS,
+        },
+        server::Service,
+    },
+};
+
+/// How long a change may wait for its commit before the client is told that it is unsettled.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a linearizable read may wait for a majority.
+const READ_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Answers clients.
+pub(super) struct ClientService {
+    pub(super) id: NodeId,
+    pub(super) consensus: Consensus,
+    pub(super) clock: UnixClock,
+    pub(super) health: Arc<Health>,
+    pub(super) sealing: Sealing,
+}
+
+impl Service for ClientService {
+    type Request = Request;
+    type Answer = Answer;
+
+    async fn answer(self: Arc<Self>, request: Request) -> Answer {
+        match request {
+            Request::Status => Ok(Reply::Status(self.status())),
+            Request::WatchLeadership { seen } => Ok(Reply::Leadership(self.watch_leadership(seen).await)),
+            Request::Execute { request, change } => self.execute(request, change).await,
+            Request::AssignWorker { avoid } => self.assign_worker(&avoid),
+            Request::Seal { request, owner, grants, original } => {
+                self.sealing.seal(request, owner, grants, original).await
+            }
+            Request::Read { query, consistency } => self.read(query, consistency).await,
+        }
+    }
+}
+
+impl ClientService {
+    fn status(&self) -> NodeStatus {
+        let progress = self.consensus.progress();
+        let (users, images) = self.consensus.directory().0.counts();
+        NodeStatus {
+            node: self.id,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            leadership: self.consensus.leadership().borrow().clone(),
+            members: self.consensus.members(),
+            applied: progress.applied,
+            last_log: progress.last_log,
+            snapshot: progress.snapshot,
+            health: self.health.own(),
+            users: users as u64,
+            images: images as u64,
+        }
+    }
+
+    async fn watch_leadership(&self, seen: Leadership) -> Leadership {
+        let mut leadership = self.consensus.leadership();
+        let changed = leadership.wait_for(|now| *now != seen);
+        // Without a change the client is told the same again, which shows that this node is alive.
+        let _ = tokio::time::timeout(Duration::from_millis(WATCH_PATIENCE_MS), changed).await;
+        leadership.borrow().clone()
+    }
+
+    async fn execute(&self, request: RequestId, change: Change) -> Answer {
+        let proposal = self.consensus.propose(request, change.into(), (self.clock)());
+        let Ok(proposed) = tokio::time::timeout(COMMIT_PATIENCE, proposal).await else {
+            let reason = format!("not committed within {COMMIT_PATIENCE:?}");
+            return Err(ServiceError::Unsettled(reason));
+        };
+        let answer = proposed.map_err(|error| match error {
+            ProposeError::NotLeader { leader } => ServiceError::NotLeader { leader },
+            ProposeError::Busy { limit } => {
+                ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit }
+            }
+            ProposeError::Unsettled(reason) => ServiceError::Unsettled(reason),
+        })?;
+        match answer.map_err(ServiceError::Refused)? {
+            Effect::Registered => Ok(Reply::Registered),
+            Effect::Opened { key, views_left, revision } => Ok(Reply::Opened { key, views_left, revision }),
+            Effect::Granted { views_left, revision } => Ok(Reply::Granted { views_left, revision }),
+            // No change that a user may ask for records an image, so its key cannot leave here.
+            Effect::Recorded { .. } => Err(ServiceError::Internal("a worker's answer".to_owned())),
+        }
+    }
+
+    fn assign_worker(&self, avoid: &[NodeId]) -> Answer {
+        let leader = self.consensus.leadership().borrow().leader.clone();
+        match leader {
+            Some(leader) if leader.id == self.id => {
+                let members = self.consensus.members();
+                let named = self.health.assign(avoid);
+                // Just elected, without a sample of anybody: do it here.
+                let worker = named.and_then(|id| members.into_iter().find(|member| member.id == id));
+                Ok(Reply::Worker(worker.unwrap_or(leader)))
+            }
+            leader => Err(ServiceError::NotLeader { leader }),
+        }
+    }
+
+    async fn read(&self, query: Query, consistency: Consistency) -> Answer {
+        if consistency == Consistency::Linearizable {
+            let barrier = tokio::time::timeout(READ_PATIENCE, self.consensus.read_barrier());
+            barrier
+                .await
+                .map_err(|_| ServiceError::Unsettled(format!("no majority within {READ_PATIENCE:?}")))?
+                .map_err(|error| match error {
+                    BarrierError::NotLeader { leader } => ServiceError::NotLeader { leader },
+                    BarrierError::Unconfirmed(reason) => ServiceError::Unsettled(reason),
+                })?;
+        }
+        let (directory, applied) = self.consensus.directory();
+        answer_query(directory, applied, query).await
+    }
+}
+
+async fn answer_query(directory: Directory, applied: u64, query: Query) -> Answer {
+    match query {
+        Query::List { user, after } => Ok(Reply::Listing(directory.list(&user, after, PAGE_LIMIT))),
+        Query::Users { after } => Ok(Reply::Users(directory.users(after.as_ref(), PAGE_LIMIT))),
+        Query::Images { after } => {
+            let page = directory.images(after, PAGE_LIMIT);
+            Ok(Reply::Images(page.into_iter().map(|(id, image)| ImageSummary::new(id, image)).collect()))
+        }
+        Query::Hash => {
+            let hashed = tokio::task::spawn_blocking(move || directory.hash()).await;
+            let internal = |error: String| ServiceError::Internal(error);
+            let hash = hashed.map_err(|e| internal(e.to_string()))?.map_err(|e| internal(e.to_string()))?;
+            Ok(Reply::Hash { applied, hash })
+        }
+    }
+}
+
+/// Answers other nodes. Runs where Raft runs.
+pub(super) struct PeerService {
+    pub(super) consensus: Consensus,
+    pub(super) clock: UnixClock,
+}
+
+impl Service for PeerService {
+    type Request = PeerRequest;
+    type Answer = PeerAnswer;
+
+    async fn answer(self: Arc<Self>, request: PeerRequest) -> PeerAnswer {
+        self.consensus.answer(request, (self.clock)()).await
+    }
+}

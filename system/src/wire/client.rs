@@ -1,0 +1,269 @@
+//! What a user's program and a node say to one another.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    balance::HealthSample,
+    directory::{
+        Action, Image, ImageId, Listing, OpenView, Refusal, Register, RequestId, SetGrant, UserName,
+    },
+    seal::ContentKey,
+};
+
+/// A node's number.
+pub type NodeId = u64;
+
+/// A node, as the cluster knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Member {
+    /// Its number.
+    pub id: NodeId,
+    /// Where clients reach it.
+    pub client: String,
+    /// Where other nodes reach it.
+    pub peer: String,
+}
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// How is this node? Any node answers.
+    Status,
+    /// Tell me when the leadership is no longer the one I have seen. Any node answers, at once or
+    /// when it changes, at the latest after [`WATCH_PATIENCE_MS`].
+    WatchLeadership {
+        /// What the client knows.
+        seen: Leadership,
+    },
+    /// Changes the directory. The leader answers, once the change is committed.
+    Execute {
+        /// Names the request; a retry carries the same id.
+        request: RequestId,
+        /// The change.
+        change: Change,
+    },
+    /// Who should seal the next image? The leader answers.
+    AssignWorker {
+        /// Workers that the client has just found wanting.
+        avoid: Vec<NodeId>,
+    },
+    /// Seals an image. Any node answers; the one named by [`Request::AssignWorker`] should be asked.
+    Seal {
+        /// Names the request and, later, the image.
+        request: RequestId,
+        /// Whose image it is.
+        owner: UserName,
+        /// Views given to each viewer.
+        grants: BTreeMap<UserName, u32>,
+        /// The file, PNG or JPEG.
+        original: Bytes,
+    },
+    /// Asks the directory.
+    Read {
+        /// What.
+        query: Query,
+        /// How fresh the answer must be.
+        consistency: Consistency,
+    },
+}
+
+/// The longest that a node keeps a [`Request::WatchLeadership`] waiting, milliseconds.
+pub const WATCH_PATIENCE_MS: u64 = 1_000;
+
+/// The changes that a user may ask for. (Images are recorded by the worker that sealed them.)
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Makes a user known.
+    Register(Register),
+    /// Takes a view and releases the key.
+    OpenView(OpenView),
+    /// Sets the views a viewer has left.
+    SetGrant(SetGrant),
+}
+
+impl From<Change> for Action {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Register(register) => Self::Register(register),
+            Change::OpenView(open) => Self::OpenView(open),
+            Change::SetGrant(set) => Self::SetGrant(set),
+        }
+    }
+}
+
+/// How fresh an answer must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Consistency {
+    /// It reflects every change acknowledged before the question was asked. The leader answers.
+    Linearizable,
+    /// What the asked node happens to hold. Any node answers.
+    Stale,
+}
+
+/// A question to the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    /// The images a user owns or may view, after an id.
+    List {
+        /// Who asks.
+        user: UserName,
+        /// Where the last page ended.
+        after: Option<ImageId>,
+    },
+    /// All users, after a name. For audits.
+    Users {
+        /// Where the last page ended.
+        after: Option<UserName>,
+    },
+    /// All images and their grants, after an id, without their keys. For audits.
+    Images {
+        /// Where the last page ended.
+        after: Option<ImageId>,
+    },
+    /// The hash of the whole directory. For audits.
+    Hash,
+}
+
+/// What a node answers.
+pub type Answer = Result<Reply, ServiceError>;
+
+/// A node's answer when all went well.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// To [`Request::Status`].
+    Status(NodeStatus),
+    /// To [`Request::WatchLeadership`].
+    Leadership(Leadership),
+    /// To [`Change::Register`].
+    Registered,
+    /// To [`Change::OpenView`].
+    Opened {
+        /// The key that opens the image.
+        key: ContentKey,
+        /// Views left; `None` for the owner.
+        views_left: Option<u32>,
+        /// The image's revision.
+        revision: u64,
+    },
+    /// To [`Change::SetGrant`].
+    Granted {
+        /// Views left.
+        views_left: u32,
+        /// The image's revision.
+        revision: u64,
+    },
+    /// To [`Request::AssignWorker`].
+    Worker(Member),
+    /// To [`Request::Seal`].
+    Sealed {
+        /// The image's id.
+        image: ImageId,
+        /// The sealed image, a PNG.
+        png: Bytes,
+    },
+    /// To [`Query::List`].
+    Listing(Vec<Listing>),
+    /// To [`Query::Users`].
+    Users(Vec<UserName>),
+    /// To [`Query::Images`].
+    Images(Vec<ImageSummary>),
+    /// To [`Query::Hash`].
+    Hash {
+        /// The last log index that had been applied.
+        applied: u64,
+        /// BLAKE3 of the directory at that index.
+        hash: [u8; 32],
+    },
+}
+
+/// An image without its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSummary {
+    /// The image.
+    pub image: ImageId,
+    /// Who sealed it.
+    pub owner: UserName,
+    /// BLAKE3 of the original.
+    pub digest: [u8; 32],
+    /// Viewer, views left, views used.
+    pub grants: Vec<(UserName, u32, u64)>,
+}
+
+impl ImageSummary {
+    /// Leaves the key out.
+    pub fn new(image: ImageId, record: &Image) -> Self {
+        let grants = record.grants.iter().map(|(viewer, grant)| (viewer.clone(), grant.left, grant.used));
+        Self { image, owner: record.owner.clone(), digest: record.digest, grants: grants.collect() }
+    }
+}
+
+/// Who leads, as far as the answering node knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Leadership {
+    /// The Raft term.
+    pub term: u64,
+    /// The leader of that term, if one is known.
+    pub leader: Option<Member>,
+}
+
+/// How a node is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// The node.
+    pub node: NodeId,
+    /// The program's version.
+    pub version: String,
+    /// Who leads.
+    pub leadership: Leadership,
+    /// All members of the cluster.
+    pub members: Vec<Member>,
+    /// The last log index applied.
+    pub applied: u64,
+    /// The last log index written.
+    pub last_log: u64,
+    /// The last log index that a snapshot covers.
+    pub snapshot: u64,
+    /// How busy it is.
+    pub health: HealthSample,
+    /// Users and images in its directory.
+    pub users: u64,
+    /// Images in its directory.
+    pub images: u64,
+}
+
+/// Why a node did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum ServiceError {
+    /// Somebody else leads. Nothing was done.
+    #[error("not the leader{}", leader.as_ref().map_or(String::new(), |l| format!("; ask node {} at {}", l.id, l.client)))]
+    NotLeader {
+        /// Who, if known.
+        leader: Option<Member>,
+    },
+    /// Too much is waiting already. Nothing was done.
+    #[error("busy: {waiting} {what} are waiting, the limit is {limit}")]
+    Busy {
+        /// What waits.
+        what: String,
+        /// How many.
+        waiting: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The directory refused. Nothing was changed.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// The file cannot be sealed. Nothing was done.
+    #[error("{0}")]
+    BadOriginal(String),
+    /// The node cannot tell whether the change will take effect: leadership moved, or the node is
+    /// going down. Ask again with the same request id.
+    #[error("outcome unknown: {0}")]
+    Unsettled(String),
+    /// Something broke inside the node. Nothing was changed.
+    #[error("internal error: {0}")]
+    Internal(String),
+}

@@ -1,0 +1,186 @@
+//! Frames: a 4-byte big-endian length, then that many bytes. The length is checked against the
+//! connection's limit before anything is allocated.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+use super::{
+    codec::{self, CodecError},
+    transport::BoxedStream,
+};
+
+/// The version of everything that follows the first frame.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// The largest frame of a client's connection, bytes: an original or a sealed image, and some.
+pub const CLIENT_FRAME_LIMIT: usize = 80 << 20;
+/// The largest frame between nodes, bytes: a batch of log entries or a piece of a snapshot.
+pub const PEER_FRAME_LIMIT: usize = 16 << 20;
+/// The largest first frame, bytes.
+const HELLO_LIMIT: usize = 64;
+
+const MAGIC: [u8; 4] = *b"VEIL";
+
+/// The first frame in each direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    magic: [u8; 4],
+    version: u16,
+    /// What the connection is for.
+    pub link: Link,
+}
+
+/// What a connection is for; each kind has listening addresses and limits of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Link {
+    /// A user's program talks to a node.
+    Client,
+    /// A node talks to a node.
+    Peer,
+}
+
+impl Link {
+    /// The largest frame of such a connection, bytes.
+    pub fn frame_limit(self) -> usize {
+        match self {
+            Self::Client => CLIENT_FRAME_LIMIT,
+            Self::Peer => PEER_FRAME_LIMIT,
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The stream broke, or a frame was longer than the limit.
+    #[error("connection broken: {0}")]
+    Io(#[from] std::io::Error),
+    /// A frame does not hold what it should.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The other side closed the connection.
+    #[error("connection closed by the other side")]
+    Closed,
+    /// The first frame is none of ours.
+    #[error("the other side does not speak Veil's protocol")]
+    NotVeil,
+    /// The other side is newer or older.
+    #[error("the other side speaks protocol version {theirs}, this program speaks {PROTOCOL_VERSION}")]
+    Version {
+        /// Its version.
+        theirs: u16,
+    },
+    /// A client called the nodes' port, or the other way round.
+    #[error("this address is for {ours:?} connections, the other side wants {theirs:?}")]
+    Link {
+        /// What is spoken here.
+        ours: Link,
+        /// What the other side wants.
+        theirs: Link,
+    },
+    /// The other side did not say hello in time.
+    #[error("no hello within {0:?}")]
+    Silent(std::time::Duration),
+}
+
+/// A stream cut into frames.
+pub type FrameStream = Framed<BoxedStream, LengthDelimitedCodec>;
+
+/// Exchanges hellos and raises the frame limit to the link's. Both sides call this.
+///
+/// # Errors
+/// When the stream breaks or the other side is not a Veil of this version and link.
+pub async fn handshake(stream: BoxedStream, link: Link) -> Result<FrameStream, WireError> {
+    use futures_util::{SinkExt, StreamExt};
+    let codec =
+        LengthDelimitedCodec::builder().length_field_length(4).max_frame_length(HELLO_LIMIT).new_codec();
+    let mut frames = Framed::new(stream, codec);
+    let hello = Hello { magic: MAGIC, version: PROTOCOL_VERSION, link };
+    frames.send(to_frame(&hello)?).await?;
+    let answer = frames.next().await.ok_or(WireError::Closed)?.map_err(|_| WireError::NotVeil)?;
+    let theirs: Hello = codec::decode(&answer).map_err(|_| WireError::NotVeil)?;
+    if theirs.magic != MAGIC {
+        return Err(WireError::NotVeil);
+    }
+    if theirs.version != PROTOCOL_VERSION {
+        return Err(WireError::Version { theirs: theirs.version });
+    }
+    if theirs.link != link {
+        return Err(WireError::Link { ours: link, theirs: theirs.link });
+    }
+    frames.codec_mut().set_max_frame_length(link.frame_limit());
+    Ok(frames)
+}
+
+/// One request or answer, with the id that joins them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Envelope<T> {
+    /// Numbers the requests of one connection.
+    pub id: u64,
+    /// The request or answer.
+    pub body: T,
+}
+
+/// Encodes a value as the content of a frame.
+///
+/// # Errors
+/// When it is too large to be encoded at all.
+pub fn to_frame<T: Serialize>(value: &T) -> Result<Bytes, CodecError> {
+    codec::encode(value).map(Bytes::from)
+}
+
+/// Decodes the content of a frame.
+///
+/// # Errors
+/// When the bytes are not exactly one such value.
+pub fn from_frame<T: DeserializeOwned>(frame: &[u8]) -> Result<T, CodecError> {
+    codec::decode(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[test]
+    fn golden_bytes_of_the_first_frame() {
+        let hello = Hello { magic: MAGIC, version: PROTOCOL_VERSION, link: Link::Peer };
+        assert_eq!(to_frame(&hello).unwrap(), &b"VEIL\x01\x01"[..]);
+    }
+
+    #[tokio::test]
+    async fn both_sides_agree_on_link_and_version() {
+        let (near, far) = tokio::io::duplex(256);
+        let both =
+            tokio::join!(handshake(Box::new(near), Link::Client), handshake(Box::new(far), Link::Client));
+        assert!(both.0.is_ok() && both.1.is_ok());
+
+        let (near, far) = tokio::io::duplex(256);
+        let both =
+            tokio::join!(handshake(Box::new(near), Link::Client), handshake(Box::new(far), Link::Peer));
+        assert!(matches!(both.1, Err(WireError::Link { ours: Link::Peer, theirs: Link::Client })));
+    }
+
+    #[tokio::test]
+    async fn a_stranger_and_a_length_of_two_gigabytes_are_refused_before_anything_is_allocated() {
+        for opening in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0x7f, 0xff, 0xff, 0xff, 0][..]] {
+            let (mut near, far) = tokio::io::duplex(256);
+            near.write_all(opening).await.unwrap();
+            let refused = handshake(Box::new(far), Link::Client).await;
+            assert!(matches!(refused, Err(WireError::NotVeil)), "{:?}", refused.err());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_newer_version_is_named() {
+        let (mut near, far) = tokio::io::duplex(256);
+        near.write_all(b"\x00\x00\x00\x06VEIL\x02\x00").await.unwrap();
+        let refused = handshake(Box::new(far), Link::Client).await;
+        assert!(matches!(refused, Err(WireError::Version { theirs: 2 })), "{:?}", refused.err());
+        let mut ours = [0; 10];
+        near.read_exact(&mut ours).await.unwrap();
+        assert_eq!(&ours, b"\x00\x00\x00\x06VEIL\x01\x00");
+    }
+}

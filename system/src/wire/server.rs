@@ -1,0 +1,195 @@
+//! The answering side of a connection.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{
+    frame::{Envelope, Link, WireError, from_frame, handshake, to_frame},
+    transport::{BoxedStream, Listener},
+};
+
+/// A stranger who has not said hello by then is disconnected.
+const HELLO_PATIENCE: Duration = Duration::from_secs(5);
+/// A client that has not taken a written answer by then is disconnected.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// How many requests of one connection are worked on at a time; further ones are not read.
+const REQUESTS_PER_CONNECTION: usize = 2048;
+/// How many connections one listener serves; further ones are closed at once.
+const CONNECTIONS: usize = 4096;
+
+/// Answers requests.
+pub trait Service: Send + Sync + 'static {
+    /// What is asked.
+    type Request: DeserializeOwned + Send;
+    /// What is answered.
+    type Answer: Serialize + Send;
+
+    /// Answers one request. Many are answered at a time.
+    fn answer(self: Arc<Self>, request: Self::Request) -> impl Future<Output = Self::Answer> + Send;
+}
+
+/// Accepts connections and serves them until the listener fails or the future is dropped.
+pub async fn serve<S: Service>(mut listener: Box<dyn Listener>, link: Link, service: Arc<S>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: existing connections go on.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            tracing::warn!(%from, limit = CONNECTIONS, "connection refused: too many are open");
+            continue;
+        };
+        let service = service.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            match serve_connection(stream, link, service).await {
+                Ok(()) | Err(WireError::Closed) => {}
+                Err(error) => tracing::debug!(%from, %error, "connection ended"),
+            }
+        });
+    }
+}
+
+async fn serve_connection<S: Service>(
+    stream: BoxedStream,
+    link: Link,
+    service: Arc<S>,
+) -> Result<(), WireError> {
+    let frames = tokio::time::timeout(HELLO_PATIENCE, handshake(stream, link))
+        .await
+        .map_err(|_| WireError::Silent(HELLO_PATIENCE))??;
+    let (mut sink, mut stream) = frames.split();
+    let (answers, mut queue) = mpsc::channel::<bytes::Bytes>(64);
+
+    let writing = async move {
+        while let Some(frame) = queue.recv().await {
+            let write = async {
+                sink.feed(frame).await?;
+                while let Ok(frame) = queue.try_recv() {
+                    sink.feed(frame).await?;
+                }
+                sink.flush().await
+            };
+            tokio::time::timeout(WRITE_PATIENCE, write).await.map_err(std::io::Error::from)??;
+        }
+        Ok::<(), WireError>(())
+    };
+
+    let reading = async move {
+        let slots = Arc::new(Semaphore::new(REQUESTS_PER_CONNECTION));
+        while let Some(frame) = stream.next().await {
+            let Envelope { id, body } = from_frame::<Envelope<S::Request>>(&frame?)?;
+            // Waiting here stops reading: the sender feels it, nobody else does.
+            let Ok(slot) = slots.clone().acquire_owned().await else {
+                break;
+            };
+            let (service, answers) = (service.clone(), answers.clone());
+            tokio::spawn(async move {
+                let _slot = slot;
+                let body = service.answer(body).await;
+                match to_frame(&Envelope { id, body }) {
+                    // The connection may have ended meanwhile.
+                    Ok(frame) => drop(answers.send(frame).await),
+                    Err(error) => tracing::error!(%error, "answer cannot be encoded"),
+                }
+            });
+        }
+        Ok::<(), WireError>(())
+    };
+
+    // Whichever side ends first ends the connection; running requests finish and answer to nobody.
+    tokio::select! {
+        ended = writing => ended,
+        ended = reading => ended,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::wire::{
+        connection::{CallError, Connection},
+        transport::{Network, Pipes},
+    };
+
+    struct Echo;
+
+    impl Service for Echo {
+        type Request = (u64, Vec<u8>);
+        type Answer = Vec<u8>;
+
+        async fn answer(self: Arc<Self>, (wait_ms, bytes): (u64, Vec<u8>)) -> Vec<u8> {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            bytes
+        }
+    }
+
+    async fn echo() -> (Pipes, tokio::task::JoinHandle<()>) {
+        let network = Pipes::default();
+        let listener = network.listen("node").await.unwrap();
+        (network, tokio::spawn(serve(listener, Link::Peer, Arc::new(Echo))))
+    }
+
+    async fn connect(network: &Pipes) -> Connection<(u64, Vec<u8>), Vec<u8>> {
+        Connection::open(network, "node", Link::Peer, Duration::from_secs(5)).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_answer_does_not_hold_up_a_quick_one() {
+        let (network, _serving) = echo().await;
+        let connection = connect(&network).await;
+        let slow_connection = connection.clone();
+        let slow = tokio::spawn(async move { slow_connection.call(&(60_000, vec![1])).await });
+        assert_eq!(connection.call(&(0, vec![2])).await.unwrap(), [2]);
+        assert!(!slow.is_finished());
+        assert_eq!(slow.await.unwrap().unwrap(), [1]);
+    }
+
+    #[tokio::test]
+    async fn a_request_beyond_the_frame_limit_is_not_sent_and_the_connection_lives() {
+        let (network, _serving) = echo().await;
+        let connection = connect(&network).await;
+        let refused = connection.call(&(0, vec![0; Link::Peer.frame_limit()])).await;
+        assert!(matches!(refused, Err(CallError::NotSent(_))), "{refused:?}");
+        assert_eq!(connection.call(&(0, vec![3])).await.unwrap(), [3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_connection_ends_every_call() {
+        let network = Pipes::default();
+        let mut listener = network.listen("node").await.unwrap();
+        let accepting = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let frames = handshake(stream, Link::Peer).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(frames);
+        });
+        let connection = connect(&network).await;
+        let lost = connection.call(&(0, vec![1])).await;
+        assert!(matches!(lost, Err(CallError::Lost { .. })), "{lost:?}");
+        assert!(connection.is_closed());
+        accepting.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn garbage_ends_its_own_connection_and_no_other() {
+        let (network, _serving) = echo().await;
+        let good = connect(&network).await;
+        let bad = network.dial("node").await.unwrap();
+        let mut frames = handshake(bad, Link::Peer).await.unwrap();
+        frames.send(bytes::Bytes::from_static(&[0xff; 9])).await.unwrap();
+        assert!(frames.next().await.is_none());
+        assert_eq!(good.call(&(0, vec![4])).await.unwrap(), [4]);
+    }
+}

@@ -1,0 +1,170 @@
+//! Byte streams between addresses. Nodes and clients are handed a [`Network`] and never open a
+//! socket themselves, so that whole clusters can run over in-memory pipes inside one process.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{SocketAddr, ToSocketAddrs},
+    sync::Arc,
+};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
+
+/// A two-way byte stream.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A boxed [`Stream`].
+pub type BoxedStream = Box<dyn Stream>;
+
+/// Where streams come from.
+pub trait Network: Send + Sync {
+    /// Opens a stream to `address`.
+    fn dial(&self, address: &str) -> BoxFuture<'static, io::Result<BoxedStream>>;
+
+    /// Begins to accept streams at `address`. Port 0 asks for any free port.
+    fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>>;
+}
+
+/// Accepts streams.
+pub trait Listener: Send {
+    /// Waits for the next stream; with it comes the other side's address, for logs.
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxedStream, String)>>;
+
+    /// The address really listened on.
+    fn local_address(&self) -> String;
+}
+
+/// TCP, without encryption: for loopback experiments.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tcp {
+    /// Lets a supervisor keep the port reserved with a socket of its own while the node is down
+    /// (`SO_REUSEPORT`), so that nobody else is given it before a restart.
+    pub shared_port: bool,
+}
+
+impl Network for Tcp {
+    fn dial(&self, address: &str) -> BoxFuture<'static, io::Result<BoxedStream>> {
+        let address = address.to_owned();
+        Box::pin(async move {
+            let stream = TcpStream::connect(&address).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as BoxedStream)
+        })
+    }
+
+    fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
+        let (address, shared_port) = (address.to_owned(), self.shared_port);
+        Box::pin(async move {
+            let socket = bind(resolve(&address)?, shared_port)?;
+            socket.listen(1024)?;
+            let listener = TcpListener::from_std(socket.into())?;
+            Ok(Box::new(listener) as Box<dyn Listener>)
+        })
+    }
+}
+
+fn resolve(address: &str) -> io::Result<SocketAddr> {
+    address
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such address"))
+}
+
+/// Binds a TCP socket without listening. Held open with `shared_port`, it keeps the port from being
+/// given to anybody else, while connections to it are refused.
+///
+/// # Errors
+/// When the address is taken or not of this machine.
+pub fn bind(address: SocketAddr, shared_port: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections in TIME_WAIT must not keep a restarted node from its port.
+    socket.set_reuse_address(true)?;
+    if shared_port {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+impl Listener for TcpListener {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxedStream, String)>> {
+        Box::pin(async move {
+            let (stream, from) = TcpListener::accept(self).await?;
+            stream.set_nodelay(true)?;
+            Ok((Box::new(stream) as BoxedStream, from.to_string()))
+        })
+    }
+
+    fn local_address(&self) -> String {
+        self.local_addr().map_or_else(|e| format!("unknown ({e})"), |address| address.to_string())
+    }
+}
+
+/// A network of in-memory pipes; each value is a network of its own, clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Pipes {
+    listeners: Arc<Mutex<HashMap<String, mpsc::Sender<tokio::io::DuplexStream>>>>,
+}
+
+/// What a pipe holds before its writer has to wait, bytes.
+const PIPE_CAPACITY: usize = 1 << 20;
+
+impl Network for Pipes {
+    fn dial(&self, address: &str) -> BoxFuture<'static, io::Result<BoxedStream>> {
+        let listener = self.listeners.lock().get(address).cloned();
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        Box::pin(async move {
+            let (near, far) = tokio::io::duplex(PIPE_CAPACITY);
+            listener.ok_or_else(refused)?.send(far).await.map_err(|_| refused())?;
+            Ok(Box::new(near) as BoxedStream)
+        })
+    }
+
+    fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
+        let (sender, incoming) = mpsc::channel(64);
+        let mut listeners = self.listeners.lock();
+        let address = match address.strip_suffix(":0") {
+            Some(host) => format!("{host}:{}", listeners.len() + 1),
+            None => address.to_owned(),
+        };
+        let taken = listeners.get(&address).is_some_and(|earlier| !earlier.is_closed());
+        if !taken {
+            listeners.insert(address.clone(), sender);
+        }
+        Box::pin(async move {
+            if taken {
+                return Err(io::Error::from(io::ErrorKind::AddrInUse));
+            }
+            Ok(Box::new(PipeListener { address, incoming }) as Box<dyn Listener>)
+        })
+    }
+}
+
+struct PipeListener {
+    address: String,
+    incoming: mpsc::Receiver<tokio::io::DuplexStream>,
+}
+
+impl Listener for PipeListener {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxedStream, String)>> {
+        Box::pin(async move {
+            match self.incoming.recv().await {
+                Some(stream) => Ok((Box::new(stream) as BoxedStream, "pipe".to_owned())),
+                None => Err(io::Error::from(io::ErrorKind::NotConnected)),
+            }
+        })
+    }
+
+    fn local_address(&self) -> String {
+        self.address.clone()
+    }
+}
