@@ -5,6 +5,8 @@
 //! is one server, `client` talks to a cluster of them, `cli` is the `veil` program.
 
 pub mod balance;
+pub mod cli;
+pub mod client;
 pub mod consensus;
 pub mod directory;
 pub mod node;

@@ -4,7 +4,10 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
 
 use super::{
     frame::{Envelope, Link, WireError, from_frame, handshake, to_frame},
@@ -34,7 +37,10 @@ pub trait Service: Send + Sync + 'static {
 /// Accepts connections and serves them until the listener fails or the future is dropped.
 pub async fn serve<S: Service>(mut listener: Box<dyn Listener>, link: Link, service: Arc<S>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    // Dropped with this future, it ends every connection.
+    let mut connections = JoinSet::new();
     loop {
+        reap(&mut connections);
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -49,7 +55,7 @@ pub async fn serve<S: Service>(mut listener: Box<dyn Listener>, link: Link, serv
             continue;
         };
         let service = service.clone();
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let _place = place;
             match serve_connection(stream, link, service).await {
                 Ok(()) | Err(WireError::Closed) => {}
@@ -86,6 +92,8 @@ async fn serve_connection<S: Service>(
 
     let reading = async move {
         let slots = Arc::new(Semaphore::new(REQUESTS_PER_CONNECTION));
+        // Dropped with the connection, it gives up what nobody waits for any more.
+        let mut requests = JoinSet::new();
         while let Some(frame) = stream.next().await {
             let Envelope { id, body } = from_frame::<Envelope<S::Request>>(&frame?)?;
             // Waiting here stops reading: the sender feels it, nobody else does.
@@ -93,7 +101,8 @@ async fn serve_connection<S: Service>(
                 break;
             };
             let (service, answers) = (service.clone(), answers.clone());
-            tokio::spawn(async move {
+            reap(&mut requests);
+            requests.spawn(async move {
                 let _slot = slot;
                 let body = service.answer(body).await;
                 match to_frame(&Envelope { id, body }) {
@@ -106,11 +115,16 @@ async fn serve_connection<S: Service>(
         Ok::<(), WireError>(())
     };
 
-    // Whichever side ends first ends the connection; running requests finish and answer to nobody.
+    // Whichever side ends first ends the connection.
     tokio::select! {
         ended = writing => ended,
         ended = reading => ended,
     }
+}
+
+/// Lets go of tasks that have ended.
+fn reap(tasks: &mut JoinSet<()>) {
+    while tasks.try_join_next().is_some() {}
 }
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! The `veil` program: one file a subcommand.
+
+mod grant;
+mod list;
+pub mod node;
+mod register;
+mod seal;
+mod status;
+mod view;
+
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use tokio::time::Instant;
+
+use crate::{client::Client, wire::transport::Tcp};
+
+/// Share images, and decide who may look and how often.
+///
+/// An owner seals a photo under a cover picture and grants views of it. A viewer opens the sealed
+/// file; every view is counted by the cluster, and when the views are used up the cover is all there
+/// is to see.
+#[derive(Debug, Parser)]
+#[command(name = "veil", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Node(node::NodeArgs),
+    Register(register::RegisterArgs),
+    Seal(seal::SealArgs),
+    List(list::ListArgs),
+    View(view::ViewArgs),
+    Grant(grant::GrantArgs),
+    Status(status::StatusArgs),
+}
+
+/// What every command that talks to a cluster takes.
+#[derive(Debug, Args)]
+struct ClusterArgs {
+    /// Addresses of nodes, separated by commas; one that lives is enough.
+    #[arg(
+        long,
+        env = "VEIL_NODES",
+        value_delimiter = ',',
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103"
+    )]
+    nodes: Vec<String>,
+    /// How long to keep trying, for instance 10s.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s", value_name = "TIME")]
+    timeout: Duration,
+    /// Print JSON, for scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+impl ClusterArgs {
+    fn client(&self) -> anyhow::Result<Client> {
+        Ok(Client::new(Arc::new(Tcp::default()), self.nodes.clone(), 1)?)
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// Prints `value` as JSON if that was asked for, else `text`.
+    fn print(&self, text: impl std::fmt::Display, value: serde_json::Value) {
+        if self.json {
+            println!("{value}");
+        } else {
+            println!("{text}");
+        }
+    }
+}
+
+/// Logs to stderr, by default warnings only; `RUST_LOG` says otherwise.
+pub fn init_tracing() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,openraft=error"));
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+}
+
+/// Runs a parsed command line: 0 done, 1 refused or failed. (clap ends bad usage with 2.)
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        Command::Node(args) => node::run(&args),
+        Command::Register(args) => block_on(register::run(args)),
+        Command::Seal(args) => block_on(seal::run(args)),
+        Command::List(args) => block_on(list::run(args)),
+        Command::View(args) => block_on(view::run(args)),
+        Command::Grant(args) => block_on(grant::run(args)),
+        Command::Status(args) => block_on(status::run(args)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("veil: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(command)
+}
+
+/// Reads a file whose size is checked before it is read.
+fn read_file(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
+    let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
+    anyhow::ensure!(size <= limit, "{}: {size} bytes long, the limit is {limit}", path.display());
+    std::fs::read(path).with_context(|| path.display().to_string())
+}
+
+/// Writes a file beside its place and moves it there, so that nobody sees half of it.
+fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let write = || {
+        std::fs::write(&beside, bytes)?;
+        std::fs::rename(&beside, path)
+    };
+    write().with_context(|| path.display().to_string())
+}
+
+/// The largest sealed file that is read, bytes.
+const SEALED_LIMIT: u64 = crate::wire::frame::CLIENT_FRAME_LIMIT as u64;

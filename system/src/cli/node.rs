@@ -1,0 +1,74 @@
+//! `veil node`: runs one server.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use clap::Args;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    consensus::Folder,
+    node::{Entropy, Environment, Node, NodeConfig, system_clock},
+    wire::transport::Tcp,
+};
+
+/// Run one node of a cluster.
+///
+/// Reads its configuration, prints one line of JSON with the addresses it really listens on, and
+/// serves until SIGTERM or Ctrl-C.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// The configuration file; see docs/architecture.md for an example.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
+    let config = NodeConfig::load(&args.config)?;
+    // Raft has threads of its own: nothing that clients ask for can keep its heartbeats waiting.
+    let raft = runtime("veil-raft")?;
+    let serving = runtime("veil-serve")?;
+    let disk =
+        Folder::create(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
+    let environment = Environment {
+        network: Arc::new(Tcp { shared_port: config.shared_port }),
+        disk: Arc::new(disk),
+        clock: system_clock(),
+        entropy: Arc::new(Entropy::from_system()),
+        raft_runtime: raft.handle().clone(),
+    };
+    serving.block_on(async {
+        let stop = stop_signal()?;
+        let node = Node::start(config, environment).await?;
+        println!("{}", serde_json::to_string(node.member())?);
+        stop.await;
+        tracing::info!("stopping");
+        node.stop().await;
+        Ok(())
+    })
+}
+
+fn runtime(name: &str) -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")
+}
+
+/// Ends with SIGTERM or SIGINT.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

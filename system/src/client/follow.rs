@@ -1,0 +1,71 @@
+//! Keeps the client's knowledge of the leadership fresh: every node is asked to tell when it changes.
+
+use std::{sync::Weak, time::Duration};
+
+use super::Inner;
+use crate::wire::client::{Leadership, Member, Reply, Request, WATCH_PATIENCE_MS};
+
+/// A node answers a watch after [`WATCH_PATIENCE_MS`] at the latest; a silent one is asked anew.
+pub(super) const WATCH_PATIENCE: Duration = Duration::from_millis(WATCH_PATIENCE_MS + 500);
+/// The pause before a node that cannot be reached is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Follows one node's view for as long as the client exists.
+pub(super) async fn follow_leadership(client: Weak<Inner>, address: String) {
+    let mut seen = Leadership::default();
+    loop {
+        let Some(inner) = client.upgrade() else { return };
+        let request = Request::WatchLeadership { seen: seen.clone() };
+        let answer = inner.links.ask(&address, &request, WATCH_PATIENCE).await;
+        match answer {
+            Ok(Ok(Reply::Leadership(now))) => {
+                inner.learn(&now);
+                seen = now;
+                drop(inner);
+            }
+            _ => {
+                drop(inner);
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Takes in what a node says of the leadership. An older term teaches nothing; in the same term a
+    /// known leader beats none.
+    pub(super) fn learn(&self, news: &Leadership) {
+        self.leadership.send_if_modified(|known| {
+            let newer = news.term > known.term || (news.term == known.term && known.leader.is_none());
+            let changes = newer && *known != *news;
+            if changes {
+                known.clone_from(news);
+            }
+            changes
+        });
+    }
+
+    /// A node named the leader without its term, in refusing a request.
+    pub(super) fn learn_leader(&self, leader: Member) {
+        self.leadership.send_if_modified(|known| {
+            // Two nodes may hold different opinions for a moment: a known leader is only replaced by
+            // news of a later term.
+            let unknown = known.leader.is_none();
+            if unknown {
+                known.leader = Some(leader);
+            }
+            unknown
+        });
+    }
+
+    /// The node we took for the leader is not, or is gone.
+    pub(super) fn forget_leader(&self, address: &str) {
+        self.leadership.send_if_modified(|known| {
+            let same = known.leader.as_ref().is_some_and(|leader| leader.client == address);
+            if same {
+                known.leader = None;
+            }
+            same
+        });
+    }
+}

@@ -1,0 +1,359 @@
+//! Talks to a cluster: finds the leader from any node, follows it when it changes, and retries under
+//! the same request id until an answer is certain or time is up.
+
+mod follow;
+mod retry;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    directory::{ImageId, Listing, OpenView, Refusal, Register, RequestId, SetGrant, UserName},
+    node::{Entropy, UnixClock, system_clock},
+    seal::ContentKey,
+    wire::{
+        client::{
+            Answer, Change, Consistency, ImageSummary, Leadership, NodeId, NodeStatus, Query, Reply, Request,
+            ServiceError,
+        },
+        connection::CallError,
+        frame::Link,
+        links::Links,
+        transport::Network,
+    },
+};
+
+/// Why the cluster did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The directory refused. Nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The file cannot be sealed.
+    #[error("{0}")]
+    BadOriginal(String),
+    /// The request could not be sent: too large, or no node was named.
+    #[error("{0}")]
+    NotSent(String),
+    /// Time was up and no attempt can have had an effect.
+    #[error("not done within {waited:?}: {last}")]
+    TimedOut {
+        /// How long it was tried.
+        waited: Duration,
+        /// What the last attempt met with.
+        last: String,
+    },
+    /// Time was up and an attempt may have had an effect, or may yet have one.
+    #[error("no certain answer within {waited:?}; it may have been done all the same: {last}")]
+    Unsettled {
+        /// How long it was tried.
+        waited: Duration,
+        /// What the last attempt met with.
+        last: String,
+    },
+    /// The node answered with something else.
+    #[error("node answered another question: {0}")]
+    Protocol(String),
+}
+
+/// An opened view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opened {
+    /// The key that opens the image.
+    pub key: ContentKey,
+    /// Views left; `None` for the owner, who is not counted.
+    pub views_left: Option<u32>,
+    /// The image's revision.
+    pub revision: u64,
+}
+
+/// A freshly sealed image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sealed {
+    /// Its id.
+    pub image: ImageId,
+    /// The file, a PNG.
+    pub png: Bytes,
+}
+
+/// A handle on a cluster. Clones share connections and what is known of the leader.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    nodes: Vec<String>,
+    links: Links<Request, Answer>,
+    leadership: watch::Sender<Leadership>,
+    /// Which node is asked next when no leader is known.
+    turn: AtomicUsize,
+    clock: UnixClock,
+    entropy: Entropy,
+}
+
+impl Client {
+    /// A client of the cluster that the nodes at these addresses belong to, with so many connections to
+    /// each node. Nothing is connected before it is needed. Must be called on a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`] when no address is given.
+    pub fn new(
+        network: Arc<dyn Network>,
+        nodes: Vec<String>,
+        connections: usize,
+    ) -> Result<Self, ClientError> {
+        if nodes.is_empty() {
+            return Err(ClientError::NotSent("no node address was given".to_owned()));
+        }
+        let inner = Arc::new(Inner {
+            links: Links::new(network, Link::Client, connections),
+            leadership: watch::Sender::default(),
+            turn: AtomicUsize::new(0),
+            clock: system_clock(),
+            entropy: Entropy::from_system(),
+            nodes,
+        });
+        for address in &inner.nodes {
+            tokio::spawn(follow::follow_leadership(Arc::downgrade(&inner), address.clone()));
+        }
+        Ok(Self { inner })
+    }
+
+    /// A fresh request id. Keep it to ask again after [`ClientError::Unsettled`].
+    pub fn request_id(&self) -> RequestId {
+        RequestId::new((self.inner.clock)(), self.inner.entropy.bits())
+    }
+
+    /// What this client knows of the leadership, and a wake-up when that changes.
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.inner.leadership.subscribe()
+    }
+
+    /// Registers a user.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn register(
+        &self,
+        request: RequestId,
+        user: UserName,
+        deadline: Instant,
+    ) -> Result<(), ClientError> {
+        match self.execute(request, Change::Register(Register { user }), deadline).await? {
+            Reply::Registered => Ok(()),
+            other => Err(protocol(&other)),
+        }
+    }
+
+    /// Takes a view of an image and gets its key.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`Refusal::QuotaUsedUp`] when no view is left.
+    pub async fn open_view(
+        &self,
+        request: RequestId,
+        viewer: UserName,
+        image: ImageId,
+        deadline: Instant,
+    ) -> Result<Opened, ClientError> {
+        match self.execute(request, Change::OpenView(OpenView { viewer, image }), deadline).await? {
+            Reply::Opened { key, views_left, revision } => Ok(Opened { key, views_left, revision }),
+            other => Err(protocol(&other)),
+        }
+    }
+
+    /// Sets the views that a viewer has left; 0 revokes. Gives them back as the directory has them.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn set_grant(
+        &self,
+        request: RequestId,
+        grant: SetGrant,
+        deadline: Instant,
+    ) -> Result<u32, ClientError> {
+        match self.execute(request, Change::SetGrant(grant), deadline).await? {
+            Reply::Granted { views_left, .. } => Ok(views_left),
+            other => Err(protocol(&other)),
+        }
+    }
+
+    /// Seals a file: asks the leader for a worker, sends the file there, and to another one if that
+    /// fails.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn seal(
+        &self,
+        request: RequestId,
+        owner: UserName,
+        grants: BTreeMap<UserName, u32>,
+        original: Bytes,
+        deadline: Instant,
+    ) -> Result<Sealed, ClientError> {
+        let seal = Request::Seal { request, owner, grants, original };
+        match self.inner.ask_worker(&seal, deadline).await? {
+            Reply::Sealed { image, png } => Ok(Sealed { image, png }),
+            other => Err(protocol(&other)),
+        }
+    }
+
+    /// One page of the images that a user owns or may view.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn list(
+        &self,
+        user: UserName,
+        after: Option<ImageId>,
+        deadline: Instant,
+    ) -> Result<Vec<Listing>, ClientError> {
+        let query = Query::List { user, after };
+        let read = Request::Read { query, consistency: Consistency::Linearizable };
+        match self.inner.ask_leader(&read, deadline).await? {
+            Reply::Listing(listing) => Ok(listing),
+            other => Err(protocol(&other)),
+        }
+    }
+
+    async fn execute(
+        &self,
+        request: RequestId,
+        change: Change,
+        deadline: Instant,
+    ) -> Result<Reply, ClientError> {
+        self.inner.ask_leader(&Request::Execute { request, change }, deadline).await
+    }
+
+    /// Asks one node, once, within `patience`: how are you?
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn status(&self, address: &str, patience: Duration) -> Result<NodeStatus, AskError> {
+        match self.ask_node(address, &Request::Status, patience).await? {
+            Reply::Status(status) => Ok(status),
+            other => Err(AskError::unexpected(&other)),
+        }
+    }
+
+    /// All users that one node holds, sorted.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn users_of(&self, address: &str, patience: Duration) -> Result<Vec<UserName>, AskError> {
+        let mut users = Vec::new();
+        loop {
+            match self.ask_stale(address, Query::Users { after: users.last().cloned() }, patience).await? {
+                Reply::Users(page) if page.is_empty() => return Ok(users),
+                Reply::Users(page) => users.extend(page),
+                other => return Err(AskError::unexpected(&other)),
+            }
+        }
+    }
+
+    /// All images and grants that one node holds, sorted by id.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn images_of(&self, address: &str, patience: Duration) -> Result<Vec<ImageSummary>, AskError> {
+        let mut images: Vec<ImageSummary> = Vec::new();
+        loop {
+            let after = images.last().map(|summary| summary.image);
+            match self.ask_stale(address, Query::Images { after }, patience).await? {
+                Reply::Images(page) if page.is_empty() => return Ok(images),
+                Reply::Images(page) => images.extend(page),
+                other => return Err(AskError::unexpected(&other)),
+            }
+        }
+    }
+
+    /// The hash of one node's directory, and the log index it belongs to.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn hash_of(&self, address: &str, patience: Duration) -> Result<(u64, [u8; 32]), AskError> {
+        match self.ask_stale(address, Query::Hash, patience).await? {
+            Reply::Hash { applied, hash } => Ok((applied, hash)),
+            other => Err(AskError::unexpected(&other)),
+        }
+    }
+
+    /// Waits until a node's view of the leadership differs from `seen`, at most a second.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn watch_leadership(&self, address: &str, seen: Leadership) -> Result<Leadership, AskError> {
+        match self.ask_node(address, &Request::WatchLeadership { seen }, follow::WATCH_PATIENCE).await? {
+            Reply::Leadership(leadership) => Ok(leadership),
+            other => Err(AskError::unexpected(&other)),
+        }
+    }
+
+    async fn ask_stale(&self, address: &str, query: Query, patience: Duration) -> Result<Reply, AskError> {
+        self.ask_node(address, &Request::Read { query, consistency: Consistency::Stale }, patience).await
+    }
+
+    async fn ask_node(
+        &self,
+        address: &str,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Reply, AskError> {
+        Ok(self.inner.links.ask(address, request, patience).await??)
+    }
+
+    /// The addresses this client was given.
+    pub fn nodes(&self) -> &[String] {
+        &self.inner.nodes
+    }
+}
+
+/// Why one node, asked once, did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// It was not reached or did not answer in time.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// It answered with an error.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// It answered something else.
+    #[error("node answered another question: {0}")]
+    Protocol(String),
+}
+
+impl AskError {
+    fn unexpected(reply: &Reply) -> Self {
+        Self::Protocol(variant(reply))
+    }
+}
+
+fn protocol(reply: &Reply) -> ClientError {
+    ClientError::Protocol(variant(reply))
+}
+
+/// The reply's name without its content, which may be long or secret.
+fn variant(reply: &Reply) -> String {
+    let text = format!("{reply:?}");
+    text.split([' ', '(', '{']).next().unwrap_or_default().to_owned()
+}
+
+impl Inner {
+    /// The address of a node: the leader's if it is known, else the next one in turn.
+    fn target(&self) -> (Option<NodeId>, String) {
+        match &self.leadership.borrow().leader {
+            Some(leader) => (Some(leader.id), leader.client.clone()),
+            None => {
+                let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                (None, self.nodes[turn % self.nodes.len()].clone())
+            }
+        }
+    }
+}
