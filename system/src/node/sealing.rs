@@ -48,7 +48,7 @@ impl Sealing {
             }));
         }
         let image = ImageId(request.0);
-        let key = self.entropy.draw(|rng| ContentKey::generate(rng));
+        let key = self.entropy.draw(ContentKey::generate);
         let (png, digest) = self.seal_under(&key, image, &owner, &grants, &original).await?;
         let record = RecordImage {
             owner: owner.clone(),

@@ -28,12 +28,15 @@ struct SlotState<Q, A> {
     failed: Option<(Instant, String)>,
 }
 
+/// All connections to one address.
+type Slots<Q, A> = Arc<Vec<Slot<Q, A>>>;
+
 /// The connections of one program to any number of addresses.
 pub struct Links<Q, A> {
     network: Arc<dyn Network>,
     link: Link,
     each: usize,
-    slots: Mutex<HashMap<String, Arc<Vec<Slot<Q, A>>>>>,
+    slots: Mutex<HashMap<String, Slots<Q, A>>>,
     next: AtomicUsize,
 }
 
@@ -94,13 +97,13 @@ where
         }
     }
 
-    fn slots_of(&self, address: &str) -> Arc<Vec<Slot<Q, A>>> {
+    fn slots_of(&self, address: &str) -> Slots<Q, A> {
         let mut slots = self.slots.lock();
         if let Some(found) = slots.get(address) {
             return found.clone();
         }
         let empty = || Slot::new(SlotState { connection: None, failed: None });
-        let made: Arc<Vec<_>> = Arc::new((0..self.each).map(|_| empty()).collect());
+        let made: Slots<Q, A> = Arc::new((0..self.each).map(|_| empty()).collect());
         slots.insert(address.to_owned(), made.clone());
         made
     }
