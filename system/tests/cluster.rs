@@ -1,5 +1,7 @@
 //! Whole clusters inside one process, over in-memory pipes.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
