@@ -127,7 +127,14 @@ fn poisson_gaps_are_exponential() {
 fn golden_schedule() {
     let stages = [(1.0, 10.0, 10.0), (1.0, 10.0, 30.0)];
     let due = draw(&load(Arrival::Poisson, &stages), 42);
-    let first = [68_189_619, 110_941_260, 291_328_536, 381_508_853, 440_806_710, 458_720_351];
+    let first = [
+        68_189_619,
+        110_941_260,
+        291_328_536,
+        381_508_853,
+        440_806_710,
+        458_720_351,
+    ];
     assert_eq!(due[..6], first);
     assert_eq!((due.len(), due.last()), (37, Some(&1_947_122_209)));
     assert_ne!(due, draw(&load(Arrival::Poisson, &stages), 43));

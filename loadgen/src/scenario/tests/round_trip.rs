@@ -8,7 +8,7 @@ use super::*;
 fn length() -> impl Strategy<Value = Duration> {
     prop_oneof![
         (1u64..1200).prop_map(Duration::from_secs),
-        (1u64..1200_000_000_000).prop_map(Duration::from_nanos),
+        (1u64..1_200_000_000_000).prop_map(Duration::from_nanos),
     ]
 }
 
