@@ -21,11 +21,11 @@ pub(super) fn mix(a: f32, b: f32, t: f32) -> f32 {
     a + (b - a) * t
 }
 
-/// Noise of [0, 1) that takes about one unit to change.
+/// Noise of [0, 1) that takes about one unit to change, for `x` and `y` of at least 0.
 pub(super) fn value(seed: u32, x: f32, y: f32) -> f32 {
-    let (left, top) = (x.floor(), y.floor());
-    let (u, v) = (step(0.0, 1.0, x - left), step(0.0, 1.0, y - top));
-    let (i, j) = (left as i32, top as i32);
+    // As both are positive this rounds down, in one instruction.
+    let (i, j) = (x as i32, y as i32);
+    let (u, v) = (step(0.0, 1.0, x - i as f32), step(0.0, 1.0, y - j as f32));
     let upper = mix(at(seed, i, j), at(seed, i + 1, j), u);
     let lower = mix(at(seed, i, j + 1), at(seed, i + 1, j + 1), u);
     mix(upper, lower, v)

@@ -133,26 +133,27 @@ impl Scene {
 
     fn colour(&self, u: f32, v: f32, outline: &[f32]) -> Colour {
         // From behind to the front; what is wholly covered is not drawn.
-        let covers: Vec<f32> = outline.iter().map(|top| step(EDGE.0, EDGE.1, v - top)).collect();
-        let first = covers.iter().rposition(|cover| *cover == 1.0);
+        let cover = |index: usize| step(EDGE.0, EDGE.1, v - outline[index]);
+        let first = (0..outline.len()).rev().find(|index| cover(*index) == 1.0);
         let mut colour = match first {
             Some(_) => [0.0; 3],
             None => self.sky(u, v),
         };
         let last = self.hills.len() - 1;
         for index in first.unwrap_or(0)..=last {
-            if index == last && covers[last] < 1.0 {
+            if index == last && cover(last) < 1.0 {
                 colour = self.town(u, v, colour);
             }
-            if covers[index] > 0.0 {
+            if cover(index) > 0.0 {
                 let hill = self.slope(u, v, v - outline[index], &self.hills[index]);
-                colour = blend(colour, hill, covers[index]);
+                colour = blend(colour, hill, cover(index));
             }
         }
         for blob in &self.blobs {
             let (dx, dy) = (u - blob.centre.0, v - blob.centre.1);
-            let far = (dx * dx + dy * dy).sqrt() / blob.radius;
-            if far < 1.0 {
+            let square = dx * dx + dy * dy;
+            if square < blob.radius * blob.radius {
+                let far = square.sqrt() / blob.radius;
                 colour = blend(
                     colour,
                     blob.colour,
