@@ -4,5 +4,6 @@
 //! the types of [`record`].
 
 pub mod arrival;
+pub mod photos;
 pub mod record;
 pub mod scenario;

@@ -6,12 +6,14 @@
 
 mod events;
 mod history;
+mod latency;
 mod manifest;
 mod nodes;
 mod readback;
 
 pub use events::{Event, EventKind, read_events, write_events};
 pub use history::{Call, HistoryReader, HistoryWriter, Outcome, Record, Reply};
+pub use latency::LatencyLog;
 pub use manifest::{Machine, Manifest, NodeManifest};
 pub use nodes::{NodeSample, read_node_samples, write_node_samples};
 pub use readback::{GrantState, ImageState, NodeReadback, Readback};

@@ -1,0 +1,30 @@
+//! What can be wrong with a scenario.
+
+use std::{io, path::PathBuf};
+
+/// A scenario that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file cannot be opened or read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file says something that makes no sense.
+    #[error("{file}:{line}: {key}: {wrong}; expected {expected}")]
+    Invalid {
+        /// Which file.
+        file: String,
+        /// The offending line, from 1.
+        line: usize,
+        /// The offending key, such as `load.stages[1].rate`; `syntax` when the file is not TOML.
+        key: String,
+        /// What is wrong.
+        wrong: String,
+        /// What would have been right.
+        expected: String,
+    },
+}

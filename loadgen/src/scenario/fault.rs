@@ -1,0 +1,65 @@
+//! The fault schedule: what is broken when.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// One entry of the fault schedule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// When, from the start of the first stage.
+    pub at: Duration,
+    /// What.
+    pub kind: FaultKind,
+    /// To whom.
+    pub target: Target,
+    /// How long after `at` it is undone; never, if absent.
+    pub heal: Option<Duration>,
+}
+
+/// What a fault does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// SIGKILL; healed by a restart from the same folder.
+    Kill,
+    /// SIGSTOP; healed by SIGCONT.
+    Pause,
+}
+
+impl FaultKind {
+    /// Every kind, in the order of tables and legends.
+    pub const ALL: [Self; 2] = [Self::Kill, Self::Pause];
+
+    /// The name used in scenarios, tables and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Pause => "pause",
+        }
+    }
+}
+
+/// Whom a fault strikes. Resolved when it strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The node that leads at that moment.
+    Leader,
+    /// Any node, drawn from the seed.
+    Random,
+    /// Node `n1`, `n2`, …
+    Node(u64),
+    /// Every node at once.
+    All,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Leader => f.write_str("leader"),
+            Self::Random => f.write_str("random"),
+            Self::Node(number) => write!(f, "n{number}"),
+            Self::All => f.write_str("all"),
+        }
+    }
+}

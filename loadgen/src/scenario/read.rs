@@ -1,0 +1,206 @@
+//! Reads a scenario: the file as a whole, `[cluster]`, `[load]`, `[pass]`.
+
+use std::{collections::BTreeMap, fs::File, io, io::Read as _, path::Path, time::Duration};
+
+use super::{
+    Arrival, Cluster, Driver, HistoryCheck, Images, Limit, Load, OperationKind, Pass, Scenario,
+    ScenarioError, Stage, read_fault,
+    source::{Item, Keys, MAX_DURATION, Section, Source},
+};
+
+/// A scenario file is a page of text; no larger one is read.
+const MAX_FILE: u64 = 1 << 20;
+/// Operations a second, in every stage.
+const MAX_RATE: f64 = 1e6;
+/// Every due time is drawn before the run: at 8 bytes each this many are 400 MB.
+const MAX_OPERATIONS: f64 = 5e7;
+
+const ROOT: Keys = Keys { known: &["version", "seed", "cluster", "load", "fault", "pass"], later: &[] };
+const CLUSTER: Keys = Keys { known: &["nodes", "driver"], later: &["coordinator", "policy"] };
+const LOAD: Keys = Keys {
+    known: &["clients", "arrival", "max_in_flight", "timeout", "stages", "mix", "images"],
+    later: &[],
+};
+const STAGE: Keys = Keys { known: &["for", "rate", "warmup"], later: &[] };
+const MIX: Keys = Keys { known: &["register", "seal", "discover", "view", "grant"], later: &["fetch"] };
+const PASS: Keys = Keys { known: &["history", "limits"], later: &[] };
+
+impl Scenario {
+    /// Reads the scenario file at `path`. A relative folder of images is one beside that file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or says something that makes no sense.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let cannot = |source| ScenarioError::Read { path: path.to_owned(), source };
+        let mut text = String::new();
+        let file = File::open(path).map_err(cannot)?;
+        (file.take(MAX_FILE + 1).read_to_string(&mut text)).map_err(cannot)?;
+        if text.len() as u64 > MAX_FILE {
+            let reason = format!("larger than {MAX_FILE} bytes");
+            return Err(cannot(io::Error::new(io::ErrorKind::FileTooLarge, reason)));
+        }
+        let mut scenario = Self::parse(&text, &path.display().to_string())?;
+        if let Images::Folder(folder) = &mut scenario.load.images {
+            let beside = path.parent().unwrap_or(Path::new("")).join(&*folder);
+            *folder = std::path::absolute(beside).map_err(cannot)?;
+        }
+        Ok(scenario)
+    }
+
+    /// Reads a scenario from its `text`; errors call it `file`.
+    ///
+    /// # Errors
+    /// When the text says something that makes no sense.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ScenarioError> {
+        let source = Source { file, text };
+        let table = source.parse()?;
+        let root = Section::root(&source, &table, &ROOT)?;
+        root.need("version", "version = 1")?.integer_among(&[1], "1")?;
+        let seed = root.get("seed").map_or(Ok(1), |item| item.integer(0..=u64::MAX))?;
+        let cluster = cluster(&root.section("cluster", &CLUSTER)?)?;
+        let load = load(&root.section("load", &LOAD)?)?;
+        let faults = read_fault::faults(root.get("fault"), load.length(), cluster.nodes)?;
+        let pass = pass(&root.section("pass", &PASS)?, faults.len())?;
+        Ok(Self { seed, cluster, load, faults, pass })
+    }
+}
+
+fn cluster(section: &Section) -> Result<Cluster, ScenarioError> {
+    let nodes = (section.get("nodes")).map_or(Ok(3), |item| item.integer_among(&[1, 3, 5], "1, 3 or 5"))?;
+    let driver = section.get("driver").map_or(Ok(Driver::Process), |item| {
+        item.choice(&[(Driver::Process.name(), Driver::Process)], &["docker"])
+    })?;
+    Ok(Cluster { nodes, driver })
+}
+
+fn load(section: &Section) -> Result<Load, ScenarioError> {
+    let arrivals = [Arrival::Poisson, Arrival::Constant].map(|arrival| (arrival.name(), arrival));
+    let count = |name, default, most| {
+        (section.get(name)).map_or(Ok(default), |item: Item| item.integer_u32(1..=most))
+    };
+    let load = Load {
+        clients: count("clients", 256, 1_000_000)?,
+        arrival: (section.get("arrival")).map_or(Ok(Arrival::Poisson), |item| item.choice(&arrivals, &[]))?,
+        max_in_flight: count("max_in_flight", 4096, 1_000_000)?,
+        timeout: (section.get("timeout"))
+            .map_or(Ok(Duration::from_secs(2)), |item| item.duration_above_zero())?,
+        stages: stages(section)?,
+        mix: mix(section)?,
+        images: section.get("images").map_or(Ok(Images::Photos), images)?,
+    };
+    if load.length() > MAX_DURATION {
+        return Err(section.invalid("stages", "together too long", "at most \"24h\""));
+    }
+    let operations: f64 = load.stages.iter().map(Stage::operations).sum();
+    if operations > MAX_OPERATIONS {
+        let wrong = format!("together {operations:.0} operations");
+        let expected = format!("at most {MAX_OPERATIONS}, as each is drawn before the run");
+        return Err(section.invalid("stages", wrong, expected));
+    }
+    Ok(load)
+}
+
+fn stages(section: &Section) -> Result<Vec<Stage>, ScenarioError> {
+    const EXPECTED: &str = "a list of stages such as [{ for = \"40s\", rate = 400 }]";
+    let item = section.need("stages", EXPECTED)?;
+    let stages: Vec<_> = (item.array(EXPECTED)?.iter().map(stage)).collect::<Result<_, _>>()?;
+    if stages.is_empty() {
+        return Err(item.invalid("is empty", EXPECTED));
+    }
+    if stages.iter().all(|stage| stage.warmup) {
+        return Err(item.invalid("is all warm-up", "a stage without warmup = true, to be measured"));
+    }
+    Ok(stages)
+}
+
+fn stage(item: &Item) -> Result<Stage, ScenarioError> {
+    const RATE: &str = "operations a second: a number above 0 and up to 1000000, or [from, to]";
+    let section = item.section(&STAGE)?;
+    let length = section.need("for", "how long the stage lasts, such as for = \"40s\"")?;
+    let rate = section.need("rate", RATE)?;
+    let check = |item: &Item, least: f64| match item.number(RATE)? {
+        rate if rate > least && rate <= MAX_RATE => Ok(rate),
+        rate => Err(item.invalid(format_args!("{rate} is not possible"), RATE)),
+    };
+    let (rate_from, rate_to) = if rate.is_array() {
+        match rate.array(RATE)?.as_slice() {
+            // A ramp may begin or end at nothing.
+            [from, to] => (check(from, -f64::MIN_POSITIVE)?, check(to, -f64::MIN_POSITIVE)?),
+            other => {
+                return Err(rate.invalid(format_args!("is an array of {}", other.len()), RATE));
+            }
+        }
+    } else {
+        let rate = check(&rate, 0.0)?;
+        (rate, rate)
+    };
+    if rate_from + rate_to <= 0.0 {
+        return Err(rate.invalid("begins and ends at 0", RATE));
+    }
+    Ok(Stage {
+        length: length.duration_above_zero()?,
+        rate_from,
+        rate_to,
+        warmup: section.get("warmup").map_or(Ok(false), |item| item.boolean())?,
+    })
+}
+
+fn mix(load: &Section) -> Result<BTreeMap<OperationKind, u32>, ScenarioError> {
+    let section = load.section("mix", &MIX)?;
+    let given = load.get("mix").is_some();
+    let mut mix = BTreeMap::new();
+    for kind in OperationKind::ALL {
+        let default = if given { 0 } else { default_weight(kind) };
+        let weight = section.get(kind.name());
+        let weight = weight.map_or(Ok(default), |item| item.integer_u32(0..=1_000_000))?;
+        mix.insert(kind, weight);
+    }
+    if mix.values().all(|weight| *weight == 0) {
+        return Err(load.invalid("mix", "is all zero", "at least one operation above 0"));
+    }
+    Ok(mix)
+}
+
+fn default_weight(kind: OperationKind) -> u32 {
+    match kind {
+        OperationKind::View => 60,
+        OperationKind::Discover => 20,
+        OperationKind::Seal => 10,
+        OperationKind::Register | OperationKind::Grant => 5,
+    }
+}
+
+fn images(item: Item) -> Result<Images, ScenarioError> {
+    const EXPECTED: &str = "\"photos\" or a folder of PNG and JPEG files such as \"./my-photos\"";
+    match item.string(EXPECTED)? {
+        "photos" => Ok(Images::Photos),
+        "" => Err(item.invalid("is empty", EXPECTED)),
+        folder => Ok(Images::Folder(folder.into())),
+    }
+}
+
+fn pass(section: &Section, faults: usize) -> Result<Pass, ScenarioError> {
+    let checks = HistoryCheck::ALL.map(|check| (check.name(), check));
+    let mut history = Vec::new();
+    match section.get("history") {
+        None => history.extend(HistoryCheck::ALL),
+        Some(item) => {
+            for item in item.array("a list of checks such as [\"no_lost_ack\", \"quota\"]")? {
+                let check = item.choice(&checks, &["linearizable", "one_leader_a_term"])?;
+                if history.contains(&check) {
+                    return Err(item.invalid("is listed twice", "each check once"));
+                }
+                history.push(check);
+            }
+        }
+    }
+    let mut limits = Vec::new();
+    if let Some(item) = section.get("limits") {
+        const EXPECTED: &str = "a limit such as \"ok_ratio >= 0.99\"";
+        for item in item.array("a list of limits such as [\"ok_ratio >= 0.99\"]")? {
+            let limit = Limit::parse(item.string(EXPECTED)?, faults);
+            limits.push(limit.map_err(|e| item.invalid(e.wrong, e.expected))?);
+        }
+    }
+    Ok(Pass { history, limits })
+}
