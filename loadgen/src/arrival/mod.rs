@@ -38,7 +38,7 @@ const SECOND: f64 = 1e9;
 /// into the next.
 ///
 /// Only additions, multiplications, divisions and roots are used. Their results are the same on all
-/// machines, which a logarithm's last digit is not: see [`exponential`].
+/// machines, which a logarithm's last digit is not: see the sampler below.
 pub fn schedule(load: &Load, rng: &mut impl Rng) -> Vec<u64> {
     let mean: f64 = load.stages.iter().map(Stage::operations).sum();
     // Room for the mean and six standard deviations of the count; it may grow.

@@ -129,20 +129,20 @@ impl Scene {
 
     fn colour(&self, u: f32, v: f32, outline: &[f32]) -> Colour {
         // From behind to the front; what is wholly covered is not drawn.
-        let cover = |index: usize| step(EDGE.0, EDGE.1, v - outline[index]);
-        let first = (0..outline.len()).rev().find(|index| cover(*index) == 1.0);
-        let mut colour = match first {
+        let cover = |top: f32| step(EDGE.0, EDGE.1, v - top);
+        let covered = outline.iter().rposition(|top| cover(*top) == 1.0);
+        let mut colour = match covered {
             Some(_) => [0.0; 3],
             None => self.sky(u, v),
         };
-        let last = self.hills.len() - 1;
-        for index in first.unwrap_or(0)..=last {
-            if index == last && cover(last) < 1.0 {
+        let hills = self.hills.iter().zip(outline).enumerate();
+        for (index, (hill, top)) in hills.skip(covered.unwrap_or(0)) {
+            let cover = cover(*top);
+            if index == outline.len() - 1 && cover < 1.0 {
                 colour = self.town(u, v, colour);
             }
-            if cover(index) > 0.0 {
-                let hill = self.slope(u, v, v - outline[index], &self.hills[index]);
-                colour = blend(colour, hill, cover(index));
+            if cover > 0.0 {
+                colour = blend(colour, self.slope(u, v, v - top, hill), cover);
             }
         }
         for blob in &self.blobs {
