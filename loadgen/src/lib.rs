@@ -1,9 +1,15 @@
 //! Open-loop load and scheduled faults for a Veil cluster.
 //!
-//! A [`scenario`] says what happens when; the run is recorded in a run directory, whose parts are
-//! the types of [`record`].
+//! A [`scenario`] says what happens when; a [`run`] carries it out and records it in a run directory,
+//! whose parts are the types of [`record`].
 
 pub mod arrival;
+pub mod cli;
+pub mod cluster;
+pub mod fault;
+pub mod observe;
 pub mod photos;
 pub mod record;
+pub mod run;
 pub mod scenario;
+pub mod workload;

@@ -1,0 +1,158 @@
+//! The `loadgen` program, and what the `evaluation` program shares with it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use tokio::sync::watch;
+
+use crate::{
+    cluster::child::{ChildArgs, run_child},
+    run::{RunError, RunOptions, run},
+    scenario::Scenario,
+};
+
+/// Load a Veil cluster at a set rate while its nodes are broken on a schedule, and record what happens.
+#[derive(Debug, Parser)]
+#[command(name = "loadgen", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Carry out a scenario and record it in a run directory.
+    ///
+    /// Starts a cluster on this machine, or loads the one named by --nodes. The run directory is then
+    /// judged by `evaluation report`. Exits with 0 when the run is complete, 3 when it was cut short, 2
+    /// when it could not begin.
+    Run(RunArgs),
+    Node(ChildArgs),
+}
+
+/// What to run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The scenario file.
+    pub scenario: PathBuf,
+    /// How nodes are started; overrides the scenario.
+    #[arg(long, value_name = "DRIVER", value_parser = ["process"])]
+    pub driver: Option<String>,
+    /// Where the run's folder is made.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Another seed than the scenario's.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Load the cluster that these nodes belong to instead of starting one. Its scenario can have no
+    /// faults.
+    #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
+    pub nodes: Option<Vec<String>>,
+    /// Keep the data folders of the nodes.
+    #[arg(long)]
+    pub keep_data: bool,
+}
+
+/// Why a run has no run directory to judge.
+#[derive(Debug)]
+pub enum Failure {
+    /// Bad usage, scenario or environment: exit code 2.
+    Unusable(anyhow::Error),
+    /// Stopped by the user before there was anything to record: exit code 3.
+    Interrupted,
+}
+
+/// Carries out the scenario named on the command line. The first Ctrl-C ends the load and keeps what was
+/// recorded, the second ends everything at once; neither leaves a process behind.
+///
+/// # Errors
+/// [`Failure`]
+pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
+    let RunArgs { scenario: path, driver: _, out, seed, nodes, keep_data } = args;
+    let unusable = |error: anyhow::Error| Failure::Unusable(error);
+    let mut scenario = Scenario::load(&path).map_err(|e| unusable(e.into()))?;
+    if let Some(seed) = seed {
+        scenario.seed = seed;
+    }
+    let name = path.file_stem().map_or("run".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let program = std::env::current_exe().context("cannot find this executable").map_err(unusable)?;
+    let options = RunOptions { scenario, name, out, nodes, program, keep_data };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("load")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .map_err(unusable)?;
+    runtime.block_on(async {
+        let (sender, stop) = watch::channel(false);
+        let interrupts = async {
+            stop_signal().await?;
+            eprintln!("stopping: no further operations; once more ends at once");
+            // The run listens as long as this future is polled.
+            let _ = sender.send(true);
+            stop_signal().await
+        };
+        tokio::select! {
+            done = run(options, stop) => match done {
+                Ok(folder) => Ok(folder),
+                Err(RunError::Interrupted) => Err(Failure::Interrupted),
+                Err(error) => Err(unusable(error.into())),
+            },
+            // Dropping the run kills its nodes.
+            failed = interrupts => match failed {
+                Ok(()) => Err(Failure::Interrupted),
+                Err(error) => Err(unusable(anyhow::Error::from(error).context("cannot wait for signals"))),
+            },
+        }
+    })
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Runs a parsed command line.
+pub fn main(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Node(args) => match run_child(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        },
+        Command::Run(args) => match run_scenario(args) {
+            Ok(folder) => finish(&folder),
+            Err(Failure::Interrupted) => ExitCode::from(3),
+            Err(Failure::Unusable(error)) => {
+                eprintln!("loadgen: {error:#}");
+                ExitCode::from(2)
+            }
+        },
+    }
+}
+
+fn finish(folder: &Path) -> ExitCode {
+    println!("{}", folder.display());
+    let manifest = crate::record::Manifest::read(&folder.join(crate::record::file::MANIFEST));
+    match manifest {
+        Ok(manifest) if manifest.complete => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(3),
+        Err(error) => {
+            eprintln!("loadgen: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

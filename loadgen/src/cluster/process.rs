@@ -1,0 +1,235 @@
+//! The `process` driver: every node is a process of this machine with a folder of its own.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use socket2::Socket;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::Mutex,
+};
+use veil::{
+    node::{Listen, NodeConfig, RaftConfig, SealingConfig},
+    wire::{
+        client::{Member, NodeId},
+        transport::bind,
+    },
+};
+
+use super::ClusterError;
+
+/// How long a node may take from its start until it listens; it may have a long log to replay.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// What is started.
+#[derive(Debug, Clone)]
+pub struct StartOptions {
+    /// How many nodes.
+    pub nodes: u32,
+    /// Where their folders are made.
+    pub folder: PathBuf,
+    /// The executable; it must understand `node --config FILE` as this one does.
+    pub program: PathBuf,
+    /// Raft's clockwork.
+    pub raft: RaftConfig,
+    /// The sealing threads of each node.
+    pub sealing: SealingConfig,
+}
+
+/// A running cluster. Dropping it kills every node.
+#[derive(Debug)]
+pub struct ProcessCluster {
+    program: PathBuf,
+    members: Vec<Member>,
+    nodes: BTreeMap<NodeId, ProcessNode>,
+    /// Hold the ports for nodes that are down, so that nobody else is given them meanwhile.
+    _reserved: Vec<Socket>,
+}
+
+#[derive(Debug)]
+struct ProcessNode {
+    config: PathBuf,
+    log: PathBuf,
+    child: Mutex<Option<Child>>,
+}
+
+impl ProcessCluster {
+    /// Writes the configurations, starts all nodes and waits until they listen.
+    ///
+    /// # Errors
+    /// [`ClusterError`]; what was started is killed again.
+    pub async fn start(options: StartOptions) -> Result<Self, ClusterError> {
+        let StartOptions { nodes: count, folder, program, raft, sealing } = options;
+        let mut reserved = Vec::new();
+        let mut members = Vec::new();
+        for id in 1..=NodeId::from(count) {
+            let mut reserve = || {
+                let (address, socket) = reserve_port()?;
+                reserved.push(socket);
+                Ok::<_, ClusterError>(address.to_string())
+            };
+            members.push(Member { id, client: reserve()?, peer: reserve()? });
+        }
+        let mut nodes = BTreeMap::new();
+        for member in &members {
+            let folder = folder.join(format!("n{}", member.id));
+            let config = NodeConfig {
+                id: member.id,
+                data: folder.join("data"),
+                bootstrap: member.id == 1,
+                shared_port: true,
+                listen: Listen { client: member.client.clone(), peer: member.peer.clone() },
+                members: members.clone(),
+                raft: raft.clone(),
+                sealing: sealing.clone(),
+            };
+            let path = folder.join("node.toml");
+            let io = |source| ClusterError::Io { path: path.clone(), source };
+            fs::create_dir_all(&folder).map_err(io)?;
+            let text = toml::to_string(&config).map_err(|e| io(std::io::Error::other(e)))?;
+            fs::write(&path, text).map_err(io)?;
+            let log = folder.join("log.txt");
+            nodes.insert(member.id, ProcessNode { config: path, log, child: Mutex::new(None) });
+        }
+        let cluster = Self { program, members, nodes, _reserved: reserved };
+        for id in cluster.nodes.keys() {
+            cluster.restart(*id).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// All nodes, running or not.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Kills a node with SIGKILL and waits until it is gone. One that is down already stays so.
+    ///
+    /// # Errors
+    /// [`ClusterError`]
+    pub async fn kill(&self, node: NodeId) -> Result<(), ClusterError> {
+        let mut slot = self.node(node)?.child.lock().await;
+        if let Some(mut child) = slot.take() {
+            child.kill().await.map_err(|e| ClusterError::Signal { node, reason: e.to_string() })?;
+        }
+        Ok(())
+    }
+
+    /// Starts a node that is down, from its folder as it is, and waits until it listens.
+    ///
+    /// # Errors
+    /// [`ClusterError`]
+    pub async fn restart(&self, node: NodeId) -> Result<(), ClusterError> {
+        let process = self.node(node)?;
+        let mut slot = process.child.lock().await;
+        if slot.is_none() {
+            *slot = Some(spawn(&self.program, node, process).await?);
+        }
+        Ok(())
+    }
+
+    /// Stops a node with SIGSTOP and waits until it stands still.
+    ///
+    /// # Errors
+    /// [`ClusterError`]
+    pub async fn pause(&self, node: NodeId) -> Result<(), ClusterError> {
+        let slot = self.node(node)?.child.lock().await;
+        let pid = signal(node, slot.as_ref(), Signal::STOP)?;
+        while !is_stopped(pid) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(())
+    }
+
+    /// Lets a stopped node go on.
+    ///
+    /// # Errors
+    /// [`ClusterError`]
+    pub async fn resume(&self, node: NodeId) -> Result<(), ClusterError> {
+        let slot = self.node(node)?.child.lock().await;
+        signal(node, slot.as_ref(), Signal::CONT).map(drop)
+    }
+
+    /// Kills every node.
+    pub async fn kill_all(&self) {
+        for id in self.nodes.keys() {
+            if let Err(error) = self.kill(*id).await {
+                tracing::warn!(%error, "a node may be left");
+            }
+        }
+    }
+
+    fn node(&self, node: NodeId) -> Result<&ProcessNode, ClusterError> {
+        self.nodes.get(&node).ok_or(ClusterError::Unknown { node })
+    }
+}
+
+fn reserve_port() -> Result<(SocketAddr, Socket), ClusterError> {
+    let reserve = || {
+        let socket = bind(SocketAddr::new(LOOPBACK, 0), true)?;
+        let address = socket.local_addr()?.as_socket();
+        Ok((address.ok_or_else(|| std::io::Error::other("not an IP address"))?, socket))
+    };
+    reserve().map_err(|source| ClusterError::Port { address: LOOPBACK, source })
+}
+
+async fn spawn(program: &Path, node: NodeId, process: &ProcessNode) -> Result<Child, ClusterError> {
+    let io = |source| ClusterError::Io { path: process.log.clone(), source };
+    let log = File::options().create(true).append(true).open(&process.log).map_err(io)?;
+    let failed = |reason: String| ClusterError::Start { node, reason };
+    let mut command = Command::new(program);
+    command
+        .args(["node", "--config"])
+        .arg(&process.config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .kill_on_drop(true)
+        // A Ctrl-C at the terminal is for the load generator, which then ends its nodes in order.
+        .process_group(0);
+    let mut child = command.spawn().map_err(|e| failed(format!("{}: {e}", program.display())))?;
+    let stdout = child.stdout.take().ok_or_else(|| failed("no standard output".to_owned()))?;
+    let mut lines = BufReader::new(stdout).lines();
+    match tokio::time::timeout(START_PATIENCE, lines.next_line()).await {
+        Ok(Ok(Some(_addresses))) => Ok(child),
+        Ok(_) => Err(failed(last_words(&process.log))),
+        Err(_) => Err(failed(format!("it does not listen after {START_PATIENCE:?}"))),
+    }
+}
+
+/// The last lines of a node's log.
+fn last_words(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().rev().take(5).collect();
+    let said = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
+    format!("{said}\n(its log: {})", log.display())
+}
+
+fn signal(node: NodeId, child: Option<&Child>, signal: Signal) -> Result<Pid, ClusterError> {
+    let failed = |reason: String| ClusterError::Signal { node, reason };
+    let pid = child.and_then(Child::id).and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| failed("it is not running".to_owned()))?;
+    kill_process(pid, signal).map_err(|e| failed(e.to_string()))?;
+    Ok(pid)
+}
+
+/// Whether a process stands still. Where the kernel does not tell, a signal sent counts as taken.
+fn is_stopped(pid: Pid) -> bool {
+    if cfg!(not(target_os = "linux")) {
+        return true;
+    }
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // The state follows the command's name, which stands in parentheses and may contain anything.
+    let state = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next());
+    // A process that is gone does not move either.
+    !matches!(state, Some("R" | "S" | "D"))
+}

@@ -1,0 +1,120 @@
+//! The open loop: an operation is sent when it is due, however many are outstanding.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::watch, task::JoinSet, time::Instant};
+
+/// Begins operation `i` at `start + due_ns[i]`, one task each, and returns when all have ended. Where
+/// `limit` operations are outstanding, `shed` is told instead. Stops early when `stop` says so.
+///
+/// Nothing here waits for an answer, so a slow target changes neither when operations are sent nor
+/// how many: their latency, counted from the due time, shows every stall to its full length.
+pub async fn fire<F>(
+    due_ns: &[u64],
+    start: Instant,
+    limit: usize,
+    mut stop: watch::Receiver<bool>,
+    mut begin: impl FnMut(usize) -> F,
+    mut shed: impl FnMut(usize),
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let outstanding = Arc::new(AtomicUsize::new(0));
+    let mut tasks = JoinSet::new();
+    for (index, due_ns) in due_ns.iter().enumerate() {
+        let due = start + Duration::from_nanos(*due_ns);
+        if Instant::now() < due {
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        while tasks.try_join_next().is_some() {}
+        if outstanding.load(Ordering::Relaxed) >= limit {
+            shed(index);
+            continue;
+        }
+        outstanding.fetch_add(1, Ordering::Relaxed);
+        let (operation, outstanding) = (begin(index), outstanding.clone());
+        tasks.spawn(async move {
+            operation.await;
+            outstanding.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+    // Each operation has a deadline of its own.
+    while tasks.join_next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Fires 1000 operations, one every 10 ms, at a target that answers in 1 ms, but answers nothing
+    /// between 4 s and 5 s. Gives the latencies in ms, sorted, and how many were shed.
+    async fn fire_at_a_stalling_target(limit: usize) -> (Vec<u128>, usize) {
+        let due: Vec<u64> = (0..1_000).map(|i| i * 10 * MS).collect();
+        let start = Instant::now();
+        let latencies = Arc::new(Mutex::new(Vec::new()));
+        let (_keep, stop) = watch::channel(false);
+        let mut shed = 0;
+        let begin = |index: usize| {
+            let (latencies, due) = (latencies.clone(), start + Duration::from_nanos(due[index]));
+            async move {
+                let (stall, end) = (start + Duration::from_secs(4), start + Duration::from_secs(5));
+                let answered = Instant::now() + Duration::from_millis(1);
+                let answered = if answered > stall && answered < end { end } else { answered };
+                tokio::time::sleep_until(answered).await;
+                latencies.lock().push((Instant::now() - due).as_millis());
+            }
+        };
+        fire(&due, start, limit, stop, begin, |_| shed += 1).await;
+        let mut latencies = std::mem::take(&mut *latencies.lock());
+        latencies.sort_unstable();
+        (latencies, shed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stall_of_one_second_shows_in_the_99th_percentile() {
+        let (latencies, shed) = fire_at_a_stalling_target(4_096).await;
+        assert_eq!((latencies.len(), shed), (1_000, 0));
+        // 100 of 1000 operations fall into the stall and wait 1000, 990, … 10 ms.
+        assert!(latencies[500] <= 3, "median {} ms", latencies[500]);
+        assert!((890..=910).contains(&latencies[989]), "p99 {} ms", latencies[989]);
+        assert!((990..=1_003).contains(&latencies[999]), "max {} ms", latencies[999]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn above_the_limit_operations_are_shed_and_counted() {
+        let (latencies, shed) = fire_at_a_stalling_target(40).await;
+        assert_eq!(shed, 60);
+        assert_eq!(latencies.len(), 940);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_stops_when_told() {
+        let (sender, stop) = watch::channel(false);
+        let due: Vec<u64> = (0..1_000).map(|i| i * 10 * MS).collect();
+        let mut begun = 0;
+        let telling = async {
+            tokio::time::sleep(Duration::from_millis(95)).await;
+            sender.send(true).unwrap();
+        };
+        let begin = |_| {
+            begun += 1;
+            async {}
+        };
+        tokio::join!(fire(&due, Instant::now(), 10, stop, begin, |_| ()), telling);
+        assert_eq!(begun, 10);
+    }
+}

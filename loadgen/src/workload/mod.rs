@@ -1,0 +1,121 @@
+//! What simulated users do: one file an operation.
+//!
+//! Simulated users are names and numbers; thousands of them share the few connections of one client.
+//! Everything they choose follows from a number drawn before the run.
+
+mod discover;
+mod grant;
+mod register;
+mod seal;
+mod view;
+mod world;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tokio::time::Instant;
+use veil::{
+    client::{Client, ClientError},
+    directory::UserName,
+};
+
+pub use world::World;
+
+use crate::{
+    record::{Call, Outcome, Reply},
+    scenario::OperationKind,
+};
+
+/// What one operation will be, before anybody knows what there will be to do it to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    /// Its number; also names what it makes.
+    pub op: u64,
+    /// When it is due, nanoseconds after the first stage began.
+    pub due_ns: u64,
+    /// What it is.
+    pub kind: OperationKind,
+    /// Decides everything else.
+    pub draw: u64,
+}
+
+/// An operation that knows its user and its object.
+#[derive(Debug)]
+pub enum Prepared {
+    /// See [`OperationKind::Register`].
+    Register(register::Register),
+    /// See [`OperationKind::Seal`].
+    Seal(seal::Seal),
+    /// See [`OperationKind::Discover`].
+    Discover(discover::Discover),
+    /// See [`OperationKind::View`].
+    View(view::View),
+    /// See [`OperationKind::Grant`].
+    Grant(grant::Grant),
+}
+
+/// What an operation came to.
+#[derive(Debug)]
+pub struct Done {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When. Checks that the simulated user makes afterwards do not count.
+    pub at: Instant,
+}
+
+impl Done {
+    fn now(outcome: Outcome) -> Self {
+        Self { outcome, at: Instant::now() }
+    }
+}
+
+impl Prepared {
+    /// The registration of one of the world's own users, before the first stage.
+    pub fn register(user: UserName) -> Self {
+        Self::Register(register::Register::of(user))
+    }
+
+    /// Chooses user and object from what the world holds now.
+    pub fn choose(planned: Planned, world: &World) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(planned.draw);
+        match planned.kind {
+            OperationKind::Register => Self::Register(register::Register::choose(planned.op)),
+            OperationKind::Seal => Self::Seal(seal::Seal::choose(planned.op, world, &mut rng)),
+            OperationKind::Discover => Self::Discover(discover::Discover::choose(world, &mut rng)),
+            OperationKind::View => Self::View(view::View::choose(world, &mut rng)),
+            OperationKind::Grant => Self::Grant(grant::Grant::choose(world, &mut rng)),
+        }
+    }
+
+    /// What the history says was asked.
+    pub fn call(&self) -> Call {
+        match self {
+            Self::Register(register) => register.call(),
+            Self::Seal(seal) => seal.call(),
+            Self::Discover(discover) => discover.call(),
+            Self::View(view) => view.call(),
+            Self::Grant(grant) => grant.call(),
+        }
+    }
+
+    /// Does it.
+    pub async fn perform(self, client: &Client, world: &World, deadline: Instant) -> Done {
+        match self {
+            Self::Register(register) => register.perform(client, deadline).await,
+            Self::Seal(seal) => seal.perform(client, world, deadline).await,
+            Self::Discover(discover) => discover.perform(client, deadline).await,
+            Self::View(view) => view.perform(client, deadline).await,
+            Self::Grant(grant) => grant.perform(client, deadline).await,
+        }
+    }
+}
+
+/// The outcome of a change: without a certain answer it may have happened.
+fn outcome(result: Result<Reply, ClientError>) -> Outcome {
+    match result {
+        Ok(reply) => Outcome::Ok(reply),
+        Err(error @ (ClientError::Unsettled { .. } | ClientError::Protocol(_))) => {
+            Outcome::Unknown(error.to_string())
+        }
+        Err(error) => Outcome::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,97 @@
+//! An owner seals a photo and grants views of it to a few others.
+
+use std::{collections::BTreeMap, sync::atomic::AtomicU32};
+
+use bytes::Bytes;
+use rand::{Rng, RngExt};
+use tokio::time::Instant;
+use veil::{
+    client::{Client, Sealed},
+    directory::UserName,
+    seal::SealedFile,
+};
+
+use super::{
+    Done, World, outcome,
+    world::{Published, Viewer},
+};
+use crate::{
+    photos::Photo,
+    record::{Call, Outcome, Reply},
+};
+
+/// Viewers of an image.
+const VIEWERS: std::ops::RangeInclusive<usize> = 1..=4;
+/// Views of a grant.
+const VIEWS: std::ops::RangeInclusive<u32> = 1..=20;
+/// The file is kept, and whether views open it is checked, for one image in so many.
+const KEEP_ONE_IN: u64 = 8;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Seal {
+    owner: UserName,
+    photo: Photo,
+    grants: BTreeMap<UserName, u32>,
+    keep: bool,
+}
+
+impl Seal {
+    pub(super) fn choose(op: u64, world: &World, rng: &mut impl Rng) -> Self {
+        let owner = world.any_user(rng);
+        let photo = world.photos.pick(rng.next_u64()).clone();
+        let viewers = rng.random_range(VIEWERS);
+        let mut grants = BTreeMap::new();
+        for _ in 0..viewers {
+            let viewer = world.any_user(rng);
+            // The owner needs no grant and is not counted.
+            if viewer != owner {
+                grants.insert(viewer, rng.random_range(VIEWS));
+            }
+        }
+        Self { owner, photo, grants, keep: op.is_multiple_of(KEEP_ONE_IN) }
+    }
+
+    pub(super) fn call(&self) -> Call {
+        Call::Seal {
+            owner: self.owner.to_string(),
+            grants: self.grants.iter().map(|(viewer, views)| (viewer.to_string(), *views)).collect(),
+            digest: self.photo.digest,
+        }
+    }
+
+    pub(super) async fn perform(self, client: &Client, world: &World, deadline: Instant) -> Done {
+        let Self { owner, photo, grants, keep } = self;
+        let original = Bytes::from_owner(photo.bytes);
+        let sealing = client.seal(client.request_id(), owner.clone(), grants.clone(), original, deadline);
+        let sealed = sealing.await;
+        let at = Instant::now();
+        let image = match sealed {
+            Ok(Sealed { image, png }) => {
+                let file = match keep {
+                    true => match read(png).await {
+                        Ok(file) => Some(file),
+                        Err(reason) => return Done { outcome: Outcome::Failed(reason), at },
+                    },
+                    false => None,
+                };
+                let viewers: Vec<_> = grants
+                    .into_iter()
+                    .map(|(user, views)| Viewer { user, left: AtomicU32::new(views) })
+                    .collect();
+                if !viewers.is_empty() {
+                    world.publish(Published { image, owner, digest: photo.digest, viewers, file });
+                }
+                Ok(Reply::Sealed { image })
+            }
+            Err(error) => Err(error),
+        };
+        Done { outcome: outcome(image), at }
+    }
+}
+
+/// Takes the sealed file apart, away from the threads that fire operations.
+async fn read(png: Bytes) -> Result<SealedFile, String> {
+    let read = tokio::task::spawn_blocking(move || SealedFile::read(&png).map_err(|e| e.to_string()));
+    read.await.map_err(|panic| panic.to_string())?.map_err(|e| format!("what was sealed cannot be read: {e}"))
+}
