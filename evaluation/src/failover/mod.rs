@@ -82,7 +82,7 @@ impl Failover {
 pub enum Elect {
     /// The fault did not strike the leader (or none was known): there is nothing to elect.
     NotLeader,
-    /// Nobody of a higher term was seen to lead before the next fault or the end.
+    /// Nobody of a higher term was seen to lead before the next fault, or at all.
     Never,
     /// A leader of a higher term was seen.
     After {
@@ -137,7 +137,9 @@ pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
             .map(|next| next.injected_s)
             .filter(|&at| at > fault.injected_s);
         let limit_s = next_s.unwrap_or(service.end_s).max(fault.injected_s);
-        failovers.push(figures(run, &service, fault, limit_s, failovers.last()));
+        // Elections go on when the load has ended.
+        let elect = elect(run, fault, next_s.unwrap_or(f64::INFINITY));
+        failovers.push(figures(run, &service, fault, limit_s, elect, failovers.last()));
     }
     failovers
 }
@@ -147,6 +149,7 @@ fn figures(
     service: &Service,
     fault: &Occurrence,
     limit_s: f64,
+    elect: Elect,
     previous: Option<&Failover>,
 ) -> Failover {
     let start = fault.injected_s;
@@ -162,7 +165,6 @@ fn figures(
     let unavailable = |kind: Option<OperationKind>| {
         service.longest_gap(kind, start, until_s, baseline.map(|b| (b.from_s, b.to_s)))
     };
-    let leader_before = leader_before(run, fault);
     let planned = run.scenario.faults.get(fault.index);
     Failover {
         index: fault.index,
@@ -172,8 +174,8 @@ fn figures(
         asked_s: fault.asked_s,
         injected_s: start,
         healed_s: fault.healed_s,
-        leader_before,
-        elect: elect(run, fault, leader_before, limit_s),
+        leader_before: leader_before(run, fault),
+        elect,
         unavailable: unavailable(None),
         unavailable_by_operation: service
             .kinds()
@@ -227,8 +229,9 @@ fn leader_before(run: &RunDirectory, fault: &Occurrence) -> Option<(u64, u64)> {
         .max_by_key(|&(_, term)| term)
 }
 
-fn elect(run: &RunDirectory, fault: &Occurrence, before: Option<(u64, u64)>, limit_s: f64) -> Elect {
-    let Some((_, old_term)) = before.filter(|(leader, _)| fault.nodes.contains(leader)) else {
+fn elect(run: &RunDirectory, fault: &Occurrence, limit_s: f64) -> Elect {
+    let Some((_, old_term)) = leader_before(run, fault).filter(|(leader, _)| fault.nodes.contains(leader))
+    else {
         return Elect::NotLeader;
     };
     leaders(run)

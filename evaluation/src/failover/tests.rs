@@ -223,3 +223,14 @@ fn the_made_up_leader_kill_shows_the_outage_that_was_put_in() {
     assert!((300.0..1_500.0).contains(&recover), "{recover}");
     assert!(all[0].settled_s.unwrap() >= 23.2);
 }
+
+#[test]
+fn an_election_after_the_loads_end_is_still_one() {
+    let events = vec![
+        leader(-1.0, 1, 1),
+        struck(EventKind::Fault, 0, 1, 9.9),
+        leader(10.1, 2, 2),
+    ];
+    let run = run(10, events, |due| (due < 9_900).then_some(due + 2));
+    close(analyse(&run)[0].elect.ms().unwrap(), 200.0);
+}

@@ -18,20 +18,12 @@ use crate::{
 const HEIGHT: f64 = 260.0;
 /// More points than this are not drawn, but every second, third, … of them.
 const MAX_POINTS: usize = 4000;
+/// A stretch without service that begins so long after the fault is not seen from near, s.
+const FAR_S: f64 = 2.0;
 
 pub fn draw(run: &RunDirectory, fault: &Failover) -> Drawing {
     let start = fault.injected_s;
-    let gap_s = (fault.unavailable.to_s - fault.unavailable.from_s).clamp(0.1, 10.0);
-    let (from, to) = (
-        start - gap_s.max(0.2),
-        (fault.unavailable.to_s.max(start) + gap_s.max(0.3) * 1.5),
-    );
-    // The gap may be at the healing, far behind the fault: then that is where to look.
-    let (from, to) = if fault.unavailable.from_s > start + 2.0 * gap_s + 1.0 {
-        (fault.unavailable.from_s - gap_s, to)
-    } else {
-        (from, to)
-    };
+    let (from, to) = range(fault);
     let x = Scale::linear(((from - start) * 1e3, (to - start) * 1e3), (LEFT, RIGHT));
 
     let seen: Vec<&Operation> = run
@@ -40,16 +32,7 @@ pub fn draw(run: &RunDirectory, fault: &Failover) -> Drawing {
         .collect();
     let every = seen.len().div_ceil(MAX_POINTS).max(1);
     let mut drawing = Drawing::new();
-    drawing.head(
-        format!(
-            "{} of {} ({}), from near",
-            fault.kind,
-            fault.victim(),
-            node_list(&fault.nodes)
-        ),
-        (LEFT, 28.0),
-        15.0,
-    );
+    drawing.head(title(fault, to), (LEFT, 28.0), 15.0);
     let sampled = match every {
         1 => "Every operation: when it was due, and how long it took".to_owned(),
         n => format!("One operation in {n}: when it was due, and how long it took"),
@@ -83,6 +66,38 @@ pub fn draw(run: &RunDirectory, fault: &Failover) -> Drawing {
     plot::time_axis(&mut drawing, &x, top + HEIGHT, "milliseconds since the fault");
     drawing.height = top + HEIGHT + 50.0;
     drawing
+}
+
+/// From when to when: the stretch without service and as much on either side; when that came only later
+/// (it may be the healing that disturbed most, or nothing but chance), the second around the fault.
+fn range(fault: &Failover) -> (f64, f64) {
+    let (start, gap) = (fault.injected_s, &fault.unavailable);
+    if gap.from_s > start + FAR_S {
+        return (start - 0.3, start + 0.7);
+    }
+    let length = (gap.to_s - start).clamp(0.1, 10.0);
+    (
+        start - length.max(0.2),
+        gap.to_s.max(start) + length.max(0.3) * 1.5,
+    )
+}
+
+fn title(fault: &Failover, to: f64) -> String {
+    let nodes = node_list(&fault.nodes);
+    let mut title = format!("{} of {}", fault.kind, fault.victim());
+    if fault.victim() != nodes {
+        title.push_str(&format!(" ({nodes})"));
+    }
+    title.push_str(", from near");
+    let gap = &fault.unavailable;
+    if gap.from_s > to {
+        title.push_str(&format!(
+            "; the longest stretch without service, {:.0} ms, began {:.1} s later",
+            gap.ms(),
+            gap.from_s - fault.injected_s
+        ));
+    }
+    title
 }
 
 /// Points are small: the pale colour of answered operations would vanish.

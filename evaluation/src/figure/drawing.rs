@@ -79,7 +79,7 @@ pub enum Shape {
 /// A figure before it is painted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawing {
-    /// How high it is, pixels; all are [`WIDTH`] wide.
+    /// How high it is, pixels; all figures are 1200 wide.
     pub height: f64,
     /// Its shapes, in the order of painting.
     pub shapes: Vec<Shape>,

@@ -152,3 +152,15 @@ fn letters_come_from_the_bundled_font() {
         "bold letters are wider"
     );
 }
+
+#[test]
+fn a_close_up_stays_with_its_fault_when_the_longest_gap_comes_later() {
+    let mut plan = Plan::leader_kill();
+    plan.outages = vec![(15.003, 15.03), (23.2, 23.5)];
+    let figures = figures(&plan.run());
+    keep("late-gap", &figures);
+    let said: Vec<&str> = texts(&figures[1]).iter().map(|t| t.text.as_str()).collect();
+    assert!(said[0].ends_with("began 8.2 s later"), "{said:?}");
+    assert!(said.contains(&"kill n2"), "{said:?}");
+    assert_legible(&figures);
+}
