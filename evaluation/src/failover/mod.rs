@@ -1,0 +1,271 @@
+//! The four figures of every fault, defined here and nowhere else.
+//!
+//! Times are seconds since the first stage began. A fault begins when it had *happened* (the process
+//! was gone), not when it was asked for; one that strikes several nodes begins with the first of them.
+//!
+//! A fault is looked at from its beginning until it is healed and the cluster has recovered from the
+//! healing too ([`Failover::settled_s`]), or until the next fault, or until the load ends.
+
+mod occurrence;
+mod service;
+
+use std::collections::BTreeMap;
+
+use loadgen::{
+    record::EventKind,
+    scenario::{OperationKind, Target},
+};
+
+use crate::run::RunDirectory;
+use occurrence::Occurrence;
+pub use service::Baseline;
+use service::Service;
+
+/// One fault, and what it did to those who wanted service.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failover {
+    /// Which entry of the scenario's fault list, from 0.
+    pub index: usize,
+    /// What was done, as in the scenario.
+    pub kind: String,
+    /// To whom, as in the scenario: `leader`, `random`, `all`, `n2`.
+    pub target: String,
+    /// The nodes it really struck, by number.
+    pub nodes: Vec<u64>,
+    /// When it was asked for, s.
+    pub asked_s: f64,
+    /// When it had happened, s. Everything is counted from here.
+    pub injected_s: f64,
+    /// When the last struck node served again, s; `None` when it never did.
+    pub healed_s: Option<f64>,
+    /// The node that led, and its term, when the fault struck.
+    pub leader_before: Option<(u64, u64)>,
+    /// *elect*: from the fault to the first leader of a higher term.
+    pub elect: Elect,
+    /// *unavailable*: the longest stretch without a successful completion that overlaps the fault, of
+    /// all operations together.
+    pub unavailable: Unavailable,
+    /// The same of each operation that the load contains.
+    pub unavailable_by_operation: BTreeMap<OperationKind, Unavailable>,
+    /// *recover*: from the fault to the beginning of the first second in which goodput was at least 95 %
+    /// of the rate before and p99 at most twice that before, ms. Seconds slide in steps of 100 ms, which
+    /// is the resolution. Where a ramp offers fewer operations than before, those offered are the rate
+    /// that must be reached. `None`: not recovered before the next fault or the end of the load, or
+    /// nothing was answered before the fault to compare with.
+    pub recover_ms: Option<f64>,
+    /// When the fault was healed and service was good again after that, s; the beginning of the first
+    /// good second then. `None` when that did not happen before the next fault or the end.
+    pub settled_s: Option<f64>,
+    /// *lost work*: operations due between the fault and the recovery (without one, until the next
+    /// fault or the end) that were not answered in time: failed, unknown, shed.
+    pub lost_work: u64,
+    /// What service was like before, which *recover* compares with.
+    pub baseline: Option<Baseline>,
+    /// Until when this fault is looked at, s.
+    pub until_s: f64,
+}
+
+impl Failover {
+    /// Whom it was meant for, as one says it: `the leader`, `n2`.
+    pub fn victim(&self) -> String {
+        match self.target.as_str() {
+            "leader" => "the leader".to_owned(),
+            "random" => "a random node".to_owned(),
+            "all" => "all nodes".to_owned(),
+            other => other.to_owned(),
+        }
+    }
+}
+
+/// From a fault to a new leader.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Elect {
+    /// The fault did not strike the leader (or none was known): there is nothing to elect.
+    NotLeader,
+    /// Nobody of a higher term was seen to lead before the next fault, or at all.
+    Never,
+    /// A leader of a higher term was seen.
+    After {
+        /// How long after the fault, ms.
+        ms: f64,
+        /// The new leader.
+        node: u64,
+        /// Its term.
+        term: u64,
+    },
+}
+
+impl Elect {
+    /// The time it took, ms; `None` where nobody was, or needed to be, elected.
+    pub fn ms(self) -> Option<f64> {
+        match self {
+            Self::After { ms, .. } => Some(ms),
+            Self::NotLeader | Self::Never => None,
+        }
+    }
+}
+
+/// A stretch without a successful completion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unavailable {
+    /// The last success before it, s; the beginning of the load, if there was none.
+    pub from_s: f64,
+    /// The first success after it, s; the end of the load, if there was none.
+    pub to_s: f64,
+    /// No success ended it: it is at least so long.
+    pub open_ended: bool,
+    /// How finely it could be seen: the mean time between successes before the fault, ms.
+    pub resolution_ms: Option<f64>,
+}
+
+impl Unavailable {
+    /// How long it was, ms.
+    pub fn ms(&self) -> f64 {
+        (self.to_s - self.from_s) * 1e3
+    }
+}
+
+/// The figures of every fault of the run, in order of time.
+pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
+    let service = Service::of(run);
+    let occurrences = Occurrence::all(&run.events);
+    let mut failovers: Vec<Failover> = Vec::with_capacity(occurrences.len());
+    for (i, fault) in occurrences.iter().enumerate() {
+        // The next fault ends this one's time only if it came later.
+        let next_s = occurrences
+            .get(i + 1)
+            .map(|next| next.injected_s)
+            .filter(|&at| at > fault.injected_s);
+        let limit_s = next_s.unwrap_or(service.end_s).max(fault.injected_s);
+        // Elections go on when the load has ended.
+        let elect = elect(run, fault, next_s.unwrap_or(f64::INFINITY));
+        failovers.push(figures(run, &service, fault, limit_s, elect, failovers.last()));
+    }
+    failovers
+}
+
+fn figures(
+    run: &RunDirectory,
+    service: &Service,
+    fault: &Occurrence,
+    limit_s: f64,
+    elect: Elect,
+    previous: Option<&Failover>,
+) -> Failover {
+    let start = fault.injected_s;
+    let baseline = baseline(run, service, start, previous);
+    let recovered_s = baseline.and_then(|b| service.first_good_second(&b, start, start, limit_s));
+    let settled_s = match (baseline, recovered_s, fault.healed_s) {
+        (Some(b), Some(recovered), Some(healed)) => {
+            service.first_good_second(&b, start, recovered.max(healed), limit_s)
+        }
+        _ => None,
+    };
+    let until_s = settled_s.unwrap_or(limit_s);
+    let unavailable = |kind: Option<OperationKind>| {
+        service.longest_gap(kind, start, until_s, baseline.map(|b| (b.from_s, b.to_s)))
+    };
+    let planned = run.scenario.faults.get(fault.index);
+    Failover {
+        index: fault.index,
+        kind: planned.map_or_else(|| fault.name.clone(), |f| f.kind.name().to_owned()),
+        target: planned.map_or_else(|| node_list(&fault.nodes), |f| target_name(f.target)),
+        nodes: fault.nodes.clone(),
+        asked_s: fault.asked_s,
+        injected_s: start,
+        healed_s: fault.healed_s,
+        leader_before: leader_before(run, fault),
+        elect,
+        unavailable: unavailable(None),
+        unavailable_by_operation: service
+            .kinds()
+            .map(|kind| (kind, unavailable(Some(kind))))
+            .collect(),
+        recover_ms: recovered_s.map(|at| (at - start) * 1e3),
+        settled_s,
+        lost_work: service.lost_between(start, recovered_s.unwrap_or(limit_s)),
+        baseline,
+        until_s,
+    }
+}
+
+/// Service in the last five seconds before the fault, without warm-up and without what an earlier
+/// fault still disturbed. When too little is left of them, what the earlier fault was compared with.
+fn baseline(
+    run: &RunDirectory,
+    service: &Service,
+    start: f64,
+    previous: Option<&Failover>,
+) -> Option<Baseline> {
+    let warm = run
+        .phases()
+        .warmups()
+        .iter()
+        .map(|w| w.1)
+        .filter(|&end| end <= start)
+        .fold(0.0, f64::max);
+    let undisturbed = match previous {
+        None => 0.0,
+        Some(earlier) => match earlier.settled_s {
+            Some(settled) if settled + 1.0 <= start => settled,
+            _ => return earlier.baseline,
+        },
+    };
+    let from = (start - 5.0).max(warm).max(undisturbed);
+    // A fault within a second of the warm-up's end has nothing else to be compared with.
+    let from = if start - from < 1.0 && previous.is_none() {
+        (start - 5.0).max(0.0)
+    } else {
+        from
+    };
+    service.baseline(from, start)
+}
+
+/// The leader of the highest term seen until the fault struck.
+fn leader_before(run: &RunDirectory, fault: &Occurrence) -> Option<(u64, u64)> {
+    leaders(run)
+        .filter(|&(at, ..)| at <= fault.injected_s)
+        .map(|(_, node, term)| (node, term))
+        .max_by_key(|&(_, term)| term)
+}
+
+fn elect(run: &RunDirectory, fault: &Occurrence, limit_s: f64) -> Elect {
+    let Some((_, old_term)) = leader_before(run, fault).filter(|(leader, _)| fault.nodes.contains(leader))
+    else {
+        return Elect::NotLeader;
+    };
+    leaders(run)
+        .find(|&(at, _, term)| at > fault.injected_s && at <= limit_s && term > old_term)
+        .map_or(Elect::Never, |(at, node, term)| Elect::After {
+            ms: (at - fault.injected_s) * 1e3,
+            node,
+            term,
+        })
+}
+
+/// When somebody was first seen to lead, who, and which term.
+fn leaders(run: &RunDirectory) -> impl Iterator<Item = (f64, u64, u64)> {
+    run.events
+        .iter()
+        .filter(|e| e.event == EventKind::Leader)
+        .filter_map(|e| Some((e.completed_s, e.node, e.term?)))
+}
+
+/// A target as it is written in scenarios.
+pub fn target_name(target: Target) -> String {
+    match target {
+        Target::Leader => "leader".to_owned(),
+        Target::Random => "random".to_owned(),
+        Target::All => "all".to_owned(),
+        Target::Node(id) => format!("n{id}"),
+    }
+}
+
+/// Nodes as people write them: `n1, n3`.
+pub fn node_list(nodes: &[u64]) -> String {
+    let names: Vec<String> = nodes.iter().map(|n| format!("n{n}")).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

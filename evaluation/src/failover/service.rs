@@ -1,0 +1,192 @@
+//! What the load got out of the cluster, indexed by time.
+
+use std::collections::BTreeMap;
+
+use loadgen::scenario::{OperationKind, OutcomeKind};
+
+use super::Unavailable;
+use crate::{
+    run::RunDirectory,
+    statistics::{Latencies, milliseconds},
+};
+
+/// Seconds slide by so much when the first good one is looked for, s.
+const STEP_S: f64 = 0.1;
+/// The part of the rate before that a good second reaches.
+const GOODPUT: f64 = 0.95;
+/// How many times the p99 before a good second may have.
+const P99_FACTOR: f64 = 2.0;
+/// Times that are equal on paper may differ in the last bit.
+const EPSILON_S: f64 = 1e-9;
+
+/// What service was like before a fault.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Baseline {
+    /// From when it was measured, s.
+    pub from_s: f64,
+    /// Until when, s.
+    pub to_s: f64,
+    /// Operations answered a second.
+    pub goodput: f64,
+    /// Their p99, ms.
+    pub p99_ms: f64,
+}
+
+/// The load of a run, indexed.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// When the load ends, s.
+    pub end_s: f64,
+    /// Successes: when they completed (ascending), and their latency, ns.
+    successes: Vec<(f64, u64)>,
+    /// When operations of each kind succeeded, ascending.
+    by_kind: BTreeMap<OperationKind, Vec<f64>>,
+    /// When operations were due, ascending.
+    due: Vec<f64>,
+    /// When those that were not answered in time were due, ascending.
+    lost: Vec<f64>,
+}
+
+impl Service {
+    pub(super) fn of(run: &RunDirectory) -> Self {
+        let timeout_ns = run.scenario.load.timeout.as_nanos();
+        let mut service = Self {
+            end_s: run.phases().end_s(),
+            successes: Vec::new(),
+            by_kind: BTreeMap::new(),
+            due: Vec::new(),
+            lost: Vec::new(),
+        };
+        for operation in run.measured() {
+            service.due.push(operation.due_s());
+            let of_kind = service.by_kind.entry(operation.kind).or_default();
+            let in_time = match (operation.outcome, operation.done_s(), operation.latency_ns()) {
+                (OutcomeKind::Ok, Some(done), Some(latency)) => {
+                    service.successes.push((done, latency));
+                    of_kind.push(done);
+                    u128::from(latency) <= timeout_ns
+                }
+                _ => false,
+            };
+            if !in_time {
+                service.lost.push(operation.due_s());
+            }
+        }
+        service.successes.sort_by(|a, b| a.0.total_cmp(&b.0));
+        service
+            .by_kind
+            .values_mut()
+            .for_each(|times| times.sort_by(f64::total_cmp));
+        service.due.sort_by(f64::total_cmp);
+        service.lost.sort_by(f64::total_cmp);
+        service
+    }
+
+    /// The operations that the load contains.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = OperationKind> {
+        self.by_kind.keys().copied()
+    }
+
+    /// Service between two times; nothing, if nothing was answered then.
+    pub(super) fn baseline(&self, from_s: f64, to_s: f64) -> Option<Baseline> {
+        let answered = self.answered(from_s, to_s);
+        let p99 = p99_ms(answered)?;
+        Some(Baseline {
+            from_s,
+            to_s,
+            goodput: answered.len() as f64 / (to_s - from_s),
+            p99_ms: p99,
+        })
+    }
+
+    /// The beginning of the first good second that lies between `from_s` and `limit_s`, in steps of
+    /// 100 ms counted from `start_s`.
+    pub(super) fn first_good_second(
+        &self,
+        before: &Baseline,
+        start_s: f64,
+        from_s: f64,
+        limit_s: f64,
+    ) -> Option<f64> {
+        let first = ((from_s - start_s) / STEP_S - EPSILON_S).ceil().max(0.0) as u64;
+        (first..)
+            .map(|step| start_s + step as f64 * STEP_S)
+            .take_while(|second| second + 1.0 <= limit_s + EPSILON_S)
+            .find(|&second| self.is_good(before, second))
+    }
+
+    fn is_good(&self, before: &Baseline, second: f64) -> bool {
+        let answered = self.answered(second, second + 1.0);
+        let offered = count_between(&self.due, second, second + 1.0) as f64;
+        answered.len() as f64 >= GOODPUT * before.goodput.min(offered)
+            && p99_ms(answered).is_some_and(|p99| p99 <= P99_FACTOR * before.p99_ms)
+    }
+
+    fn answered(&self, from_s: f64, to_s: f64) -> &[(f64, u64)] {
+        let from = self.successes.partition_point(|s| s.0 < from_s);
+        let to = self.successes.partition_point(|s| s.0 < to_s);
+        &self.successes[from..to.max(from)]
+    }
+
+    /// Operations due in `[from_s, to_s)` that were not answered in time.
+    pub(super) fn lost_between(&self, from_s: f64, to_s: f64) -> u64 {
+        count_between(&self.lost, from_s, to_s) as u64
+    }
+
+    /// The longest stretch without a success that overlaps `[from_s, to_s]`, of one kind or of all.
+    /// Its resolution is the mean time between successes in `before`.
+    pub(super) fn longest_gap(
+        &self,
+        kind: Option<OperationKind>,
+        from_s: f64,
+        to_s: f64,
+        before: Option<(f64, f64)>,
+    ) -> Unavailable {
+        let all: Vec<f64>;
+        let times: &[f64] = match kind {
+            Some(kind) => self.by_kind.get(&kind).map_or(&[], Vec::as_slice),
+            None => {
+                all = self.successes.iter().map(|s| s.0).collect();
+                &all
+            }
+        };
+        let resolution_ms = before.and_then(|(a, b)| match count_between(times, a, b) {
+            0 => None,
+            n => Some((b - a) * 1e3 / n as f64),
+        });
+        let end_s = times.last().copied().unwrap_or(0.0).max(self.end_s);
+        // The first gap that ends after the fault begins is the one in which it struck.
+        let first = times.partition_point(|&t| t <= from_s);
+        let mut longest = Unavailable {
+            from_s,
+            to_s: from_s,
+            open_ended: false,
+            resolution_ms,
+        };
+        for i in first..=times.len() {
+            let gap_from = if i == 0 { 0.0 } else { times[i - 1] };
+            if i > first && gap_from >= to_s {
+                break;
+            }
+            let ended = times.get(i).copied();
+            let gap_to = ended.unwrap_or(end_s);
+            if gap_to - gap_from > longest.to_s - longest.from_s {
+                longest.from_s = gap_from;
+                longest.to_s = gap_to;
+                longest.open_ended = ended.is_none();
+            }
+        }
+        longest
+    }
+}
+
+fn p99_ms(answered: &[(f64, u64)]) -> Option<f64> {
+    let latencies: Latencies = answered.iter().map(|s| s.1).collect();
+    latencies.quantile_ns(0.99).map(milliseconds)
+}
+
+fn count_between(sorted: &[f64], from: f64, to: f64) -> usize {
+    let start = sorted.partition_point(|&t| t < from);
+    let end = sorted.partition_point(|&t| t < to);
+    end.saturating_sub(start)
+}

@@ -1,0 +1,166 @@
+use loadgen::{record::EventKind, scenario::Target};
+
+use super::{
+    drawing::{Shape, Text, WIDTH},
+    *,
+};
+use crate::{
+    assessment::assess,
+    synthetic::{Plan, fault, leader, stage, struck},
+};
+
+/// Three faults: one long, one short, one that never heals; the last two close together.
+fn many_faults() -> RunDirectory {
+    let mut plan = Plan::leader_kill();
+    plan.stages.push(stage(15, 1600.0, false));
+    plan.faults
+        .extend([fault(44, Target::Random), fault(46, Target::All)]);
+    plan.outages.extend([(44.0, 44.9), (46.0, 46.6)]);
+    plan.events.extend([
+        struck(EventKind::Fault, 1, 3, 44.0),
+        leader(44.8, 1, 3),
+        struck(EventKind::Heal, 1, 3, 45.0),
+        struck(EventKind::Fault, 2, 1, 46.0),
+        leader(46.5, 2, 4),
+    ]);
+    plan.run()
+}
+
+fn figures(run: &RunDirectory) -> Vec<Figure> {
+    all(run, &assess(run)).unwrap()
+}
+
+/// Set to a folder, tests leave their figures there to be looked at.
+fn keep(folder: &str, figures: &[Figure]) {
+    if let Some(root) = std::env::var_os("VEIL_KEEP_FIGURES") {
+        let folder = std::path::Path::new(&root).join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        for figure in figures {
+            std::fs::write(folder.join(format!("{}.png", figure.name)), &figure.png).unwrap();
+            std::fs::write(folder.join(format!("{}.svg", figure.name)), &figure.svg).unwrap();
+        }
+    }
+}
+
+fn texts(figure: &Figure) -> Vec<&Text> {
+    figure
+        .drawing
+        .shapes
+        .iter()
+        .filter_map(|s| match s {
+            Shape::Text(text) => Some(text),
+            _ => None,
+        })
+        .collect()
+}
+
+/// No text leaves the figure, and no two touch.
+fn assert_legible(figures: &[Figure]) {
+    for figure in figures {
+        let boxes: Vec<_> = texts(figure)
+            .into_iter()
+            .map(|t| {
+                let (left, right) = t.extent();
+                (
+                    t.text.as_str(),
+                    left,
+                    right,
+                    t.y - t.size * 0.76,
+                    t.y + t.size * 0.24,
+                )
+            })
+            .collect();
+        for (i, &(text, left, right, top, bottom)) in boxes.iter().enumerate() {
+            assert!(
+                left >= 0.0 && right <= WIDTH && top >= 0.0 && bottom <= figure.drawing.height,
+                "{}: {text:?} is cut off: {left} to {right}, {top} to {bottom}",
+                figure.name
+            );
+            for &(other, l, r, t, b) in &boxes[..i] {
+                let apart = right <= l || r <= left || bottom <= t || b <= top;
+                assert!(apart, "{}: {text:?} lies over {other:?}", figure.name);
+            }
+        }
+    }
+}
+
+fn size_of_png(bytes: &[u8]) -> (u32, u32) {
+    let reader = png::Decoder::new(std::io::Cursor::new(bytes))
+        .read_info()
+        .unwrap();
+    (reader.info().width, reader.info().height)
+}
+
+#[test]
+fn every_figure_is_painted_as_png_and_svg() {
+    let figures = figures(&Plan::leader_kill().run());
+    keep("leader-kill", &figures);
+    let names: Vec<_> = figures.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["timeline", "fault-0", "percentiles", "nodes"]);
+    for figure in &figures {
+        let (width, height) = size_of_png(&figure.png);
+        assert_eq!((width, f64::from(height)), (1200, figure.drawing.height.ceil()));
+        assert!(figure.png.len() > 10_000, "{} is empty", figure.name);
+        assert!(figure.svg.starts_with("<svg width=\"1200\"") && figure.svg.trim_end().ends_with("</svg>"));
+        assert!(figure.svg.contains("<text"));
+    }
+    assert_legible(&figures);
+}
+
+#[test]
+fn the_timeline_names_the_gap_the_fault_and_the_leaders() {
+    let figures = figures(&Plan::leader_kill().run());
+    let said: Vec<&str> = texts(&figures[0]).iter().map(|t| t.text.as_str()).collect();
+    for expected in ["n2 · term 1", "n3 · term 2", "kill · 8.2 s", "warm-up"] {
+        assert!(said.contains(&expected), "{expected} in {said:?}");
+    }
+    assert!(said.iter().any(|t| t.ends_with("ms unavailable")));
+}
+
+#[test]
+fn many_faults_stay_legible() {
+    let figures = figures(&many_faults());
+    keep("many-faults", &figures);
+    assert_eq!(figures.iter().filter(|f| f.name.starts_with("fault-")).count(), 3);
+    assert_legible(&figures);
+}
+
+#[test]
+fn a_run_without_faults_samples_or_answers_has_figures_too() {
+    let mut quiet = Plan::leader_kill();
+    quiet.events.clear();
+    quiet.faults.clear();
+    quiet.outages.clear();
+    let mut run = quiet.run();
+    run.nodes.clear();
+    let without_faults = figures(&run);
+    keep("no-fault", &without_faults);
+    assert_eq!(without_faults.len(), 2);
+    assert_legible(&without_faults);
+    run.history.operations.clear();
+    assert_legible(&figures(&run));
+}
+
+#[test]
+fn letters_come_from_the_bundled_font() {
+    // An M of DejaVu Sans is 0.863 em wide. Another font here means that some crate turned on
+    // `plotters/ttf`, which silences `ab_glyph`.
+    let width = paint::text_width("M", 100.0, false);
+    assert!((width - 86.3).abs() < 0.5, "{width}");
+    assert!(
+        paint::text_width("M", 100.0, true) > width + 5.0,
+        "bold letters are wider"
+    );
+}
+
+#[test]
+fn a_close_up_stays_with_its_fault_when_the_longest_gap_comes_later() {
+    let mut plan = Plan::leader_kill();
+    plan.outages = vec![(15.003, 15.03), (23.2, 23.5)];
+    let figures = figures(&plan.run());
+    keep("late-gap", &figures);
+    let said: Vec<&str> = texts(&figures[1]).iter().map(|t| t.text.as_str()).collect();
+    assert!(said[0].ends_with("began 8.2 s later"), "{said:?}");
+    assert!(said.contains(&"kill n2"), "{said:?}");
+    assert_legible(&figures);
+}

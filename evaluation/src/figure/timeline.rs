@@ -1,0 +1,350 @@
+//! What happened when: operations a second, latency, faults and leaders over one time axis.
+//!
+//! Operations are counted in the tenth of a second in which they ended (shed ones: were due), so that a
+//! stretch without service is a stretch without colour. Latency stands where the operation was *due*:
+//! what a user who asked at this moment waited.
+
+use loadgen::{record::EventKind, scenario::OutcomeKind};
+
+use super::{
+    drawing::{Anchor, Drawing, Ink, Shape, Text},
+    palette,
+    plot::{self, LEFT, Mark, Plot, RIGHT},
+    scale::{Scale, duration, logarithmic_bounds, nice, thousands},
+    strip::{Note, Strip},
+};
+use crate::{
+    assessment::Assessment,
+    failover::{Failover, node_list},
+    run::RunDirectory,
+    series::{BUCKET_S, Bucket},
+};
+
+const RATES: f64 = 210.0;
+const LATENCIES: f64 = 220.0;
+const LANE: f64 = 24.0;
+/// Above so many times the scheduled rate a burst is cut off and its height written beside it.
+const BURST: f64 = 1.75;
+
+pub fn draw(run: &RunDirectory, assessment: &Assessment) -> Drawing {
+    let mut drawing = Drawing::new();
+    let series = &assessment.series;
+    let end_s = series.len() as f64 * BUCKET_S;
+    let x = Scale::linear((0.0, end_s), (LEFT, RIGHT));
+    let warmups = run.phases().warmups();
+
+    drawing.head(&run.manifest.name, (LEFT, 28.0), 17.0);
+    let mut y = 62.0;
+    y = rates(&mut drawing, run, assessment, x, y);
+    y = latencies(&mut drawing, series, x, y + 44.0, &warmups, &assessment.failovers);
+    y = lanes(&mut drawing, run, x, y + 44.0, &assessment.failovers);
+    plot::time_axis(&mut drawing, &x, y, "seconds since the load began");
+    drawing.height = y + 50.0;
+    drawing
+}
+
+fn rates(drawing: &mut Drawing, run: &RunDirectory, assessment: &Assessment, x: Scale, y: f64) -> f64 {
+    let series = &assessment.series;
+    let legend: Vec<(Mark, Ink, &str)> = std::iter::once((Mark::Dashes, palette::OFFERED, "scheduled"))
+        .chain(OutcomeKind::ALL.map(|kind| (Mark::Fill, palette::outcome(kind), kind.name())))
+        .collect();
+    plot::heading(drawing, y, "Operations a second, when they ended", &legend);
+
+    let notes: Vec<Note> = assessment.failovers.iter().map(unavailable_note).collect();
+    let strip = Strip::place(&notes, &x);
+    let top = y + 12.0 + strip.height();
+
+    let corners = run.phases().rate_corners();
+    let scheduled = corners.iter().map(|c| c.1).fold(0.0, f64::max);
+    let highest = series.iter().map(total).fold(0.0, f64::max);
+    let ceiling = highest.min(scheduled * BURST).max(scheduled * 1.1).max(10.0);
+    let plot = Plot {
+        x,
+        y: Scale::linear((0.0, round_up(ceiling)), (top + RATES, top)),
+    };
+    plot.linear_grid(drawing, 5, |v| thousands(v as u64));
+    plot::shade(drawing, &plot, &run.phases().warmups(), &assessment.failovers);
+    stack(drawing, &plot, series);
+    let line: Vec<(f64, f64)> = corners.iter().map(|&(at, rate)| plot.at(at, rate)).collect();
+    drawing.dashes(&line, (6.0, 3.5), 1.5, palette::OFFERED);
+    bursts(drawing, &plot, series);
+    for (from, to) in run.phases().warmups() {
+        let label = note(
+            "warm-up",
+            ((x.at(from) + x.at(to)) / 2.0, top + 15.0),
+            Anchor::Middle,
+            palette::QUIET,
+        );
+        let (left, right) = label.extent();
+        if right - left < x.at(to) - x.at(from) {
+            drawing.text(label);
+        }
+    }
+    plot.frame(drawing);
+    strip.draw(drawing, y + 9.0, &plot);
+    top + RATES
+}
+
+fn total(bucket: &Bucket) -> f64 {
+    Bucket::rate(bucket.ok + bucket.failed + bucket.unknown + bucket.shed)
+}
+
+/// A ceiling a little above: the next multiple of a fifth of a round value.
+fn round_up(value: f64) -> f64 {
+    let step = nice(value / 5.0);
+    (value / step).ceil() * step
+}
+
+/// The stretch without service, in words.
+pub fn unavailable_note(fault: &Failover) -> Note {
+    let u = &fault.unavailable;
+    let more = if u.open_ended { "more than " } else { "" };
+    Note {
+        from: u.from_s,
+        to: u.to_s,
+        text: format!("{more}{:.0} ms unavailable", u.ms()),
+        bracket: true,
+        ink: palette::FAULT_TEXT,
+    }
+}
+
+fn note(text: &str, (x, y): (f64, f64), anchor: Anchor, ink: Ink) -> Text {
+    Text {
+        text: text.to_owned(),
+        x,
+        y,
+        size: 12.0,
+        bold: false,
+        anchor,
+        ink,
+    }
+}
+
+/// The four outcomes on top of one another. Each stretch in which one occurs is a polygon of its own.
+fn stack(drawing: &mut Drawing, plot: &Plot, series: &[Bucket]) {
+    let mut base = vec![0.0; series.len()];
+    for kind in OutcomeKind::ALL {
+        let counts: Vec<u64> = series
+            .iter()
+            .map(|b| match kind {
+                OutcomeKind::Ok => b.ok,
+                OutcomeKind::Failed => b.failed,
+                OutcomeKind::Unknown => b.unknown,
+                OutcomeKind::Shed => b.shed,
+            })
+            .collect();
+        let mut i = 0;
+        while i < counts.len() {
+            if counts[i] == 0 {
+                i += 1;
+                continue;
+            }
+            let from = i;
+            let (mut upper, mut lower) = (Vec::new(), Vec::new());
+            while i < counts.len() && counts[i] > 0 {
+                let (left, right) = (series[i].from_s, series[i].from_s + BUCKET_S);
+                let high = base[i] + Bucket::rate(counts[i]);
+                upper.extend([plot.at(left, high), plot.at(right, high)]);
+                lower.extend([plot.at(left, base[i]), plot.at(right, base[i])]);
+                i += 1;
+            }
+            upper.extend(lower.into_iter().rev());
+            drawing.shapes.push(Shape::Polygon(upper, palette::outcome(kind)));
+            for place in from..i {
+                base[place] += Bucket::rate(counts[place]);
+            }
+        }
+    }
+}
+
+/// Writes how high the bursts are that do not fit; of neighbours the highest.
+fn bursts(drawing: &mut Drawing, plot: &Plot, series: &[Bucket]) {
+    let (_, ceiling) = plot.y.values();
+    let (top, _) = plot.edges();
+    let mut cut: Vec<&Bucket> = series.iter().filter(|b| total(b) > ceiling).collect();
+    cut.sort_by(|a, b| total(b).total_cmp(&total(a)));
+    let mut taken: Vec<(f64, f64)> = Vec::new();
+    for bucket in cut {
+        let at = plot.x.at(bucket.from_s + BUCKET_S);
+        let words = format!("\u{2191} {}/s", thousands(total(bucket) as u64));
+        let mut label = note(&words, (at + 6.0, top + 15.0), Anchor::Start, palette::TEXT);
+        if label.extent().1 > RIGHT {
+            label.x = plot.x.at(bucket.from_s) - 6.0;
+            label.anchor = Anchor::End;
+        }
+        let (left, right) = label.extent();
+        if taken.iter().all(|&(a, b)| right + 8.0 < a || b + 8.0 < left) {
+            taken.push((left, right));
+            drawing.text(label);
+        }
+    }
+}
+
+fn latencies(
+    drawing: &mut Drawing,
+    series: &[Bucket],
+    x: Scale,
+    y: f64,
+    warmups: &[(f64, f64)],
+    failovers: &[Failover],
+) -> f64 {
+    const LINES: [(&str, f64, Ink, f64); 3] = [
+        // Of few operations the p99 is the maximum: seen as a pale edge behind it.
+        ("max", 1.0, palette::MAX, 4.0),
+        ("p99", 0.99, palette::P99, 1.8),
+        ("p50", 0.5, palette::P50, 1.8),
+    ];
+    let legend: Vec<(Mark, Ink, &str)> = LINES.iter().map(|l| (Mark::Line, l.2, l.0)).collect();
+    plot::heading(
+        drawing,
+        y,
+        "Latency of answered operations, when they were due",
+        &legend,
+    );
+    let top = y + 14.0;
+    let all = series
+        .iter()
+        .flat_map(|b| [0.5, 1.0].map(|q| b.latencies.quantile_ms(q)))
+        .flatten();
+    let plot = Plot {
+        x,
+        y: Scale::logarithmic(logarithmic_bounds(all), (top + LATENCIES, top)),
+    };
+    plot.logarithmic_grid(drawing, duration);
+    plot::shade(drawing, &plot, warmups, failovers);
+    for (_, quantile, ink, width) in LINES {
+        let mut piece: Vec<(f64, f64)> = Vec::new();
+        for bucket in series {
+            match bucket.latencies.quantile_ms(quantile) {
+                Some(ms) => piece.push(plot.at(bucket.from_s + BUCKET_S / 2.0, ms)),
+                None => draw_piece(drawing, &mut piece, width, ink),
+            }
+        }
+        draw_piece(drawing, &mut piece, width, ink);
+    }
+    plot.frame(drawing);
+    top + LATENCIES
+}
+
+/// Draws a piece of a line between two gaps; a lone point as a dot.
+pub fn draw_piece(drawing: &mut Drawing, piece: &mut Vec<(f64, f64)>, width: f64, ink: Ink) {
+    match piece.as_slice() {
+        [] => {}
+        [lone] => drawing.dot(*lone, width, ink),
+        _ => drawing.line(piece.clone(), width, ink),
+    }
+    piece.clear();
+}
+
+fn lanes(drawing: &mut Drawing, run: &RunDirectory, x: Scale, y: f64, failovers: &[Failover]) -> f64 {
+    plot::heading(drawing, y, "Nodes: faults until healed; who led", &[]);
+    let ids = run.node_ids();
+    let top = y + 12.0;
+    let bottom = top + (ids.len() + 1) as f64 * LANE;
+    let plot = Plot {
+        x,
+        y: Scale::linear((0.0, 1.0), (bottom, top)),
+    };
+    plot::shade(drawing, &plot, &run.phases().warmups(), failovers);
+    let (_, end_s) = x.values();
+    for (place, id) in ids.iter().enumerate() {
+        let lane = top + place as f64 * LANE;
+        let middle = lane + LANE / 2.0;
+        drawing.say(
+            format!("n{id}"),
+            (LEFT - 8.0, middle + 4.0),
+            Anchor::End,
+            palette::QUIET,
+        );
+        drawing.line(vec![(LEFT, middle), (RIGHT, middle)], 2.0, palette::node(place));
+        let mut free_from = LEFT;
+        for fault in failovers.iter().filter(|f| f.nodes.contains(id)) {
+            let to = fault.healed_s.unwrap_or(end_s);
+            let (left, right) = (x.at(fault.injected_s), x.at(to));
+            drawing.rect(
+                left,
+                lane + 3.0,
+                right.max(left + 2.0),
+                lane + LANE - 3.0,
+                palette::FAULT,
+            );
+            let words = match fault.healed_s {
+                Some(healed) => format!(
+                    "{} · {} s",
+                    fault.kind,
+                    plot::plain(((healed - fault.injected_s) * 10.0).round() / 10.0)
+                ),
+                None => format!("{}, never healed", fault.kind),
+            };
+            let mut label = note(&words, (left + 6.0, middle + 4.0), Anchor::Start, palette::PAPER);
+            label.bold = true;
+            if label.extent().1 > right - 4.0 {
+                label.x = right.max(left + 2.0) + 6.0;
+                label.ink = palette::FAULT_TEXT;
+                if label.extent().1 > RIGHT {
+                    label.x = left - 6.0;
+                    label.anchor = Anchor::End;
+                }
+            }
+            let (begin, end) = label.extent();
+            if begin >= free_from {
+                if label.ink == palette::FAULT_TEXT {
+                    drawing.rect(
+                        begin - 2.0,
+                        lane + 4.0,
+                        end + 2.0,
+                        lane + LANE - 4.0,
+                        palette::PAPER,
+                    );
+                }
+                drawing.text(label);
+                free_from = end.max(right) + 6.0;
+            }
+        }
+    }
+    reigns(drawing, run, &ids, &plot, bottom - LANE);
+    drawing.line(vec![(LEFT, bottom), (RIGHT, bottom)], 1.0, palette::FRAME);
+    bottom
+}
+
+/// Who led, from when to when: until the next leader, or until a fault struck.
+fn reigns(drawing: &mut Drawing, run: &RunDirectory, ids: &[u64], plot: &Plot, lane: f64) {
+    let middle = lane + LANE / 2.0;
+    drawing.say("leader", (LEFT - 8.0, middle + 4.0), Anchor::End, palette::QUIET);
+    let (_, end_s) = plot.x.values();
+    for (i, event) in run.events.iter().enumerate() {
+        let (EventKind::Leader, Some(term)) = (event.event, event.term) else {
+            continue;
+        };
+        let ends = run.events[i + 1..].iter().find(|later| match later.event {
+            EventKind::Leader => true,
+            EventKind::Fault => later.node == event.node,
+            EventKind::Heal => false,
+        });
+        let to = ends.map_or(end_s, |e| e.completed_s);
+        if to <= 0.0 {
+            continue;
+        }
+        let (left, right) = (plot.x.at(event.completed_s), plot.x.at(to));
+        let place = ids.iter().position(|id| *id == event.node).unwrap_or(0);
+        drawing.rect(
+            left,
+            lane + 3.0,
+            right.max(left + 2.0),
+            lane + LANE - 3.0,
+            palette::node(place),
+        );
+        let words = format!("{} · term {term}", node_list(&[event.node]));
+        let mut label = note(
+            &words,
+            ((left + right) / 2.0, middle + 4.0),
+            Anchor::Middle,
+            palette::PAPER,
+        );
+        label.bold = true;
+        let (begin, end) = label.extent();
+        if begin > left + 3.0 && end < right - 3.0 {
+            drawing.text(label);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The limits that a scenario sets, compared with what was measured.
+
+use loadgen::scenario::{Comparison, FailoverFigure, Limit, Metric, OutcomeKind, Window};
+
+use crate::{
+    failover::{Elect, Failover},
+    run::{Operation, Phases, RunDirectory},
+    statistics::Latencies,
+};
+
+/// A limit, and whether it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitReport {
+    /// The limit, as written in the scenario.
+    pub text: String,
+    /// Whether it holds. One without samples does not.
+    pub holds: bool,
+    /// What was measured: milliseconds for times, plain numbers for counts and ratios. Of several
+    /// faults the worst. `None` when there was nothing to measure, or when it never ended.
+    pub value: Option<f64>,
+    /// The measured value, or its absence, in words.
+    pub shown: String,
+    /// How many operations or faults the value was taken from.
+    pub samples: u64,
+}
+
+/// Evaluates the scenario's limits.
+pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> {
+    let windows = Windows::of(run, failovers);
+    run.scenario
+        .pass
+        .limits
+        .iter()
+        .map(|limit| {
+            let measured = match limit.metric {
+                Metric::Fault { index, figure } => fault_figure(limit, failovers, index, figure),
+                _ => of_operations(limit, windows.select(run, limit.window)),
+            };
+            measured.report(limit)
+        })
+        .collect()
+}
+
+/// What was measured for one limit.
+enum Measured {
+    Nothing(String),
+    Value {
+        value: f64,
+        shown: String,
+        samples: u64,
+    },
+    /// It did not end: no upper limit can hold.
+    Endless {
+        shown: String,
+        samples: u64,
+    },
+}
+
+impl Measured {
+    fn report(self, limit: &Limit) -> LimitReport {
+        let (holds, value, shown, samples) = match self {
+            Self::Nothing(why) => (false, None, format!("no samples: {why}"), 0),
+            Self::Value {
+                value,
+                shown,
+                samples,
+            } => (
+                limit.comparison.holds(value, limit.value),
+                Some(value),
+                shown,
+                samples,
+            ),
+            Self::Endless { shown, samples } => (
+                limit.comparison.holds(f64::INFINITY, limit.value),
+                None,
+                shown,
+                samples,
+            ),
+        };
+        LimitReport {
+            text: limit.text.clone(),
+            holds,
+            value,
+            shown,
+            samples,
+        }
+    }
+}
+
+/// Which operations the windows of limits contain.
+///
+/// `measured`: due outside warm-up. `steady`: due outside warm-up and outside every fault, from its
+/// injection until it is healed and service is good again, or without that until the load's end.
+#[derive(Debug, Clone)]
+pub struct Windows {
+    phases: Phases,
+    disturbed: Vec<(f64, f64)>,
+}
+
+impl Windows {
+    /// The windows of a run.
+    pub fn of(run: &RunDirectory, failovers: &[Failover]) -> Self {
+        Self {
+            phases: run.phases(),
+            disturbed: failovers
+                .iter()
+                .map(|f| (f.injected_s, f.settled_s.unwrap_or(f64::INFINITY)))
+                .collect(),
+        }
+    }
+
+    /// Whether an operation lies in a window.
+    pub fn contains(&self, operation: &Operation, window: Window) -> bool {
+        let due = operation.due_s();
+        let disturbed = || self.disturbed.iter().any(|&(from, to)| from <= due && due < to);
+        !operation.is_setup()
+            && !self.phases.is_warmup(due)
+            && match window {
+                Window::Measured => true,
+                Window::Steady => !disturbed(),
+            }
+    }
+
+    fn select<'a>(
+        &'a self,
+        run: &'a RunDirectory,
+        window: Window,
+    ) -> impl Iterator<Item = &'a Operation> + Clone {
+        run.measured().filter(move |o| self.contains(o, window))
+    }
+}
+
+fn of_operations<'a>(limit: &Limit, operations: impl Iterator<Item = &'a Operation> + Clone) -> Measured {
+    let offered = operations.clone().count() as u64;
+    let count = |outcome: OutcomeKind| operations.clone().filter(|o| o.outcome == outcome).count() as u64;
+    if offered == 0 {
+        return Measured::Nothing("no operation was due in this window".to_owned());
+    }
+    match limit.metric {
+        Metric::OkRatio => {
+            let ok = count(OutcomeKind::Ok);
+            let value = ok as f64 / offered as f64;
+            Measured::Value {
+                value,
+                // Never rounded up to a limit that it misses.
+                shown: format!("{:.5} ({ok} of {offered})", (value * 1e5).floor() / 1e5),
+                samples: offered,
+            }
+        }
+        Metric::Count(outcome) => {
+            let count = count(outcome);
+            Measured::Value {
+                value: count as f64,
+                shown: format!("{count} of {offered}"),
+                samples: offered,
+            }
+        }
+        Metric::Latency { operation, quantile } => {
+            let latencies: Latencies = operations
+                .filter(|o| operation.is_none_or(|kind| o.kind == kind))
+                .filter_map(Operation::latency_ns)
+                .collect();
+            let Some(value) = latencies.quantile_ms(quantile) else {
+                let kind = operation.map_or("operation", |kind| kind.name());
+                return Measured::Nothing(format!("no {kind} was answered in this window"));
+            };
+            Measured::Value {
+                value,
+                shown: format!("{value:.2} ms"),
+                samples: latencies.count() as u64,
+            }
+        }
+        Metric::Fault { .. } => Measured::Nothing("a figure of faults is not one of operations".to_owned()),
+    }
+}
+
+/// Every fault that has the figure must satisfy the limit: the worst one decides.
+fn fault_figure(
+    limit: &Limit,
+    failovers: &[Failover],
+    index: Option<usize>,
+    figure: FailoverFigure,
+) -> Measured {
+    let chosen: Vec<&Failover> = failovers
+        .iter()
+        .filter(|f| index.is_none_or(|i| f.index == i))
+        .collect();
+    if chosen.is_empty() {
+        return Measured::Nothing(match index {
+            None => "no fault was injected".to_owned(),
+            Some(i) => format!("fault {i} was not injected"),
+        });
+    }
+    let mut worst: Option<(f64, String)> = None;
+    let mut samples = 0;
+    for fault in chosen {
+        let Some((value, shown)) = figure_of(fault, figure) else {
+            continue;
+        };
+        samples += 1;
+        let shown = format!(
+            "{shown} (fault {}: {} of {})",
+            fault.index,
+            fault.kind,
+            fault.victim()
+        );
+        let replaces = worst
+            .as_ref()
+            .is_none_or(|(other, _)| is_worse(limit, value, *other));
+        if replaces {
+            worst = Some((value, shown));
+        }
+    }
+    match worst {
+        None => Measured::Nothing("no fault struck the leader".to_owned()),
+        Some((value, shown)) if value.is_finite() => Measured::Value {
+            value,
+            shown,
+            samples,
+        },
+        Some((_, shown)) => Measured::Endless { shown, samples },
+    }
+}
+
+/// Whether `value` is further from satisfying the limit than `other`.
+fn is_worse(limit: &Limit, value: f64, other: f64) -> bool {
+    match limit.comparison {
+        Comparison::Less | Comparison::AtMost => value > other,
+        Comparison::AtLeast | Comparison::Greater => value < other,
+        Comparison::Equal => (value - limit.value).abs() > (other - limit.value).abs(),
+    }
+}
+
+/// A figure of one fault and its words; infinite when it did not end; nothing when the fault has none.
+fn figure_of(fault: &Failover, figure: FailoverFigure) -> Option<(f64, String)> {
+    let ms = |value: f64| (value, format!("{value:.0} ms"));
+    let endless = |words: String| (f64::INFINITY, words);
+    Some(match figure {
+        FailoverFigure::Elect => match fault.elect {
+            Elect::NotLeader => return None,
+            Elect::Never => endless("nobody was elected".to_owned()),
+            Elect::After { ms: value, .. } => ms(value),
+        },
+        FailoverFigure::Unavailable if fault.unavailable.open_ended => endless(format!(
+            "more than {:.0} ms, and not available again",
+            fault.unavailable.ms()
+        )),
+        FailoverFigure::Unavailable => ms(fault.unavailable.ms()),
+        FailoverFigure::Recover => fault
+            .recover_ms
+            .map_or_else(|| endless("not recovered".to_owned()), ms),
+        FailoverFigure::LostWork => (fault.lost_work as f64, format!("{} operations", fault.lost_work)),
+    })
+}
+
+#[cfg(test)]
+mod tests;

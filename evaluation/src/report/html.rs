@@ -1,0 +1,330 @@
+//! `report.html`: one file that opens offline and reads from top to bottom.
+
+use loadgen::record::EventKind;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{FILES, style, words};
+use crate::{
+    assessment::{Assessment, Tally},
+    check::{self, CheckResult},
+    failover::Failover,
+    figure::{Figure, thousands},
+    run::RunDirectory,
+};
+
+/// The whole report.
+pub fn render(run: &RunDirectory, assessment: &Assessment, figures: &[Figure]) -> String {
+    let name = &run.manifest.name;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(style::POLICY);
+                title { (assessment.judgement.verdict.name()) ": " (name) }
+                style { (PreEscaped(style::CSS)) }
+            }
+            body {
+                h1 { (name) }
+                p.quiet { (run.manifest.scenario) ", seed " (run.manifest.seed) ", started " (run.manifest.started) }
+                (verdict(assessment))
+                (tiles(assessment))
+                (failovers(&assessment.failovers))
+                (limits(assessment))
+                (checks(assessment))
+                (operations(assessment))
+                h2 { "Figures" }
+                @for figure in figures { (inline(figure)) }
+                (events(run))
+                (environment(run))
+                h2 { "Scenario" }
+                p.quiet { "As it ran, defaults filled in." }
+                pre { (run.scenario_text) }
+                (files())
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn verdict(assessment: &Assessment) -> Markup {
+    let judgement = &assessment.judgement;
+    let name = judgement.verdict.name();
+    html! {
+        div class={ "verdict " (name) } {
+            b { (name) }
+            p { (words::sentence(assessment)) "." }
+            @if !judgement.reasons.is_empty() {
+                ul { @for reason in &judgement.reasons { li { (reason) } } }
+            }
+        }
+    }
+}
+
+fn tiles(assessment: &Assessment) -> Markup {
+    let total = &assessment.total;
+    let part = |n: u64| match total.offered {
+        0 => "–".to_owned(),
+        offered => format!("{:.3} %", (n as f64 / offered as f64 * 1e5).floor() / 1e3),
+    };
+    let held = assessment.limits.iter().filter(|l| l.holds).count();
+    let mut tiles = vec![
+        (
+            part(total.ok),
+            format!("of {} operations answered", thousands(total.offered)),
+        ),
+        (
+            format!("{} ms", words::latency(total.latencies.quantile_ms(0.99))),
+            "p99 of the whole load".to_owned(),
+        ),
+        (
+            thousands(total.failed + total.unknown + total.shed),
+            "failed, unknown or shed".to_owned(),
+        ),
+    ];
+    if !assessment.limits.is_empty() {
+        tiles.push((
+            format!("{held} of {}", assessment.limits.len()),
+            "limits hold".to_owned(),
+        ));
+    }
+    let worst = assessment
+        .failovers
+        .iter()
+        .max_by(|a, b| a.unavailable.ms().total_cmp(&b.unavailable.ms()));
+    if let Some(worst) = worst {
+        let first = (
+            words::unavailable(&worst.unavailable),
+            "longest stretch without service".to_owned(),
+        );
+        tiles.insert(0, first);
+    }
+    html! {
+        div.tiles { @for (value, what) in &tiles { div.tile { b { (value) } span { (what) } } } }
+    }
+}
+
+fn failovers(failovers: &[Failover]) -> Markup {
+    html! {
+        h2 { "Failover" }
+        @if failovers.is_empty() {
+            p { "No fault struck during this run." }
+        } @else {
+            div.wide { table {
+                thead { tr {
+                    th { "fault" } th.n { "at" } th.n { "healed at" } th.n { "elect" } th.n { "unavailable" }
+                    th.n { "recover" } th.n { "lost work" }
+                } }
+                tbody { @for fault in failovers { tr {
+                    td { (words::fault_name(fault)) }
+                    td.n { (format!("{:.3} s", fault.injected_s)) }
+                    td.n { (words::healed(fault)) }
+                    td.n { (words::elect(fault)) }
+                    td.n {
+                        b { (words::unavailable(&fault.unavailable)) } br;
+                        span.quiet { (words::resolution(&fault.unavailable)) }
+                    }
+                    td.n { (words::recover(fault)) }
+                    td.n { (thousands(fault.lost_work)) }
+                } } }
+            } }
+            h3 { "Longest stretch without a success, an operation each" }
+            div.wide { table {
+                thead { tr {
+                    th { "fault" }
+                    @for kind in failovers[0].unavailable_by_operation.keys() { th.n { (kind.name()) } }
+                } }
+                tbody { @for fault in failovers { tr {
+                    td { (words::fault_name(fault)) }
+                    @for stretch in fault.unavailable_by_operation.values() {
+                        td.n { (words::unavailable(stretch)) br; span.quiet { (words::resolution(stretch)) } }
+                    }
+                } } }
+            } }
+            p.quiet {
+                b { "elect" } ": from the fault to the first leader of a higher term. "
+                b { "unavailable" } ": the longest stretch without a successful completion that overlaps the fault, "
+                "until it is healed and service is good again; ± is the mean time between successes before the "
+                "fault, finer than which it cannot be seen. "
+                b { "recover" } ": from the fault to the first second with at least 95 % of the goodput before and a "
+                "p99 of at most twice that before, in steps of 100 ms. "
+                b { "lost work" } ": operations due between fault and recovery that were not answered in time. "
+                "A fault begins when it had happened, not when it was asked for."
+            }
+        }
+    }
+}
+
+fn limits(assessment: &Assessment) -> Markup {
+    html! {
+        h2 { "Limits" }
+        @if assessment.limits.is_empty() {
+            p { "The scenario sets none." }
+        } @else {
+            div.wide { table {
+                thead { tr { th { "limit" } th { "measured" } th { "holds" } th.n { "samples" } } }
+                tbody { @for limit in &assessment.limits { tr {
+                    td { code { (limit.text) } }
+                    td { (limit.shown) }
+                    td { (mark(if limit.holds { "pass" } else { "fail" }, if limit.holds { "yes" } else { "no" })) }
+                    td.n { (thousands(limit.samples)) }
+                } } }
+            } }
+            p.quiet {
+                "Warm-up is left out. " code { "@ steady" } " also leaves out what was due between a fault and the "
+                "recovery from its healing. A limit without samples does not hold."
+            }
+        }
+    }
+}
+
+/// A word with a sign, so that colour is not all that tells.
+fn mark(class: &str, word: &str) -> Markup {
+    let sign = match class {
+        "pass" => "✓",
+        "fail" => "✗",
+        _ => "?",
+    };
+    html! { span class={ "mark " (class) } { (sign) " " (word) } }
+}
+
+fn checks(assessment: &Assessment) -> Markup {
+    html! {
+        h2 { "Checks" }
+        div.wide { table {
+            thead { tr { th { "check" } th { "result" } th.n { "examined" } th { "what it promises" } } }
+            tbody { @for report in &assessment.checks { tr {
+                td { code { (report.check.name()) } @if !report.required { br; span.quiet { "not asked for" } } }
+                td { (mark(report.result.name(), report.result.name())) }
+                td.n { (thousands(report.operations)) }
+                td { (check::promise(report.check)) }
+            } } }
+        } }
+        @for report in &assessment.checks {
+            @match &report.result {
+                CheckResult::Pass => {}
+                CheckResult::Fail { violations, examples } => {
+                    h3 { (report.check.name()) ": " (words::violations(*violations)) }
+                    @if *violations > examples.len() as u64 { p.quiet { "The first " (examples.len()) ":" } }
+                    ul.examples { @for example in examples { li { (example) } } }
+                }
+                CheckResult::Inconclusive { reason } => {
+                    h3 { (report.check.name()) " is inconclusive" }
+                    ul.examples { li { (reason) } }
+                }
+            }
+        }
+    }
+}
+
+fn operations(assessment: &Assessment) -> Markup {
+    let row = |name: &str, tally: &Tally, class: &str| {
+        html! {
+            tr class=(class) {
+                td { (name) }
+                @for count in [tally.offered, tally.ok, tally.failed, tally.unknown, tally.shed] {
+                    td.n { (thousands(count)) }
+                }
+                @for (_, quantile) in words::QUANTILES {
+                    td.n { (words::latency(tally.latencies.quantile_ms(quantile))) }
+                }
+            }
+        }
+    };
+    html! {
+        h2 { "Operations" }
+        div.wide { table {
+            thead { tr {
+                th { "operation" }
+                @for name in ["offered", "ok", "failed", "unknown", "shed"] { th.n { (name) } }
+                @for (name, _) in words::QUANTILES { th.n { (name) ", ms" } }
+            } }
+            tbody {
+                (row("all", &assessment.total, "all"))
+                @for (kind, tally) in &assessment.by_operation { (row(kind.name(), tally, "")) }
+            }
+        } }
+        p.quiet {
+            "Warm-up included. Latency is that of answered operations, counted from the moment each was due, "
+            "however late it was sent; quantiles are exact. Unknown operations got no answer in time and may have "
+            "happened: they have no latency, and stand beside it as a count. Shed ones were due while too many "
+            "were outstanding, and were never sent."
+        }
+    }
+}
+
+fn inline(figure: &Figure) -> Markup {
+    // Inside HTML a namespace is not needed, and no address shall stand in this file.
+    let svg = figure
+        .svg
+        .replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
+    html! {
+        figure role="img" aria-label=(figure.caption) {
+            (PreEscaped(svg))
+            figcaption { (figure.caption) }
+        }
+    }
+}
+
+fn events(run: &RunDirectory) -> Markup {
+    html! {
+        h2 { "Events" }
+        div.wide { table {
+            thead { tr { th.n { "asked for" } th.n { "happened" } th { "node" } th { "what" } } }
+            tbody { @for event in &run.events { tr {
+                td.n { (format!("{:.3} s", event.invoked_s)) }
+                td.n { (format!("{:.3} s", event.completed_s)) }
+                td { "n" (event.node) }
+                td { @match (event.event, event.term) {
+                    (EventKind::Leader, Some(term)) => { "leads term " (term) }
+                    (EventKind::Leader, None) => { "leads" }
+                    (EventKind::Fault, _) => { (event.detail) }
+                    (EventKind::Heal, _) => { (event.detail) " healed" }
+                } }
+            } } }
+        } }
+        p.quiet { "Seconds since the load began; before that, negative." }
+    }
+}
+
+fn environment(run: &RunDirectory) -> Markup {
+    let m = &run.manifest;
+    let machine = &m.machine;
+    let gib = machine.memory_bytes as f64 / f64::from(1 << 30);
+    let rows = [
+        ("version", format!("{}, {} build", m.version, m.build)),
+        ("commit", m.commit.clone().unwrap_or_else(|| "unknown".to_owned())),
+        ("driver", m.driver.clone()),
+        ("started", m.started.clone()),
+        (
+            "load",
+            format!("{} s, {} users registered before it", m.load_s, m.users),
+        ),
+        (
+            "machine",
+            format!("{}, {} cores, {gib:.1} GiB", machine.cpu, machine.cores),
+        ),
+        ("system", format!("{}, kernel {}", machine.os, machine.kernel)),
+    ];
+    html! {
+        h2 { "Environment" }
+        dl {
+            @for (name, value) in &rows { dt { (name) } dd { (value) } }
+            @for node in &m.nodes {
+                dt { "n" (node.id) }
+                dd {
+                    "clients at " (node.client_address)
+                    @if let Some(peers) = &node.peer_address { ", nodes at " (peers) }
+                }
+            }
+        }
+    }
+}
+
+fn files() -> Markup {
+    html! {
+        h2 { "Files of this run" }
+        dl { @for (name, what) in FILES { dt { code { (name) } } dd { (what) } } }
+    }
+}

@@ -1,0 +1,185 @@
+//! The report: every file that is derived from a run directory, written beside what the run recorded.
+//! One file a format.
+
+mod csv;
+mod html;
+mod markdown;
+mod style;
+pub mod summary;
+pub mod terminal;
+mod words;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use loadgen::record::file as recorded;
+
+use crate::{
+    assessment::{Assessment, assess},
+    figure::{self, PaintError},
+    run::{RunDirectory, RunError},
+};
+
+/// Names of the derived files.
+pub mod file {
+    /// The report for people.
+    pub const HTML: &str = "report.html";
+    /// The report for CI summaries.
+    pub const MARKDOWN: &str = "report.md";
+    /// The report for scripts.
+    pub const SUMMARY: &str = "summary.json";
+    /// The four figures of every fault.
+    pub const FAILOVER: &str = "failover.csv";
+    /// Tenths of a second.
+    pub const TIMESERIES: &str = "timeseries.csv";
+    /// PNG and SVG of every figure.
+    pub const FIGURES: &str = "figures";
+}
+
+/// Every file of a run directory, and what it is.
+pub const FILES: [(&str, &str); 13] = [
+    (file::HTML, "this report: one file that needs nothing else"),
+    (file::MARKDOWN, "the same in short, for CI summaries"),
+    (
+        file::SUMMARY,
+        "verdict, counts, latencies, faults, checks and limits, for scripts",
+    ),
+    (file::FAILOVER, "the failover figures, a row a fault"),
+    (
+        file::TIMESERIES,
+        "offered, ok, failed, unknown, shed and latency, a row a tenth of a second",
+    ),
+    ("figures/", "every figure as PNG and SVG"),
+    (recorded::SCENARIO, "the scenario as it ran, defaults filled in"),
+    (
+        recorded::MANIFEST,
+        "what ran where: versions, machine, seed, nodes",
+    ),
+    (
+        recorded::HISTORY,
+        "every operation: when it was due, sent and ended, what was asked and answered",
+    ),
+    (
+        recorded::LATENCY,
+        "the same latencies as an HdrHistogram interval log, for other tools",
+    ),
+    (
+        recorded::EVENTS,
+        "faults, heals and leaders: when asked for, when it had happened",
+    ),
+    (
+        recorded::NODES,
+        "processor time, memory, tasks and log position, a row a node and second",
+    ),
+    (
+        recorded::READBACK,
+        "what every node held after the last heal; the checks compare it with the history",
+    ),
+];
+
+/// A report that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The run directory cannot be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A figure cannot be painted.
+    #[error(transparent)]
+    Figure(#[from] PaintError),
+    /// A file cannot be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A report that was made.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The run, as read.
+    pub run: RunDirectory,
+    /// What it shows.
+    pub assessment: Assessment,
+    /// The report for people.
+    pub html: PathBuf,
+}
+
+/// Reads the run directory at `path`, assesses it, and writes every derived file into it.
+///
+/// # Errors
+/// When the directory cannot be read or written, or a figure cannot be painted.
+pub fn make(path: &Path) -> Result<Made, ReportError> {
+    let run = RunDirectory::open(path)?;
+    let assessment = assess(&run);
+    write(path, &run, &assessment)?;
+    Ok(Made {
+        run,
+        assessment,
+        html: path.join(file::HTML),
+    })
+}
+
+/// Writes every derived file of an assessed run into `path`. Figures of an earlier report are replaced.
+///
+/// # Errors
+/// When a file cannot be written or a figure cannot be painted.
+pub fn write(path: &Path, run: &RunDirectory, assessment: &Assessment) -> Result<(), ReportError> {
+    let figures = figure::all(run, assessment)?;
+    let folder = path.join(file::FIGURES);
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| remove_figures(&folder))
+        .map_err(|source| ReportError::Write {
+            path: folder.clone(),
+            source,
+        })?;
+    for figure in &figures {
+        put(&folder.join(format!("{}.png", figure.name)), &figure.png)?;
+        put(
+            &folder.join(format!("{}.svg", figure.name)),
+            figure.svg.as_bytes(),
+        )?;
+    }
+    put(
+        &path.join(file::FAILOVER),
+        csv::failover(&assessment.failovers).as_bytes(),
+    )?;
+    put(
+        &path.join(file::TIMESERIES),
+        csv::timeseries(&assessment.series).as_bytes(),
+    )?;
+    let summary = summary::Summary::of(run, assessment);
+    put(&path.join(file::SUMMARY), summary.to_json().as_bytes())?;
+    put(
+        &path.join(file::MARKDOWN),
+        markdown::render(run, assessment).as_bytes(),
+    )?;
+    put(
+        &path.join(file::HTML),
+        html::render(run, assessment, &figures).as_bytes(),
+    )
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    std::fs::write(path, bytes).map_err(|source| ReportError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn remove_figures(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "png" || e == "svg") {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

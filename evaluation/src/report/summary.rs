@@ -1,0 +1,259 @@
+//! `summary.json`: what scripts and CI read. Fields are added, never renamed.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::words;
+use crate::{
+    assessment::{Assessment, Tally},
+    check::CheckResult,
+    failover::{Elect, Failover},
+    run::RunDirectory,
+};
+
+/// The whole summary. Times are milliseconds where the name says `_ms`, seconds since the load began
+/// where it says `_s`; what was not, or not seen, is `null`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The version of this format; 1.
+    pub format: u32,
+    /// The run's name.
+    pub run: String,
+    /// The scenario file's name.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// What the programs were built from.
+    pub commit: Option<String>,
+    /// `pass`, `fail` or `inconclusive`.
+    pub verdict: &'static str,
+    /// The verdict in words.
+    pub sentence: String,
+    /// Why it is not a pass.
+    pub reasons: Vec<String>,
+    /// Counts: of all at the top, and of each operation under its name.
+    pub operations: WithEach<Counts>,
+    /// Latencies of answered operations from their due time: of all at the top, and of each operation
+    /// under its name.
+    pub latency_ms: WithEach<Quantiles>,
+    /// Every fault, in order of time.
+    pub faults: Vec<Fault>,
+    /// Every check.
+    pub checks: Vec<Check>,
+    /// Every limit of the scenario, in its order.
+    pub limits: Vec<Limit>,
+}
+
+/// Something of all operations together, and of each.
+#[derive(Debug, Clone, Serialize)]
+pub struct WithEach<T> {
+    /// Of all.
+    #[serde(flatten)]
+    pub all: T,
+    /// Of each.
+    #[serde(flatten)]
+    pub each: BTreeMap<&'static str, T>,
+}
+
+impl<T> WithEach<T> {
+    fn of(assessment: &Assessment, one: impl Fn(&Tally) -> T) -> Self {
+        Self {
+            all: one(&assessment.total),
+            each: assessment
+                .by_operation
+                .iter()
+                .map(|(kind, tally)| (kind.name(), one(tally)))
+                .collect(),
+        }
+    }
+}
+
+/// How operations ended.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[expect(missing_docs, reason = "the names of outcomes")]
+pub struct Counts {
+    pub offered: u64,
+    pub ok: u64,
+    pub failed: u64,
+    pub unknown: u64,
+    pub shed: u64,
+}
+
+/// Quantiles of latency.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[expect(missing_docs, reason = "the names of quantiles")]
+pub struct Quantiles {
+    pub p50: Option<f64>,
+    pub p90: Option<f64>,
+    pub p99: Option<f64>,
+    pub p999: Option<f64>,
+    pub max: Option<f64>,
+}
+
+/// One fault.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fault {
+    /// Which entry of the scenario's list.
+    pub index: usize,
+    /// What was done.
+    pub kind: String,
+    /// To whom, as in the scenario.
+    pub target: String,
+    /// The nodes it struck.
+    pub nodes: Vec<u64>,
+    /// Whether the leader was among them.
+    pub struck_leader: bool,
+    /// When it had happened.
+    pub injected_at_s: f64,
+    /// When it was healed.
+    pub healed_at_s: Option<f64>,
+    /// To a leader of a higher term.
+    pub elect_ms: Option<f64>,
+    /// The longest stretch without a success.
+    pub unavailable_ms: f64,
+    /// It was not seen to end: it is at least so long.
+    pub unavailable_open_ended: bool,
+    /// How finely it could be seen.
+    pub unavailable_resolution_ms: Option<f64>,
+    /// The same of each operation.
+    pub unavailable_by_operation_ms: BTreeMap<&'static str, f64>,
+    /// To the first good second.
+    pub recover_ms: Option<f64>,
+    /// Operations not answered in time.
+    pub lost_work: u64,
+}
+
+/// One check.
+#[derive(Debug, Clone, Serialize)]
+pub struct Check {
+    /// Its name in scenarios.
+    pub name: &'static str,
+    /// `pass`, `fail` or `inconclusive`.
+    pub result: &'static str,
+    /// How many operations it examined.
+    pub operations: u64,
+    /// Whether the scenario asks for it.
+    pub required: bool,
+    /// How many violations it found.
+    pub violations: u64,
+    /// The first of them, or why it is inconclusive.
+    pub details: Vec<String>,
+}
+
+/// One limit.
+#[derive(Debug, Clone, Serialize)]
+pub struct Limit {
+    /// As written in the scenario.
+    pub text: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was measured.
+    pub value: Option<f64>,
+    /// The same in words.
+    pub shown: String,
+    /// How many operations or faults it was taken from.
+    pub samples: u64,
+}
+
+impl Summary {
+    /// Sums an assessed run up.
+    pub fn of(run: &RunDirectory, assessment: &Assessment) -> Self {
+        Self {
+            format: 1,
+            run: run.manifest.name.clone(),
+            scenario: run.manifest.scenario.clone(),
+            seed: run.manifest.seed,
+            commit: run.manifest.commit.clone(),
+            verdict: assessment.judgement.verdict.name(),
+            sentence: words::sentence(assessment),
+            reasons: assessment.judgement.reasons.clone(),
+            operations: WithEach::of(assessment, |tally| Counts {
+                offered: tally.offered,
+                ok: tally.ok,
+                failed: tally.failed,
+                unknown: tally.unknown,
+                shed: tally.shed,
+            }),
+            latency_ms: WithEach::of(assessment, |tally| {
+                let quantile = |q| tally.latencies.quantile_ms(q).map(rounded);
+                Quantiles {
+                    p50: quantile(0.5),
+                    p90: quantile(0.9),
+                    p99: quantile(0.99),
+                    p999: quantile(0.999),
+                    max: quantile(1.0),
+                }
+            }),
+            faults: assessment.failovers.iter().map(Fault::of).collect(),
+            checks: assessment.checks.iter().map(Check::of).collect(),
+            limits: assessment
+                .limits
+                .iter()
+                .map(|limit| Limit {
+                    text: limit.text.clone(),
+                    holds: limit.holds,
+                    value: limit.value,
+                    shown: limit.shown.clone(),
+                    samples: limit.samples,
+                })
+                .collect(),
+        }
+    }
+
+    /// The summary as JSON, for people to read too.
+    pub fn to_json(&self) -> String {
+        // Strings, numbers that are finite by construction, and maps with text keys: nothing that JSON
+        // cannot say.
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text + "\n"
+    }
+}
+
+impl Fault {
+    fn of(fault: &Failover) -> Self {
+        Self {
+            index: fault.index,
+            kind: fault.kind.clone(),
+            target: fault.target.clone(),
+            nodes: fault.nodes.clone(),
+            struck_leader: fault.elect != Elect::NotLeader,
+            injected_at_s: rounded(fault.injected_s),
+            healed_at_s: fault.healed_s.map(rounded),
+            elect_ms: fault.elect.ms().map(rounded),
+            unavailable_ms: rounded(fault.unavailable.ms()),
+            unavailable_open_ended: fault.unavailable.open_ended,
+            unavailable_resolution_ms: fault.unavailable.resolution_ms.map(rounded),
+            unavailable_by_operation_ms: fault
+                .unavailable_by_operation
+                .iter()
+                .map(|(kind, u)| (kind.name(), rounded(u.ms())))
+                .collect(),
+            recover_ms: fault.recover_ms.map(rounded),
+            lost_work: fault.lost_work,
+        }
+    }
+}
+
+impl Check {
+    fn of(check: &crate::check::CheckReport) -> Self {
+        let (violations, details) = match &check.result {
+            CheckResult::Pass => (0, vec![]),
+            CheckResult::Fail { violations, examples } => (*violations, examples.clone()),
+            CheckResult::Inconclusive { reason } => (0, vec![reason.clone()]),
+        };
+        Self {
+            name: check.check.name(),
+            result: check.result.name(),
+            operations: check.operations,
+            required: check.required,
+            violations,
+            details,
+        }
+    }
+}
+
+/// To the microsecond where milliseconds are meant: further digits are noise.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}

@@ -1,0 +1,71 @@
+//! The report in a few lines, for a terminal.
+
+use std::{fmt::Write, path::Path};
+
+use super::words;
+use crate::{assessment::Assessment, figure::thousands};
+
+/// Verdict, faults, what does not hold, and where the whole report lies.
+pub fn render(assessment: &Assessment, html: &Path) -> String {
+    let mut out = String::new();
+    let verdict = assessment.judgement.verdict.name();
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{verdict}: {}", words::sentence(assessment));
+    for reason in &assessment.judgement.reasons {
+        let _ = writeln!(out, "  - {reason}");
+    }
+    if !assessment.failovers.is_empty() {
+        let mut rows =
+            vec![["fault", "at", "elect", "unavailable", "recover", "lost work"].map(str::to_owned)];
+        rows.extend(assessment.failovers.iter().map(|fault| {
+            [
+                words::fault_name(fault),
+                format!("{:.3} s", fault.injected_s),
+                words::elect(fault),
+                format!(
+                    "{} {}",
+                    words::unavailable(&fault.unavailable),
+                    words::resolution(&fault.unavailable)
+                ),
+                words::recover(fault),
+                thousands(fault.lost_work),
+            ]
+        }));
+        let _ = writeln!(out, "\n{}", table(&rows));
+    }
+    let total = &assessment.total;
+    let _ = writeln!(
+        out,
+        "\noperations: {} offered, {} ok, {} failed, {} unknown, {} shed; p50 {} ms, p99 {} ms",
+        thousands(total.offered),
+        thousands(total.ok),
+        thousands(total.failed),
+        thousands(total.unknown),
+        thousands(total.shed),
+        words::latency(total.latencies.quantile_ms(0.5)),
+        words::latency(total.latencies.quantile_ms(0.99)),
+    );
+    let _ = writeln!(out, "report: {}", html.display());
+    out
+}
+
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let cells: Vec<String> = row
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            format!("  {}", cells.join("  ").trim_end())
+        })
+        .collect();
+    lines.join("\n")
+}

@@ -1,0 +1,220 @@
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::*;
+use crate::{
+    synthetic::{Plan, fault},
+    verdict::Verdict,
+};
+
+fn written(run: &RunDirectory) -> (tempfile::TempDir, Assessment) {
+    let folder = tempfile::tempdir().unwrap();
+    let assessment = assess(run);
+    write(folder.path(), run, &assessment).unwrap();
+    if let Some(root) = std::env::var_os("VEIL_KEEP_FIGURES") {
+        let name = assessment.judgement.verdict.name();
+        let kept = Path::new(&root).join(format!("report-{name}"));
+        std::fs::create_dir_all(&kept).unwrap();
+        write(&kept, run, &assessment).unwrap();
+        let text = terminal::render(&assessment, Path::new("report.html"));
+        std::fs::write(kept.join("terminal.txt"), text).unwrap();
+    }
+    (folder, assessment)
+}
+
+fn read(folder: &tempfile::TempDir, name: &str) -> String {
+    std::fs::read_to_string(folder.path().join(name)).unwrap()
+}
+
+/// A leader's death after which much is wrong.
+fn broken_run() -> RunDirectory {
+    let mut plan = Plan::leader_kill();
+    plan.outages[0] = (15.003, 16.9);
+    let mut run = plan.run();
+    let nodes = &mut run.readback.as_mut().unwrap().nodes;
+    nodes[2].images.remove(3);
+    nodes[0].images[5].grants[0].used += 1;
+    nodes[2].hash = [9; 32];
+    run
+}
+
+#[test]
+fn every_derived_file_is_written_and_old_figures_go() {
+    let run = Plan::leader_kill().run();
+    let (folder, assessment) = written(&run);
+    for name in [
+        file::HTML,
+        file::MARKDOWN,
+        file::SUMMARY,
+        file::FAILOVER,
+        file::TIMESERIES,
+        "figures/timeline.png",
+        "figures/timeline.svg",
+        "figures/fault-0.png",
+        "figures/percentiles.svg",
+        "figures/nodes.png",
+    ] {
+        let size = folder.path().join(name).metadata().unwrap().len();
+        assert!(size > 100, "{name} is empty");
+    }
+    std::fs::write(folder.path().join("figures/fault-9.png"), "old").unwrap();
+    std::fs::write(folder.path().join("figures/notes.txt"), "mine").unwrap();
+    write(folder.path(), &run, &assessment).unwrap();
+    assert!(!folder.path().join("figures/fault-9.png").exists());
+    assert!(folder.path().join("figures/notes.txt").exists());
+}
+
+#[test]
+fn summary_json_has_the_keys_that_scripts_read() {
+    let (folder, _) = written(&Plan::leader_kill().run());
+    let summary: Value = serde_json::from_str(&read(&folder, file::SUMMARY)).unwrap();
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let has = |value: &Value, names: &[&str]| {
+        for name in names {
+            assert!(
+                value.get(name).is_some(),
+                "{name} is missing in {:?}",
+                keys(value)
+            );
+        }
+    };
+    assert_eq!(summary["verdict"], "pass");
+    has(
+        &summary,
+        &[
+            "verdict",
+            "operations",
+            "latency_ms",
+            "faults",
+            "checks",
+            "limits",
+        ],
+    );
+    let counts = ["offered", "ok", "failed", "unknown", "shed"];
+    let quantiles = ["p50", "p90", "p99", "p999", "max"];
+    has(&summary["operations"], &counts);
+    has(&summary["operations"]["view"], &counts);
+    has(&summary["latency_ms"], &quantiles);
+    has(&summary["latency_ms"]["view"], &quantiles);
+    has(
+        &summary["faults"][0],
+        &[
+            "kind",
+            "target",
+            "injected_at_s",
+            "elect_ms",
+            "unavailable_ms",
+            "recover_ms",
+            "lost_work",
+        ],
+    );
+    has(&summary["checks"][0], &["name", "result", "operations"]);
+    has(&summary["limits"][0], &["text", "holds", "value"]);
+
+    let fault = &summary["faults"][0];
+    assert_eq!(
+        (&fault["kind"], &fault["target"]),
+        (&"kill".into(), &"leader".into())
+    );
+    assert_eq!(fault["elect_ms"], 298.0);
+    let operations = &summary["operations"];
+    let sum: u64 = ["view", "discover", "grant"]
+        .iter()
+        .map(|kind| operations[kind]["offered"].as_u64().unwrap())
+        .sum();
+    assert_eq!(operations["offered"].as_u64().unwrap(), sum);
+    assert!(operations.get("seal").is_none(), "set-up is not load");
+    let names: Vec<_> = summary["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["no_lost_ack", "quota", "converged"]);
+}
+
+#[test]
+fn the_page_needs_nothing_but_itself() {
+    let (folder, _) = written(&Plan::leader_kill().run());
+    let page = read(&folder, file::HTML);
+    for outside in [
+        "http://", "https://", "src=", "<link", "<script", "@import", "url(",
+    ] {
+        assert!(!page.contains(outside), "the page contains {outside}");
+    }
+    assert_eq!(page.matches("<svg").count(), 4);
+    assert!(page.contains(
+        "n2, the leader, was killed at 15.0 s; nobody was served for 354 ms; nothing acknowledged was lost"
+    ));
+    assert!(
+        page.contains("A &lt;processor&gt; &amp; more"),
+        "what was recorded is escaped"
+    );
+    assert!(page.contains("# as &lt;resolved&gt;"));
+}
+
+#[test]
+fn a_failure_says_what_failed_and_shows_counter_examples() {
+    let (folder, assessment) = written(&broken_run());
+    assert_eq!(assessment.judgement.verdict, Verdict::Fail);
+    let page = read(&folder, file::HTML);
+    for expected in [
+        "fault[*].unavailable &lt;= 1s",
+        "n3 does not hold image",
+        "views of image",
+        "at log index 1000",
+        "acknowledged writes were lost",
+    ] {
+        assert!(page.contains(expected), "{expected}");
+    }
+    let markdown = read(&folder, file::MARKDOWN);
+    assert!(markdown.contains("**fail**") && markdown.contains("**no**"));
+    let summary: Value = serde_json::from_str(&read(&folder, file::SUMMARY)).unwrap();
+    assert_eq!(summary["verdict"], "fail");
+    assert_eq!(summary["limits"][0]["holds"], false);
+    assert_eq!(summary["checks"][0]["result"], "fail");
+}
+
+#[test]
+fn a_run_that_was_cut_off_is_inconclusive_and_still_has_a_report() {
+    let mut run = Plan::leader_kill().run();
+    run.readback = None;
+    run.nodes.clear();
+    run.manifest.complete = false;
+    run.manifest.interrupted = Some("Ctrl-C".into());
+    run.scenario
+        .faults
+        .push(fault(60, loadgen::scenario::Target::Node(3)));
+    let (folder, assessment) = written(&run);
+    assert_eq!(assessment.judgement.verdict, Verdict::Inconclusive);
+    assert!(read(&folder, file::HTML).contains("the run was ended early: Ctrl-C"));
+}
+
+#[test]
+fn tables_have_a_row_for_each_thing_and_as_many_cells_as_names() {
+    let (folder, assessment) = written(&Plan::leader_kill().run());
+    for (name, rows) in [(file::FAILOVER, 1), (file::TIMESERIES, assessment.series.len())] {
+        let text = read(&folder, name);
+        let widths: Vec<usize> = text.lines().map(|l| l.split(',').count()).collect();
+        assert_eq!(widths.len(), rows + 1, "{name}");
+        assert!(widths.iter().all(|w| *w == widths[0]), "{name}");
+    }
+    assert!(read(&folder, file::FAILOVER).contains("0,kill,leader,n2,15.001,15.003,23.200,"));
+    let offered: u64 = read(&folder, file::TIMESERIES)
+        .lines()
+        .skip(1)
+        .map(|l| l.split(',').nth(1).unwrap().parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(offered, assessment.total.offered);
+}
+
+#[test]
+fn what_is_no_run_directory_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = make(folder.path()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("is not a run directory: scenario.toml is missing"),
+        "{error}"
+    );
+}

@@ -1,0 +1,158 @@
+//! What the figures say, in words; the same in every format.
+
+use loadgen::scenario::HistoryCheck;
+
+use crate::{
+    assessment::Assessment,
+    check::CheckResult,
+    failover::{Elect, Failover, Unavailable, node_list},
+    figure::thousands,
+};
+
+/// The verdict in one sentence, without the verdict's name.
+pub fn sentence(assessment: &Assessment) -> String {
+    let mut parts = Vec::new();
+    match assessment.failovers.as_slice() {
+        [] => {
+            let total = &assessment.total;
+            parts.push(format!(
+                "no fault struck; {} of {} operations were answered",
+                thousands(total.ok),
+                thousands(total.offered)
+            ));
+        }
+        [fault] => {
+            parts.push(format!("{} at {:.1} s", struck(fault), fault.injected_s));
+            parts.push(format!(
+                "nobody was served for {}",
+                unavailable(&fault.unavailable)
+            ));
+        }
+        faults => {
+            let worst = faults
+                .iter()
+                .max_by(|a, b| a.unavailable.ms().total_cmp(&b.unavailable.ms()));
+            parts.push(format!("{} faults struck", faults.len()));
+            if let Some(worst) = worst {
+                parts.push(format!(
+                    "at worst nobody was served for {} (when {} at {:.1} s)",
+                    unavailable(&worst.unavailable),
+                    struck(worst),
+                    worst.injected_s
+                ));
+            }
+        }
+    }
+    let lost = assessment
+        .checks
+        .iter()
+        .find(|c| c.check == HistoryCheck::NoLostAck);
+    if let Some(lost) = lost {
+        parts.push(match &lost.result {
+            CheckResult::Pass => "nothing acknowledged was lost".to_owned(),
+            CheckResult::Fail { violations, .. } => {
+                format!("acknowledged writes were lost ({} times)", thousands(*violations))
+            }
+            CheckResult::Inconclusive { .. } => {
+                "whether anything acknowledged was lost could not be seen".to_owned()
+            }
+        });
+    }
+    parts.join("; ")
+}
+
+/// `n2, the leader, was killed`.
+fn struck(fault: &Failover) -> String {
+    let did = match fault.kind.as_str() {
+        "kill" => "killed".to_owned(),
+        "pause" => "paused".to_owned(),
+        other => format!("struck by {other}"),
+    };
+    let were = if fault.nodes.len() == 1 { "was" } else { "were" };
+    let nodes = node_list(&fault.nodes);
+    let led = fault
+        .leader_before
+        .is_some_and(|(leader, _)| fault.nodes.contains(&leader));
+    match (led, fault.nodes.len()) {
+        (true, 1) => format!("{nodes}, the leader, was {did}"),
+        (true, _) => format!("{nodes}, the leader among them, {were} {did}"),
+        (false, _) => format!("{nodes} {were} {did}"),
+    }
+}
+
+/// `kill of the leader (n2)`; `kill of n2`.
+pub fn fault_name(fault: &Failover) -> String {
+    let nodes = node_list(&fault.nodes);
+    let victim = fault.victim();
+    if victim == nodes {
+        format!("{} of {victim}", fault.kind)
+    } else {
+        format!("{} of {victim} ({nodes})", fault.kind)
+    }
+}
+
+/// *elect* in words.
+pub fn elect(fault: &Failover) -> String {
+    match fault.elect {
+        Elect::NotLeader => "not the leader".to_owned(),
+        Elect::Never => "nobody elected".to_owned(),
+        Elect::After { ms, node, term } => format!("{ms:.0} ms (n{node}, term {term})"),
+    }
+}
+
+/// *unavailable* in words.
+pub fn unavailable(stretch: &Unavailable) -> String {
+    if stretch.open_ended {
+        format!("more than {:.0} ms, to the end", stretch.ms())
+    } else {
+        format!("{:.0} ms", stretch.ms())
+    }
+}
+
+/// The resolution of *unavailable* in words.
+pub fn resolution(stretch: &Unavailable) -> String {
+    stretch
+        .resolution_ms
+        .map_or_else(|| "resolution unknown".to_owned(), |ms| format!("±{ms:.1} ms"))
+}
+
+/// *recover* in words.
+pub fn recover(fault: &Failover) -> String {
+    fault
+        .recover_ms
+        .map_or_else(|| "not recovered".to_owned(), |ms| format!("{ms:.0} ms"))
+}
+
+/// When it was healed, in words.
+pub fn healed(fault: &Failover) -> String {
+    fault
+        .healed_s
+        .map_or_else(|| "never".to_owned(), |s| format!("{s:.3} s"))
+}
+
+/// A latency in milliseconds, with as many digits as mean something.
+pub fn latency(ms: Option<f64>) -> String {
+    match ms {
+        None => "–".to_owned(),
+        Some(ms) if ms < 10.0 => format!("{ms:.2}"),
+        Some(ms) if ms < 100.0 => format!("{ms:.1}"),
+        Some(ms) => format!("{ms:.0}"),
+    }
+}
+
+/// The quantiles of tables: their names and parts.
+pub const QUANTILES: [(&str, f64); 5] = [
+    ("p50", 0.5),
+    ("p90", 0.9),
+    ("p99", 0.99),
+    ("p999", 0.999),
+    ("max", 1.0),
+];
+
+/// How many violations, in words.
+pub fn violations(count: u64) -> String {
+    match count {
+        1 => "1 violation".to_owned(),
+        n => format!("{} violations", thousands(n)),
+    }
+}

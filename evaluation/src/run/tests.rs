@@ -1,0 +1,61 @@
+use loadgen::record::{HistoryWriter, Record, write_events, write_node_samples};
+
+use super::*;
+use crate::{assessment::assess, synthetic::Plan};
+
+/// Writes a made-up run as a load generator would.
+fn written() -> (tempfile::TempDir, RunDirectory) {
+    let (run, records) = Plan::leader_kill().run_and_records();
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &run, &records);
+    (folder, run)
+}
+
+fn write(folder: &Path, run: &RunDirectory, records: &[Record]) {
+    run.manifest.write(&folder.join(file::MANIFEST)).unwrap();
+    write_events(&folder.join(file::EVENTS), &run.events).unwrap();
+    write_node_samples(&folder.join(file::NODES), &run.nodes).unwrap();
+    run.readback
+        .as_ref()
+        .unwrap()
+        .write(&folder.join(file::READBACK))
+        .unwrap();
+    let mut history = HistoryWriter::create(&folder.join(file::HISTORY)).unwrap();
+    for record in records {
+        history.append(record).unwrap();
+    }
+    history.finish().unwrap();
+}
+
+#[test]
+fn what_was_recorded_is_read_back() {
+    let (folder, run) = written();
+    let read = RunDirectory::read_records(folder.path(), run.scenario.clone()).unwrap();
+    assert_eq!(read.history, run.history);
+    assert_eq!(read.events, run.events);
+    assert_eq!(read.nodes, run.nodes);
+    assert_eq!(read.readback, run.readback);
+    assert_eq!(assess(&read).judgement, assess(&run).judgement);
+}
+
+#[test]
+fn node_samples_and_readback_may_be_missing() {
+    let (folder, run) = written();
+    std::fs::remove_file(folder.path().join(file::NODES)).unwrap();
+    std::fs::remove_file(folder.path().join(file::READBACK)).unwrap();
+    let read = RunDirectory::read_records(folder.path(), run.scenario).unwrap();
+    assert!(read.nodes.is_empty() && read.readback.is_none());
+}
+
+#[test]
+fn damage_is_an_error_that_names_the_file() {
+    let (folder, run) = written();
+    for name in [file::HISTORY, file::EVENTS, file::MANIFEST, file::READBACK] {
+        let path = folder.path().join(name);
+        let good = std::fs::read(&path).unwrap();
+        std::fs::write(&path, b"neither one thing nor the other\n\xff").unwrap();
+        let error = RunDirectory::read_records(folder.path(), run.scenario.clone()).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+        std::fs::write(&path, good).unwrap();
+    }
+}

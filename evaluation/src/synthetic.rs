@@ -1,0 +1,399 @@
+//! Runs made up for tests: what a leader's death looks like, without a cluster.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use loadgen::{
+    record::{
+        Call, Event, EventKind, GrantState, ImageState, Machine, Manifest, NodeManifest, NodeReadback,
+        NodeSample, Outcome, Readback, Record, Reply,
+    },
+    scenario::{
+        Arrival, Cluster, Comparison, Driver, FailoverFigure, Fault, FaultKind, HistoryCheck, Images, Limit,
+        Load, Metric, OperationKind, Pass, Scenario, Stage, Target, Window,
+    },
+};
+use veil::directory::ImageId;
+
+use crate::run::{History, RunDirectory};
+
+/// A small random number generator: SplitMix64. Enough to look like noise, and always the same.
+pub struct Noise(pub u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in (0, 1).
+    pub fn uniform(&mut self) -> f64 {
+        ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    }
+
+    /// Lognormal, with this median and shape.
+    pub fn lognormal(&mut self, median: f64, sigma: f64) -> f64 {
+        let normal = (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos();
+        median * (sigma * normal).exp()
+    }
+}
+
+pub fn stage(seconds: u64, rate: f64, warmup: bool) -> Stage {
+    Stage {
+        length: Duration::from_secs(seconds),
+        rate_from: rate,
+        rate_to: rate,
+        warmup,
+    }
+}
+
+pub fn fault(at_s: u64, target: Target) -> Fault {
+    Fault {
+        at: Duration::from_secs(at_s),
+        kind: FaultKind::Kill,
+        target,
+        heal: Some(Duration::from_secs(8)),
+    }
+}
+
+pub fn scenario(stages: Vec<Stage>, faults: Vec<Fault>) -> Scenario {
+    Scenario {
+        seed: 42,
+        cluster: Cluster {
+            nodes: 3,
+            driver: Driver::Process,
+        },
+        load: Load {
+            clients: 256,
+            arrival: Arrival::Poisson,
+            max_in_flight: 4096,
+            timeout: Duration::from_secs(2),
+            stages,
+            mix: BTreeMap::from([(OperationKind::View, 60), (OperationKind::Seal, 10)]),
+            images: Images::Photos,
+        },
+        faults,
+        pass: Pass::default(),
+    }
+}
+
+pub fn manifest() -> Manifest {
+    Manifest {
+        format: 1,
+        name: "leader-kill-20261121-015536".into(),
+        scenario: "leader-kill.toml".into(),
+        seed: 42,
+        driver: "process".into(),
+        version: "0.1.0".into(),
+        commit: Some("fcd257a".into()),
+        build: "release".into(),
+        started: "2026-11-21T01:55:36Z".into(),
+        load_s: 45.0,
+        users: 256,
+        interrupted: None,
+        complete: true,
+        machine: Machine {
+            os: "Debian GNU/Linux 12".into(),
+            kernel: "6.1.0".into(),
+            cpu: "A <processor> & more".into(),
+            cores: 2,
+            memory_bytes: 8 << 30,
+        },
+        nodes: (1..=3)
+            .map(|id| NodeManifest {
+                id,
+                client_address: format!("127.0.0.1:{}", 4000 + id),
+                peer_address: Some(format!("127.0.0.1:{}", 5000 + id)),
+            })
+            .collect(),
+    }
+}
+
+pub fn leader(at_s: f64, node: u64, term: u64) -> Event {
+    Event {
+        event: EventKind::Leader,
+        fault: None,
+        node,
+        term: Some(term),
+        invoked_s: at_s,
+        completed_s: at_s,
+        detail: String::new(),
+    }
+}
+
+pub fn struck(event: EventKind, index: usize, node: u64, at_s: f64) -> Event {
+    Event {
+        event,
+        fault: Some(index),
+        node,
+        term: None,
+        invoked_s: at_s - 0.002,
+        completed_s: at_s,
+        detail: "kill".into(),
+    }
+}
+
+pub fn node_state(node: u64, images: Vec<ImageState>) -> NodeReadback {
+    NodeReadback {
+        node,
+        applied: 1000,
+        hash: [7; 32],
+        users: vec!["anna".into(), "ben".into()],
+        images,
+    }
+}
+
+/// What is put into a made-up run.
+pub struct Plan {
+    pub stages: Vec<Stage>,
+    pub faults: Vec<Fault>,
+    /// When service stops, and until when.
+    pub outages: Vec<(f64, f64)>,
+    pub events: Vec<Event>,
+    /// Of so many operations that an outage meets, one is given up.
+    pub give_up_one_in: u64,
+}
+
+impl Plan {
+    /// 200/s for 5 s of warm-up, 800/s for 40 s; n2 leads and is killed at 15 s, service stops for
+    /// 350 ms, n2 is back 8 s later.
+    pub fn leader_kill() -> Self {
+        Self {
+            stages: vec![stage(5, 200.0, true), stage(40, 800.0, false)],
+            faults: vec![fault(15, Target::Leader)],
+            outages: vec![(15.003, 15.353), (23.2, 23.23)],
+            events: vec![
+                leader(-3.0, 2, 1),
+                struck(EventKind::Fault, 0, 2, 15.003),
+                leader(15.301, 3, 2),
+                struck(EventKind::Heal, 0, 2, 23.2),
+            ],
+            give_up_one_in: 20,
+        }
+    }
+
+    /// The whole run, the same for every call.
+    pub fn run(self) -> RunDirectory {
+        self.run_and_records().0
+    }
+
+    /// The run, and the records that its history was joined from.
+    pub fn run_and_records(self) -> (RunDirectory, Vec<Record>) {
+        let mut noise = Noise(1);
+        let mut records = Vec::new();
+        let mut op = 0;
+        let mut used: BTreeMap<u128, u64> = BTreeMap::new();
+        let images: Vec<u128> = (0..40).collect();
+        for &image in &images {
+            let due_ns = -2_000_000_000 + image as i64 * 1_000_000;
+            let call = Call::Seal {
+                owner: "anna".into(),
+                grants: vec![("ben".into(), 100_000)],
+                digest: [image as u8; 32],
+            };
+            push(
+                &mut records,
+                op,
+                due_ns,
+                due_ns + 900_000,
+                call,
+                Outcome::Ok(Reply::Sealed {
+                    image: ImageId(image),
+                }),
+            );
+            op += 1;
+        }
+        let mut at = 0.0;
+        for stage in &self.stages {
+            let end = at + stage.length.as_secs_f64();
+            let mut due = at;
+            loop {
+                due += -noise.uniform().ln() / stage.rate_from;
+                if due >= end {
+                    break;
+                }
+                self.operation(&mut noise, &mut records, op, due, &mut used, &images);
+                op += 1;
+            }
+            at = end;
+        }
+        let states = |node| {
+            node_state(
+                node,
+                images
+                    .iter()
+                    .map(|&image| ImageState {
+                        image: ImageId(image),
+                        owner: "anna".into(),
+                        digest: [image as u8; 32],
+                        grants: vec![GrantState {
+                            viewer: "ben".into(),
+                            left: 100_000 - used.get(&image).copied().unwrap_or(0) as u32,
+                            used: used.get(&image).copied().unwrap_or(0),
+                        }],
+                    })
+                    .collect(),
+            )
+        };
+        let readback = Readback {
+            nodes: (1..=3).map(states).collect(),
+            silent: vec![],
+        };
+        let mut scenario = scenario(self.stages.clone(), self.faults.clone());
+        scenario.pass = pass();
+        let nodes = samples(at, &mut noise);
+        let mut run = RunDirectory::from_parts(
+            scenario,
+            manifest(),
+            History::join(records.clone()).unwrap(),
+            self.events,
+            nodes,
+            Some(readback),
+        );
+        run.scenario_text = "version = 1\nseed = 42\n# as <resolved>\n".into();
+        (run, records)
+    }
+
+    fn operation(
+        &self,
+        noise: &mut Noise,
+        records: &mut Vec<Record>,
+        op: u64,
+        due: f64,
+        used: &mut BTreeMap<u128, u64>,
+        images: &[u128],
+    ) {
+        let due_ns = (due * 1e9) as i64;
+        let image = images[(noise.next() % images.len() as u64) as usize];
+        let (call, reply, median_ms) = match noise.next() % 100 {
+            0..10 => (
+                Call::Grant {
+                    owner: "anna".into(),
+                    image: ImageId(image),
+                    viewer: "ben".into(),
+                    views: 3,
+                },
+                Reply::Granted { views_left: 3 },
+                3.0,
+            ),
+            10..30 => (
+                Call::Discover { user: "ben".into() },
+                Reply::Listed { images: 40 },
+                0.8,
+            ),
+            _ => (
+                Call::View {
+                    viewer: "ben".into(),
+                    image: ImageId(image),
+                },
+                Reply::Viewed {
+                    views_left: 5,
+                    intact: Some(true),
+                },
+                2.5,
+            ),
+        };
+        let mut done = due + noise.lognormal(median_ms, 0.45) / 1e3;
+        let met = self.outages.iter().find(|(from, to)| done >= *from && due < *to);
+        let mut outcome = Outcome::Ok(reply);
+        if let Some((_, to)) = met {
+            done = to + noise.lognormal(12.0, 0.8) / 1e3;
+            if noise.next().is_multiple_of(self.give_up_one_in) {
+                done = due + 2.0;
+                outcome = Outcome::Unknown("no answer within 2 s".into());
+            }
+        }
+        if let (Call::View { .. }, Outcome::Ok(_)) = (&call, &outcome) {
+            *used.entry(image).or_default() += 1;
+        }
+        push(records, op, due_ns, (done * 1e9) as i64, call, outcome);
+    }
+}
+
+fn push(records: &mut Vec<Record>, op: u64, due_ns: i64, done_ns: i64, call: Call, outcome: Outcome) {
+    records.push(Record::Invoke {
+        op,
+        due_ns,
+        at_ns: due_ns + 20_000,
+        call,
+    });
+    records.push(Record::Complete {
+        op,
+        at_ns: done_ns,
+        outcome,
+    });
+}
+
+fn samples(end_s: f64, noise: &mut Noise) -> Vec<NodeSample> {
+    let mut samples = Vec::new();
+    for second in 0..end_s as u64 {
+        for node in 1..=3 {
+            let at_s = second as f64 + 0.5;
+            if node == 2 && (15.0..23.5).contains(&at_s) {
+                continue;
+            }
+            let base = if second < 5 { 12.0 } else { 38.0 };
+            samples.push(NodeSample {
+                at_s,
+                node,
+                cpu_percent: (base + node as f64 * 3.0 + noise.uniform() * 8.0) as f32,
+                memory_bytes: 60 << 20,
+                health_score: 0.2,
+                tasks_active: (noise.next() % 4) as u32,
+                tasks_queued: (noise.next() % 3) as u32,
+                term: 1,
+                leader: Some(2),
+                applied: second * 100,
+            });
+        }
+    }
+    samples
+}
+
+fn pass() -> Pass {
+    let limit = |text: &str, metric, comparison, value, window| Limit {
+        text: text.into(),
+        metric,
+        comparison,
+        value,
+        window,
+    };
+    Pass {
+        history: vec![
+            HistoryCheck::NoLostAck,
+            HistoryCheck::Quota,
+            HistoryCheck::Converged,
+        ],
+        limits: vec![
+            limit(
+                "fault[*].unavailable <= 1s",
+                Metric::Fault {
+                    index: None,
+                    figure: FailoverFigure::Unavailable,
+                },
+                Comparison::AtMost,
+                1000.0,
+                Window::Measured,
+            ),
+            limit(
+                "ok_ratio >= 0.99",
+                Metric::OkRatio,
+                Comparison::AtLeast,
+                0.99,
+                Window::Measured,
+            ),
+            limit(
+                "view.p99 < 50ms @ steady",
+                Metric::Latency {
+                    operation: Some(OperationKind::View),
+                    quantile: 0.99,
+                },
+                Comparison::Less,
+                50.0,
+                Window::Steady,
+            ),
+        ],
+    }
+}

@@ -1,0 +1,205 @@
+//! Pass, fail or inconclusive, and why.
+
+use std::process::ExitCode;
+
+use crate::{
+    check::{CheckReport, CheckResult},
+    failover::Failover,
+    limit::LimitReport,
+    run::RunDirectory,
+};
+
+/// The exit code for bad usage, a bad scenario, or a run directory that cannot be read.
+pub const EXIT_UNUSABLE: u8 = 2;
+
+/// What a run shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// All checks and limits hold.
+    Pass,
+    /// One does not.
+    Fail,
+    /// None is known to fail, but the run does not show what it was to show.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// The name used in files: `pass`, `fail`, `inconclusive`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+
+    /// The exit code that tells scripts: 0, 1, 3.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::Inconclusive => 3,
+        }
+    }
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        verdict.exit_code().into()
+    }
+}
+
+/// A verdict with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it is not a pass, most serious first; empty for a pass.
+    pub reasons: Vec<String>,
+}
+
+/// Judges a run.
+///
+/// It fails when a limit does not hold, or when a check found a violation, asked for or not. It is
+/// inconclusive when nothing failed, but the record is not complete, a check that the scenario asks for
+/// could not see everything, nothing was offered, or a fault of the scenario never struck.
+pub fn judge(
+    run: &RunDirectory,
+    failovers: &[Failover],
+    checks: &[CheckReport],
+    limits: &[LimitReport],
+) -> Judgement {
+    let mut failures = Vec::new();
+    let mut doubts = Vec::new();
+    for check in checks {
+        match &check.result {
+            CheckResult::Pass => {}
+            CheckResult::Fail { violations, .. } => {
+                let times = if *violations == 1 {
+                    "violation"
+                } else {
+                    "violations"
+                };
+                failures.push(format!("check {}: {violations} {times}", check.check.name()));
+            }
+            CheckResult::Inconclusive { reason } if check.required => {
+                doubts.push(format!(
+                    "check {} could not be made: {reason}",
+                    check.check.name()
+                ));
+            }
+            CheckResult::Inconclusive { .. } => {}
+        }
+    }
+    for limit in limits.iter().filter(|l| !l.holds) {
+        failures.push(format!("limit {:?} does not hold: {}", limit.text, limit.shown));
+    }
+    if let Some(why) = &run.manifest.interrupted {
+        doubts.push(format!("the run was ended early: {why}"));
+    }
+    if !run.manifest.complete {
+        doubts.push("history or readback is not complete".to_owned());
+    }
+    if run.measured().next().is_none() {
+        doubts.push("no operation was offered".to_owned());
+    }
+    for (index, fault) in run.scenario.faults.iter().enumerate() {
+        if !failovers.iter().any(|f| f.index == index) {
+            doubts.push(format!(
+                "fault {index} of the scenario ({} of {} at {} s) never struck",
+                fault.kind.name(),
+                crate::failover::target_name(fault.target),
+                fault.at.as_secs_f64(),
+            ));
+        }
+    }
+    let verdict = match (failures.is_empty(), doubts.is_empty()) {
+        (false, _) => Verdict::Fail,
+        (true, false) => Verdict::Inconclusive,
+        (true, true) => Verdict::Pass,
+    };
+    failures.append(&mut doubts);
+    Judgement {
+        verdict,
+        reasons: failures,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{assessment::assess, synthetic::Plan};
+
+    fn verdict(change: impl FnOnce(&mut RunDirectory)) -> Judgement {
+        let mut run = Plan::leader_kill().run();
+        change(&mut run);
+        assess(&run).judgement
+    }
+
+    #[test]
+    fn all_well_is_a_pass() {
+        let judgement = verdict(|_| {});
+        assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
+        assert!(judgement.reasons.is_empty());
+    }
+
+    #[test]
+    fn a_limit_that_does_not_hold_fails_by_name() {
+        let judgement = verdict(|run| run.scenario.pass.limits[0].value = 1.0);
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert!(
+            judgement.reasons[0].contains("fault[*].unavailable <= 1s"),
+            "{judgement:?}"
+        );
+    }
+
+    #[test]
+    fn a_violation_fails_even_where_the_scenario_does_not_ask() {
+        let judgement = verdict(|run| {
+            run.scenario.pass.history.clear();
+            run.readback.as_mut().unwrap().nodes[0].images.clear();
+        });
+        assert_eq!(judgement.verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_inconclusive_unless_something_fails() {
+        let silent = |run: &mut RunDirectory| run.readback = None;
+        assert_eq!(verdict(silent).verdict, Verdict::Inconclusive);
+        let unasked = verdict(|run| {
+            silent(run);
+            run.scenario.pass.history.clear();
+        });
+        assert_eq!(unasked.verdict, Verdict::Pass);
+        let both = verdict(|run| {
+            silent(run);
+            run.scenario.pass.limits[0].value = 1.0;
+        });
+        assert_eq!(both.verdict, Verdict::Fail);
+        let cut = verdict(|run| {
+            run.manifest.complete = false;
+            run.manifest.interrupted = Some("Ctrl-C".into());
+        });
+        assert_eq!(cut.verdict, Verdict::Inconclusive);
+        assert!(cut.reasons.iter().any(|r| r.contains("Ctrl-C")));
+    }
+
+    #[test]
+    fn a_fault_that_never_struck_proves_nothing() {
+        let judgement = verdict(|run| {
+            run.events.clear();
+            run.scenario.pass.limits.clear();
+        });
+        assert_eq!(judgement.verdict, Verdict::Inconclusive);
+        assert_eq!(
+            judgement.reasons,
+            ["fault 0 of the scenario (kill of leader at 15 s) never struck"]
+        );
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_the_design() {
+        let codes = [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive].map(Verdict::exit_code);
+        assert_eq!(codes, [0, 1, 3]);
+    }
+}
