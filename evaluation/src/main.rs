@@ -1,4 +1,4 @@
-//! Makes reports from run directories.
+//! The `evaluation` program.
 
 use std::{
     io::Write as _,
@@ -14,6 +14,10 @@ use evaluation::{
     verdict::{EXIT_UNUSABLE, Verdict},
 };
 use indicatif::ProgressBar;
+use loadgen::{
+    cli::{Failure, RunArgs, run_scenario},
+    cluster::child::{self, ChildArgs},
+};
 
 /// Turns a run into figures, tables, a report and a verdict.
 #[derive(Debug, Parser)]
@@ -32,6 +36,19 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Carry out a scenario and judge it.
+    ///
+    /// Starts a cluster on this machine, loads it, breaks it as the scenario says, reads every node
+    /// back, and makes the report. Neither Docker nor root is needed. Ctrl-C ends the load early and
+    /// judges what there is; a second one ends everything at once.
+    #[command(after_help = EXIT_CODES)]
+    Run {
+        #[command(flatten)]
+        run: RunArgs,
+        /// Print summary.json instead of a few lines for people.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make every derived file of a run directory again: report, figures, tables, summary.
     ///
     /// Reads nothing but the directory, and replaces report.html, report.md, summary.json,
@@ -44,12 +61,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    Node(ChildArgs),
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match &arguments.command {
-        Command::Report { run, json } => report(run, *json),
+    veil::cli::init_tracing();
+    let result = match Arguments::parse().command {
+        Command::Run { run, json } => match run_scenario(run) {
+            Ok(folder) => report(&folder, json),
+            Err(Failure::Interrupted) => Ok(Verdict::Inconclusive),
+            Err(Failure::Unusable(error)) => Err(error),
+        },
+        Command::Report { run, json } => report(&run, json),
+        Command::Node(node) => return child::main(&node),
     };
     match result {
         Ok(verdict) => verdict.into(),
@@ -67,19 +91,10 @@ fn report(run: &Path, json: bool) -> anyhow::Result<Verdict> {
     progress.enable_steady_tick(Duration::from_millis(100));
     let made = report::make(run);
     progress.finish_and_clear();
-    let Made {
-        run,
-        assessment,
-        html,
-    } = made?;
+    let Made { run, assessment, html } = made?;
 
-    let text = if json {
-        Summary::of(&run, &assessment).to_json()
-    } else {
-        terminal::render(&assessment, &html)
-    };
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("printing the summary")?;
+    let text =
+        if json { Summary::of(&run, &assessment).to_json() } else { terminal::render(&assessment, &html) };
+    std::io::stdout().write_all(text.as_bytes()).context("printing the summary")?;
     Ok(assessment.judgement.verdict)
 }

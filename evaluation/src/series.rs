@@ -36,17 +36,10 @@ impl Bucket {
 
 /// Puts operations into buckets from 0 s until `end_s` and the last completion.
 pub fn buckets<'a>(operations: impl Iterator<Item = &'a Operation> + Clone, end_s: f64) -> Vec<Bucket> {
-    let last_s = operations
-        .clone()
-        .filter_map(Operation::done_s)
-        .fold(end_s, f64::max);
+    let last_s = operations.clone().filter_map(Operation::done_s).fold(end_s, f64::max);
     let count = (last_s / BUCKET_S - 1e-9).ceil().max(1.0) as usize;
-    let mut buckets: Vec<Bucket> = (0..count)
-        .map(|i| Bucket {
-            from_s: i as f64 * BUCKET_S,
-            ..Bucket::default()
-        })
-        .collect();
+    let mut buckets: Vec<Bucket> =
+        (0..count).map(|i| Bucket { from_s: i as f64 * BUCKET_S, ..Bucket::default() }).collect();
     let mut latencies = vec![Vec::new(); count];
     let place = |at_ns: i64| {
         let index = at_ns / (BUCKET_S * 1e9) as i64;
@@ -96,14 +89,8 @@ mod tests {
         ];
         let buckets = buckets(operations.iter(), 0.4);
         assert_eq!(buckets.len(), 4);
-        let counts: Vec<_> = buckets
-            .iter()
-            .map(|b| (b.offered, b.ok, b.failed, b.unknown, b.shed))
-            .collect();
-        assert_eq!(
-            counts,
-            [(1, 0, 0, 0, 0), (2, 0, 1, 1, 0), (1, 1, 0, 0, 1), (0, 0, 0, 0, 0)]
-        );
+        let counts: Vec<_> = buckets.iter().map(|b| (b.offered, b.ok, b.failed, b.unknown, b.shed)).collect();
+        assert_eq!(counts, [(1, 0, 0, 0, 0), (2, 0, 1, 1, 0), (1, 1, 0, 0, 1), (0, 0, 0, 0, 0)]);
         assert_eq!(buckets[0].latencies.quantile_ms(1.0), Some(250.0));
         assert_eq!(buckets[2].latencies.count(), 0);
     }

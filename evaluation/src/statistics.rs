@@ -55,14 +55,7 @@ mod tests {
     #[test]
     fn quantiles_are_values_that_occurred() {
         let hundred: Latencies = (1..=100).rev().collect();
-        for (q, expected) in [
-            (0.0, 1),
-            (0.5, 50),
-            (0.9, 90),
-            (0.99, 99),
-            (0.999, 100),
-            (1.0, 100),
-        ] {
+        for (q, expected) in [(0.0, 1), (0.5, 50), (0.9, 90), (0.99, 99), (0.999, 100), (1.0, 100)] {
             assert_eq!(hundred.quantile_ns(q), Some(expected), "{q}");
         }
         assert_eq!(Latencies::default().quantile_ns(0.5), None);

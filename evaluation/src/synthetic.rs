@@ -41,30 +41,17 @@ impl Noise {
 }
 
 pub fn stage(seconds: u64, rate: f64, warmup: bool) -> Stage {
-    Stage {
-        length: Duration::from_secs(seconds),
-        rate_from: rate,
-        rate_to: rate,
-        warmup,
-    }
+    Stage { length: Duration::from_secs(seconds), rate_from: rate, rate_to: rate, warmup }
 }
 
 pub fn fault(at_s: u64, target: Target) -> Fault {
-    Fault {
-        at: Duration::from_secs(at_s),
-        kind: FaultKind::Kill,
-        target,
-        heal: Some(Duration::from_secs(8)),
-    }
+    Fault { at: Duration::from_secs(at_s), kind: FaultKind::Kill, target, heal: Some(Duration::from_secs(8)) }
 }
 
 pub fn scenario(stages: Vec<Stage>, faults: Vec<Fault>) -> Scenario {
     Scenario {
         seed: 42,
-        cluster: Cluster {
-            nodes: 3,
-            driver: Driver::Process,
-        },
+        cluster: Cluster { nodes: 3, driver: Driver::Process },
         load: Load {
             clients: 256,
             arrival: Arrival::Poisson,
@@ -136,13 +123,7 @@ pub fn struck(event: EventKind, index: usize, node: u64, at_s: f64) -> Event {
 }
 
 pub fn node_state(node: u64, images: Vec<ImageState>) -> NodeReadback {
-    NodeReadback {
-        node,
-        applied: 1000,
-        hash: [7; 32],
-        users: vec!["anna".into(), "ben".into()],
-        images,
-    }
+    NodeReadback { node, applied: 1000, hash: [7; 32], users: vec!["anna".into(), "ben".into()], images }
 }
 
 /// What is put into a made-up run.
@@ -199,9 +180,7 @@ impl Plan {
                 due_ns,
                 due_ns + 900_000,
                 call,
-                Outcome::Ok(Reply::Sealed {
-                    image: ImageId(image),
-                }),
+                Outcome::Ok(Reply::Sealed { image: ImageId(image) }),
             );
             op += 1;
         }
@@ -237,10 +216,7 @@ impl Plan {
                     .collect(),
             )
         };
-        let readback = Readback {
-            nodes: (1..=3).map(states).collect(),
-            silent: vec![],
-        };
+        let readback = Readback { nodes: (1..=3).map(states).collect(), silent: vec![] };
         let mut scenario = scenario(self.stages.clone(), self.faults.clone());
         scenario.pass = pass();
         let nodes = samples(at, &mut noise);
@@ -269,29 +245,14 @@ impl Plan {
         let image = images[(noise.next() % images.len() as u64) as usize];
         let (call, reply, median_ms) = match noise.next() % 100 {
             0..10 => (
-                Call::Grant {
-                    owner: "anna".into(),
-                    image: ImageId(image),
-                    viewer: "ben".into(),
-                    views: 3,
-                },
+                Call::Grant { owner: "anna".into(), image: ImageId(image), viewer: "ben".into(), views: 3 },
                 Reply::Granted { views_left: 3 },
                 3.0,
             ),
-            10..30 => (
-                Call::Discover { user: "ben".into() },
-                Reply::Listed { images: 40 },
-                0.8,
-            ),
+            10..30 => (Call::Discover { user: "ben".into() }, Reply::Listed { images: 40 }, 0.8),
             _ => (
-                Call::View {
-                    viewer: "ben".into(),
-                    image: ImageId(image),
-                },
-                Reply::Viewed {
-                    views_left: 5,
-                    intact: Some(true),
-                },
+                Call::View { viewer: "ben".into(), image: ImageId(image) },
+                Reply::Viewed { views_left: 5, intact: Some(true) },
                 2.5,
             ),
         };
@@ -313,17 +274,8 @@ impl Plan {
 }
 
 fn push(records: &mut Vec<Record>, op: u64, due_ns: i64, done_ns: i64, call: Call, outcome: Outcome) {
-    records.push(Record::Invoke {
-        op,
-        due_ns,
-        at_ns: due_ns + 20_000,
-        call,
-    });
-    records.push(Record::Complete {
-        op,
-        at_ns: done_ns,
-        outcome,
-    });
+    records.push(Record::Invoke { op, due_ns, at_ns: due_ns + 20_000, call });
+    records.push(Record::Complete { op, at_ns: done_ns, outcome });
 }
 
 fn samples(end_s: f64, noise: &mut Noise) -> Vec<NodeSample> {
@@ -361,35 +313,19 @@ fn pass() -> Pass {
         window,
     };
     Pass {
-        history: vec![
-            HistoryCheck::NoLostAck,
-            HistoryCheck::Quota,
-            HistoryCheck::Converged,
-        ],
+        history: vec![HistoryCheck::NoLostAck, HistoryCheck::Quota, HistoryCheck::Converged],
         limits: vec![
             limit(
                 "fault[*].unavailable <= 1s",
-                Metric::Fault {
-                    index: None,
-                    figure: FailoverFigure::Unavailable,
-                },
+                Metric::Fault { index: None, figure: FailoverFigure::Unavailable },
                 Comparison::AtMost,
                 1000.0,
                 Window::Measured,
             ),
-            limit(
-                "ok_ratio >= 0.99",
-                Metric::OkRatio,
-                Comparison::AtLeast,
-                0.99,
-                Window::Measured,
-            ),
+            limit("ok_ratio >= 0.99", Metric::OkRatio, Comparison::AtLeast, 0.99, Window::Measured),
             limit(
                 "view.p99 < 50ms @ steady",
-                Metric::Latency {
-                    operation: Some(OperationKind::View),
-                    quantile: 0.99,
-                },
+                Metric::Latency { operation: Some(OperationKind::View), quantile: 0.99 },
                 Comparison::Less,
                 50.0,
                 Window::Steady,

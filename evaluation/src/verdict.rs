@@ -75,18 +75,11 @@ pub fn judge(
         match &check.result {
             CheckResult::Pass => {}
             CheckResult::Fail { violations, .. } => {
-                let times = if *violations == 1 {
-                    "violation"
-                } else {
-                    "violations"
-                };
+                let times = if *violations == 1 { "violation" } else { "violations" };
                 failures.push(format!("check {}: {violations} {times}", check.check.name()));
             }
             CheckResult::Inconclusive { reason } if check.required => {
-                doubts.push(format!(
-                    "check {} could not be made: {reason}",
-                    check.check.name()
-                ));
+                doubts.push(format!("check {} could not be made: {reason}", check.check.name()));
             }
             CheckResult::Inconclusive { .. } => {}
         }
@@ -119,10 +112,7 @@ pub fn judge(
         (true, true) => Verdict::Pass,
     };
     failures.append(&mut doubts);
-    Judgement {
-        verdict,
-        reasons: failures,
-    }
+    Judgement { verdict, reasons: failures }
 }
 
 #[cfg(test)]
@@ -147,10 +137,7 @@ mod tests {
     fn a_limit_that_does_not_hold_fails_by_name() {
         let judgement = verdict(|run| run.scenario.pass.limits[0].value = 1.0);
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert!(
-            judgement.reasons[0].contains("fault[*].unavailable <= 1s"),
-            "{judgement:?}"
-        );
+        assert!(judgement.reasons[0].contains("fault[*].unavailable <= 1s"), "{judgement:?}");
     }
 
     #[test]
@@ -191,10 +178,7 @@ mod tests {
             run.scenario.pass.limits.clear();
         });
         assert_eq!(judgement.verdict, Verdict::Inconclusive);
-        assert_eq!(
-            judgement.reasons,
-            ["fault 0 of the scenario (kill of leader at 15 s) never struck"]
-        );
+        assert_eq!(judgement.reasons, ["fault 0 of the scenario (kill of leader at 15 s) never struck"]);
     }
 
     #[test]

@@ -4,10 +4,7 @@
 use std::process::{Command, Output};
 
 fn evaluation(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_evaluation"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_evaluation")).args(arguments).output().unwrap()
 }
 
 #[test]
@@ -16,10 +13,7 @@ fn a_folder_that_is_no_run_directory_is_bad_usage_and_says_why() {
     let output = evaluation(&["report", folder.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        error.starts_with("error: ") && error.contains("scenario.toml is missing"),
-        "{error}"
-    );
+    assert!(error.starts_with("error: ") && error.contains("scenario.toml is missing"), "{error}");
     assert!(output.stdout.is_empty());
 }
 

@@ -10,9 +10,9 @@ use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
 
 use crate::{
-    cluster::child::{ChildArgs, run_child},
+    cluster::child::{self, ChildArgs},
     run::{RunError, RunOptions, run},
-    scenario::Scenario,
+    scenario::{Driver, Scenario},
 };
 
 /// Load a Veil cluster at a set rate while its nodes are broken on a schedule, and record what happens.
@@ -40,8 +40,8 @@ pub struct RunArgs {
     /// The scenario file.
     pub scenario: PathBuf,
     /// How nodes are started; overrides the scenario.
-    #[arg(long, value_name = "DRIVER", value_parser = ["process"])]
-    pub driver: Option<String>,
+    #[arg(long, value_name = "DRIVER")]
+    pub driver: Option<Driver>,
     /// Where the run's folder is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     pub out: PathBuf,
@@ -72,9 +72,12 @@ pub enum Failure {
 /// # Errors
 /// [`Failure`]
 pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
-    let RunArgs { scenario: path, driver: _, out, seed, nodes, keep_data } = args;
+    let RunArgs { scenario: path, driver, out, seed, nodes, keep_data } = args;
     let unusable = |error: anyhow::Error| Failure::Unusable(error);
     let mut scenario = Scenario::load(&path).map_err(|e| unusable(e.into()))?;
+    if let Some(driver) = driver {
+        scenario.cluster.driver = driver;
+    }
     if let Some(seed) = seed {
         scenario.seed = seed;
     }
@@ -126,13 +129,7 @@ async fn stop_signal() -> std::io::Result<()> {
 /// Runs a parsed command line.
 pub fn main(cli: Cli) -> ExitCode {
     match cli.command {
-        Command::Node(args) => match run_child(&args) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Command::Node(args) => child::main(&args),
         Command::Run(args) => match run_scenario(args) {
             Ok(folder) => finish(&folder),
             Err(Failure::Interrupted) => ExitCode::from(3),

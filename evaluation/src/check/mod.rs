@@ -18,11 +18,7 @@ use crate::run::{History, RunDirectory};
 const MAX_EXAMPLES: usize = 10;
 
 /// Every checker there is, in the order of reports.
-pub const ALL: [HistoryCheck; 3] = [
-    HistoryCheck::NoLostAck,
-    HistoryCheck::Quota,
-    HistoryCheck::Converged,
-];
+pub const ALL: [HistoryCheck; 3] = [HistoryCheck::NoLostAck, HistoryCheck::Quota, HistoryCheck::Converged];
 
 /// What a checker found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,12 +94,7 @@ pub fn run_all(run: &RunDirectory) -> Vec<CheckReport> {
                 HistoryCheck::Quota => quota::check(&evidence),
                 HistoryCheck::Converged => converged::check(&evidence),
             };
-            CheckReport {
-                check,
-                required: run.scenario.pass.history.contains(&check),
-                result,
-                operations,
-            }
+            CheckReport { check, required: run.scenario.pass.history.contains(&check), result, operations }
         })
         .collect()
 }
@@ -130,11 +121,8 @@ impl<'a> Evidence<'a> {
         let Some(readback) = self.readback else {
             return Some("the nodes were not read back".to_owned());
         };
-        let mut reasons: Vec<String> = readback
-            .silent
-            .iter()
-            .map(|(node, why)| format!("n{node} did not answer: {why}"))
-            .collect();
+        let mut reasons: Vec<String> =
+            readback.silent.iter().map(|(node, why)| format!("n{node} did not answer: {why}")).collect();
         for node in self.nodes {
             let known = readback.nodes.iter().any(|n| n.node == *node)
                 || readback.silent.iter().any(|(n, _)| n == node);
@@ -169,10 +157,7 @@ impl Violations {
         match (self.count, blind_spot) {
             (0, None) => CheckResult::Pass,
             (0, Some(reason)) => CheckResult::Inconclusive { reason },
-            (violations, _) => CheckResult::Fail {
-                violations,
-                examples: self.examples,
-            },
+            (violations, _) => CheckResult::Fail { violations, examples: self.examples },
         }
     }
 }

@@ -37,11 +37,8 @@ struct Held<'a> {
 
 impl<'a> Held<'a> {
     fn of(node: &'a NodeReadback) -> Self {
-        let grants = node
-            .images
-            .iter()
-            .flat_map(|i| i.grants.iter().map(|g| (i.image, g.viewer.as_str())))
-            .collect();
+        let grants =
+            node.images.iter().flat_map(|i| i.grants.iter().map(|g| (i.image, g.viewer.as_str()))).collect();
         Self {
             node: node.node,
             users: node.users.iter().map(String::as_str).collect(),
@@ -60,14 +57,7 @@ impl<'a> Held<'a> {
                     )
                 });
             }
-            (
-                Call::Seal {
-                    owner,
-                    grants,
-                    digest,
-                },
-                Some(Outcome::Ok(Reply::Sealed { image })),
-            ) => {
+            (Call::Seal { owner, grants, digest }, Some(Outcome::Ok(Reply::Sealed { image }))) => {
                 let Some(state) = self.images.get(image) else {
                     violations.add(|| format!("n{n} does not hold image {image} of {owner}, whose sealing was acknowledged (operation {op})"));
                     return;
@@ -90,12 +80,9 @@ impl<'a> Held<'a> {
                     }
                 }
             }
-            (
-                Call::Grant {
-                    image, viewer, views, ..
-                },
-                _,
-            ) if !self.grants.contains(&(*image, viewer.as_str())) => {
+            (Call::Grant { image, viewer, views, .. }, _)
+                if !self.grants.contains(&(*image, viewer.as_str())) =>
+            {
                 violations.add(|| format!("n{n} has no grant of image {image} to {viewer}; giving {viewer} {views} views was acknowledged (operation {op})"));
             }
             _ => {}

@@ -52,14 +52,7 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
                     told.entry((*image, viewer)).or_default().sealed += u64::from(*views);
                 }
             }
-            (
-                Call::Seal {
-                    owner,
-                    grants,
-                    digest,
-                },
-                _,
-            ) => {
+            (Call::Seal { owner, grants, digest }, _) => {
                 // Which image this became, if any, was never heard. Several sealings of one picture by one
                 // owner cannot be told apart: allow what the most generous allows.
                 let viewers = unnamed.entry((owner, digest)).or_default();
@@ -68,12 +61,7 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
                     *most = (*most).max(u64::from(*views));
                 }
             }
-            (
-                Call::Grant {
-                    image, viewer, views, ..
-                },
-                _,
-            ) => {
+            (Call::Grant { image, viewer, views, .. }, _) => {
                 told.entry((*image, viewer)).or_default().regranted += u64::from(*views);
             }
             (Call::View { viewer, image }, outcome) => {
@@ -149,8 +137,5 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
 }
 
 fn used_on(node: &NodeReadback) -> BTreeMap<Grant<'_>, u64> {
-    node.images
-        .iter()
-        .flat_map(|i| i.grants.iter().map(|g| ((i.image, g.viewer.as_str()), g.used)))
-        .collect()
+    node.images.iter().flat_map(|i| i.grants.iter().map(|g| ((i.image, g.viewer.as_str()), g.used))).collect()
 }

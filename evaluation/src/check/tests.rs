@@ -16,18 +16,9 @@ impl Script {
         let op = self.0.len() as u64;
         // Negative due times: what was set up before the load counts too.
         let due_ns = -1_000_000 + op as i64;
-        self.0.push(Record::Invoke {
-            op,
-            due_ns,
-            at_ns: due_ns,
-            call,
-        });
+        self.0.push(Record::Invoke { op, due_ns, at_ns: due_ns, call });
         if let Some(outcome) = outcome {
-            self.0.push(Record::Complete {
-                op,
-                at_ns: due_ns + 1,
-                outcome,
-            });
+            self.0.push(Record::Complete { op, at_ns: due_ns + 1, outcome });
         }
         self
     }
@@ -51,28 +42,18 @@ impl Script {
     }
 
     fn grant(self, viewer: &str, views: u32, outcome: Option<Outcome>) -> Self {
-        let call = loadgen::record::Call::Grant {
-            owner: "anna".into(),
-            image: IMAGE,
-            viewer: viewer.into(),
-            views,
-        };
+        let call =
+            loadgen::record::Call::Grant { owner: "anna".into(), image: IMAGE, viewer: viewer.into(), views };
         self.say(call, outcome)
     }
 
     fn view(self, outcome: Option<Outcome>) -> Self {
-        let call = loadgen::record::Call::View {
-            viewer: "ben".into(),
-            image: IMAGE,
-        };
+        let call = loadgen::record::Call::View { viewer: "ben".into(), image: IMAGE };
         self.say(call, outcome)
     }
 
     fn viewed(self) -> Self {
-        self.view(Some(Outcome::Ok(Reply::Viewed {
-            views_left: 1,
-            intact: Some(true),
-        })))
+        self.view(Some(Outcome::Ok(Reply::Viewed { views_left: 1, intact: Some(true) })))
     }
 
     /// The reports, by name, after a change to what the nodes held.
@@ -81,16 +62,10 @@ impl Script {
             image: IMAGE,
             owner: "anna".into(),
             digest: DIGEST,
-            grants: vec![GrantState {
-                viewer: "ben".into(),
-                left: 1,
-                used,
-            }],
+            grants: vec![GrantState { viewer: "ben".into(), left: 1, used }],
         };
-        let readback = Readback {
-            nodes: (1..=3).map(|n| node_state(n, vec![state.clone()])).collect(),
-            silent: vec![],
-        };
+        let readback =
+            Readback { nodes: (1..=3).map(|n| node_state(n, vec![state.clone()])).collect(), silent: vec![] };
         let mut run = RunDirectory::from_parts(
             scenario(vec![stage(1, 1.0, false)], vec![]),
             manifest(),
@@ -148,25 +123,14 @@ fn a_history_that_agrees_with_every_node_passes() {
 
 #[test]
 fn an_acknowledged_write_that_one_node_lacks_is_lost() {
-    let lost = Script::default()
-        .register("carl")
-        .sealed(3)
-        .reports(0, |run| node(run, 2).images.clear());
+    let lost = Script::default().register("carl").sealed(3).reports(0, |run| node(run, 2).images.clear());
     let examples = failure(&lost, HistoryCheck::NoLostAck);
     // carl is unknown to all three nodes, the image to n3.
     assert_eq!(examples.len(), 4);
     assert!(examples.iter().any(|e| e.contains("n1") && e.contains("carl")));
-    assert!(
-        examples
-            .iter()
-            .any(|e| e.contains("n3") && e.contains(&IMAGE.to_string())),
-        "{examples:?}"
-    );
+    assert!(examples.iter().any(|e| e.contains("n3") && e.contains(&IMAGE.to_string())), "{examples:?}");
 
-    let no_grant = Script::default()
-        .sealed(3)
-        .grant("dora", 5, granted())
-        .reports(0, |_| {});
+    let no_grant = Script::default().sealed(3).grant("dora", 5, granted()).reports(0, |_| {});
     assert!(failure(&no_grant, HistoryCheck::NoLostAck)[0].contains("dora 5 views"));
 }
 
@@ -218,11 +182,7 @@ fn an_acknowledged_view_that_was_not_counted_breaks_the_quota() {
 
 #[test]
 fn a_view_that_nobody_asked_for_breaks_the_quota() {
-    let reports = Script::default()
-        .sealed(9)
-        .viewed()
-        .view(timeout())
-        .reports(3, |_| {});
+    let reports = Script::default().sealed(9).viewed().view(timeout()).reports(3, |_| {});
     assert!(failure(&reports, HistoryCheck::Quota)[0].contains("1 may have happened"));
     // A sealing of unknown outcome: its image came to be, and somebody used a grant without a view.
     let reports = Script::default().seal(9, timeout()).reports(1, |_| {});
@@ -231,20 +191,14 @@ fn a_view_that_nobody_asked_for_breaks_the_quota() {
 
 #[test]
 fn refused_views_take_nothing() {
-    let reports = Script::default()
-        .sealed(1)
-        .viewed()
-        .view(Some(Outcome::Ok(Reply::Refused)))
-        .reports(1, |_| {});
+    let reports =
+        Script::default().sealed(1).viewed().view(Some(Outcome::Ok(Reply::Refused))).reports(1, |_| {});
     assert_eq!(*result(&reports, HistoryCheck::Quota), CheckResult::Pass);
 }
 
 #[test]
 fn opened_bytes_that_differ_are_a_violation() {
-    let broken = Outcome::Ok(Reply::Viewed {
-        views_left: 2,
-        intact: Some(false),
-    });
+    let broken = Outcome::Ok(Reply::Viewed { views_left: 2, intact: Some(false) });
     let reports = Script::default().sealed(3).view(Some(broken)).reports(1, |_| {});
     assert!(failure(&reports, HistoryCheck::Quota)[0].contains("not those that were sealed"));
 }
@@ -265,9 +219,7 @@ fn a_silent_node_makes_every_check_inconclusive_but_hides_no_violation() {
         readback.silent.push((3, "connection refused".into()));
     };
     for report in Script::default().sealed(3).reports(0, silence) {
-        let CheckResult::Inconclusive { reason } = &report.result else {
-            panic!("{report:?}")
-        };
+        let CheckResult::Inconclusive { reason } = &report.result else { panic!("{report:?}") };
         assert_eq!(reason, "n3 did not answer: connection refused");
     }
     let reports = Script::default().sealed(3).reports(4, silence);
@@ -284,9 +236,7 @@ fn a_silent_node_makes_every_check_inconclusive_but_hides_no_violation() {
 
 #[test]
 fn a_history_that_was_cut_off_accuses_nobody() {
-    let reports = Script::default()
-        .sealed(3)
-        .reports(2, |run| run.manifest.complete = false);
+    let reports = Script::default().sealed(3).reports(2, |run| run.manifest.complete = false);
     assert_eq!(result(&reports, HistoryCheck::Quota).name(), "inconclusive");
 }
 

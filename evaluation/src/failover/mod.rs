@@ -132,10 +132,7 @@ pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
     let mut failovers: Vec<Failover> = Vec::with_capacity(occurrences.len());
     for (i, fault) in occurrences.iter().enumerate() {
         // The next fault ends this one's time only if it came later.
-        let next_s = occurrences
-            .get(i + 1)
-            .map(|next| next.injected_s)
-            .filter(|&at| at > fault.injected_s);
+        let next_s = occurrences.get(i + 1).map(|next| next.injected_s).filter(|&at| at > fault.injected_s);
         let limit_s = next_s.unwrap_or(service.end_s).max(fault.injected_s);
         // Elections go on when the load has ended.
         let elect = elect(run, fault, next_s.unwrap_or(f64::INFINITY));
@@ -177,10 +174,7 @@ fn figures(
         leader_before: leader_before(run, fault),
         elect,
         unavailable: unavailable(None),
-        unavailable_by_operation: service
-            .kinds()
-            .map(|kind| (kind, unavailable(Some(kind))))
-            .collect(),
+        unavailable_by_operation: service.kinds().map(|kind| (kind, unavailable(Some(kind)))).collect(),
         recover_ms: recovered_s.map(|at| (at - start) * 1e3),
         settled_s,
         lost_work: service.lost_between(start, recovered_s.unwrap_or(limit_s)),
@@ -197,13 +191,7 @@ fn baseline(
     start: f64,
     previous: Option<&Failover>,
 ) -> Option<Baseline> {
-    let warm = run
-        .phases()
-        .warmups()
-        .iter()
-        .map(|w| w.1)
-        .filter(|&end| end <= start)
-        .fold(0.0, f64::max);
+    let warm = run.phases().warmups().iter().map(|w| w.1).filter(|&end| end <= start).fold(0.0, f64::max);
     let undisturbed = match previous {
         None => 0.0,
         Some(earlier) => match earlier.settled_s {
@@ -213,11 +201,7 @@ fn baseline(
     };
     let from = (start - 5.0).max(warm).max(undisturbed);
     // A fault within a second of the warm-up's end has nothing else to be compared with.
-    let from = if start - from < 1.0 && previous.is_none() {
-        (start - 5.0).max(0.0)
-    } else {
-        from
-    };
+    let from = if start - from < 1.0 && previous.is_none() { (start - 5.0).max(0.0) } else { from };
     service.baseline(from, start)
 }
 
@@ -234,13 +218,10 @@ fn elect(run: &RunDirectory, fault: &Occurrence, limit_s: f64) -> Elect {
     else {
         return Elect::NotLeader;
     };
-    leaders(run)
-        .find(|&(at, _, term)| at > fault.injected_s && at <= limit_s && term > old_term)
-        .map_or(Elect::Never, |(at, node, term)| Elect::After {
-            ms: (at - fault.injected_s) * 1e3,
-            node,
-            term,
-        })
+    leaders(run).find(|&(at, _, term)| at > fault.injected_s && at <= limit_s && term > old_term).map_or(
+        Elect::Never,
+        |(at, node, term)| Elect::After { ms: (at - fault.injected_s) * 1e3, node, term },
+    )
 }
 
 /// When somebody was first seen to lead, who, and which term.

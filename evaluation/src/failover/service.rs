@@ -73,10 +73,7 @@ impl Service {
             }
         }
         service.successes.sort_by(|a, b| a.0.total_cmp(&b.0));
-        service
-            .by_kind
-            .values_mut()
-            .for_each(|times| times.sort_by(f64::total_cmp));
+        service.by_kind.values_mut().for_each(|times| times.sort_by(f64::total_cmp));
         service.due.sort_by(f64::total_cmp);
         service.lost.sort_by(f64::total_cmp);
         service
@@ -91,12 +88,7 @@ impl Service {
     pub(super) fn baseline(&self, from_s: f64, to_s: f64) -> Option<Baseline> {
         let answered = self.answered(from_s, to_s);
         let p99 = p99_ms(answered)?;
-        Some(Baseline {
-            from_s,
-            to_s,
-            goodput: answered.len() as f64 / (to_s - from_s),
-            p99_ms: p99,
-        })
+        Some(Baseline { from_s, to_s, goodput: answered.len() as f64 / (to_s - from_s), p99_ms: p99 })
     }
 
     /// The beginning of the first good second that lies between `from_s` and `limit_s`, in steps of
@@ -157,12 +149,7 @@ impl Service {
         let end_s = times.last().copied().unwrap_or(0.0).max(self.end_s);
         // The first gap that ends after the fault begins is the one in which it struck.
         let first = times.partition_point(|&t| t <= from_s);
-        let mut longest = Unavailable {
-            from_s,
-            to_s: from_s,
-            open_ended: false,
-            resolution_ms,
-        };
+        let mut longest = Unavailable { from_s, to_s: from_s, open_ended: false, resolution_ms };
         for i in first..=times.len() {
             let gap_from = if i == 0 { 0.0 } else { times[i - 1] };
             if i > first && gap_from >= to_s {

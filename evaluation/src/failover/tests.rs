@@ -25,17 +25,10 @@ fn run(seconds: u64, events: Vec<Event>, change: impl Fn(i64) -> Option<i64>) ->
             Some(done_ms) => (done_ms, Outcome::Ok(Reply::Listed { images: 1 })),
             None => (due_ms + 2000, Outcome::Unknown("timeout".into())),
         };
-        records.push(Record::Complete {
-            op,
-            at_ns: done_ms * 1_000_000,
-            outcome,
-        });
+        records.push(Record::Complete { op, at_ns: done_ms * 1_000_000, outcome });
     }
-    let faults = events
-        .iter()
-        .filter(|e| e.event == EventKind::Fault)
-        .map(|_| fault(0, Target::Leader))
-        .collect();
+    let faults =
+        events.iter().filter(|e| e.event == EventKind::Fault).map(|_| fault(0, Target::Leader)).collect();
     RunDirectory::from_parts(
         scenario(vec![stage(seconds, 100.0, false)], faults),
         manifest(),
@@ -47,10 +40,7 @@ fn run(seconds: u64, events: Vec<Event>, change: impl Fn(i64) -> Option<i64>) ->
 }
 
 fn close(measured: f64, expected: f64) {
-    assert!(
-        (measured - expected).abs() < 1e-6,
-        "measured {measured}, expected {expected}"
-    );
+    assert!((measured - expected).abs() < 1e-6, "measured {measured}, expected {expected}");
 }
 
 #[test]
@@ -68,13 +58,8 @@ fn the_four_figures_of_a_leaders_death() {
         _ => Some(due + 2),
     });
     let all = analyse(&run);
-    let [f] = all.as_slice() else {
-        panic!("one fault: {all:?}")
-    };
-    assert_eq!(
-        (f.target.as_str(), f.nodes.as_slice()),
-        ("leader", [2].as_slice())
-    );
+    let [f] = all.as_slice() else { panic!("one fault: {all:?}") };
+    assert_eq!((f.target.as_str(), f.nodes.as_slice()), ("leader", [2].as_slice()));
     assert_eq!(f.leader_before, Some((2, 4)));
     close(f.elect.ms().unwrap(), 250.0);
     // Last success: due 9.990, answered 9.992. Next: 10.300.
@@ -110,11 +95,8 @@ fn service_that_never_comes_back_is_not_recovered_and_its_gap_stays_open() {
 
 #[test]
 fn a_fault_that_spares_the_leader_elects_nobody() {
-    let events = vec![
-        leader(-1.0, 1, 1),
-        struck(EventKind::Fault, 0, 3, 5.0),
-        struck(EventKind::Heal, 0, 3, 6.0),
-    ];
+    let events =
+        vec![leader(-1.0, 1, 1), struck(EventKind::Fault, 0, 3, 5.0), struck(EventKind::Heal, 0, 3, 6.0)];
     let run = run(10, events, |due| Some(due + 2));
     let f = &analyse(&run)[0];
     assert_eq!(f.elect, Elect::NotLeader);
@@ -198,13 +180,7 @@ fn one_fault_may_strike_several_nodes_and_begins_with_the_first() {
         struck(EventKind::Heal, 0, 3, 6.1),
         leader(6.4, 1, 2),
     ];
-    let run = run(12, events, |due| {
-        Some(if (4_990..6_500).contains(&due) {
-            6_500
-        } else {
-            due + 2
-        })
-    });
+    let run = run(12, events, |due| Some(if (4_990..6_500).contains(&due) { 6_500 } else { due + 2 }));
     let all = analyse(&run);
     assert_eq!(all.len(), 1);
     assert_eq!(all[0].nodes, [1, 2, 3]);
@@ -226,11 +202,7 @@ fn the_made_up_leader_kill_shows_the_outage_that_was_put_in() {
 
 #[test]
 fn an_election_after_the_loads_end_is_still_one() {
-    let events = vec![
-        leader(-1.0, 1, 1),
-        struck(EventKind::Fault, 0, 1, 9.9),
-        leader(10.1, 2, 2),
-    ];
+    let events = vec![leader(-1.0, 1, 1), struck(EventKind::Fault, 0, 1, 9.9), leader(10.1, 2, 2)];
     let run = run(10, events, |due| (due < 9_900).then_some(due + 2));
     close(analyse(&run)[0].elect.ms().unwrap(), 200.0);
 }

@@ -26,10 +26,7 @@ pub fn draw(run: &RunDirectory, fault: &Failover) -> Drawing {
     let (from, to) = range(fault);
     let x = Scale::linear(((from - start) * 1e3, (to - start) * 1e3), (LEFT, RIGHT));
 
-    let seen: Vec<&Operation> = run
-        .measured()
-        .filter(|o| (from..=to).contains(&o.due_s()))
-        .collect();
+    let seen: Vec<&Operation> = run.measured().filter(|o| (from..=to).contains(&o.due_s())).collect();
     let every = seen.len().div_ceil(MAX_POINTS).max(1);
     let mut drawing = Drawing::new();
     drawing.head(title(fault, to), (LEFT, 28.0), 15.0);
@@ -47,10 +44,7 @@ pub fn draw(run: &RunDirectory, fault: &Failover) -> Drawing {
     let waited = |o: &Operation| o.done_ns.map(|done| (done - o.due_ns) as f64 / 1e6);
     let plot = Plot {
         x,
-        y: Scale::logarithmic(
-            logarithmic_bounds(seen.iter().filter_map(|o| waited(o))),
-            (top + HEIGHT, top),
-        ),
+        y: Scale::logarithmic(logarithmic_bounds(seen.iter().filter_map(|o| waited(o))), (top + HEIGHT, top)),
     };
     plot.logarithmic_grid(&mut drawing, duration);
     let healed = fault.healed_s.map_or(f64::INFINITY, |at| (at - start) * 1e3);
@@ -76,10 +70,7 @@ fn range(fault: &Failover) -> (f64, f64) {
         return (start - 0.3, start + 0.7);
     }
     let length = (gap.to_s - start).clamp(0.1, 10.0);
-    (
-        start - length.max(0.2),
-        gap.to_s.max(start) + length.max(0.3) * 1.5,
-    )
+    (start - length.max(0.2), gap.to_s.max(start) + length.max(0.3) * 1.5)
 }
 
 fn title(fault: &Failover, to: f64) -> String {
@@ -111,20 +102,10 @@ fn point_ink(kind: OutcomeKind) -> super::drawing::Ink {
 /// What happened when, as far as it lies within what is shown.
 fn notes(fault: &Failover, (from, to): (f64, f64)) -> Vec<Note> {
     let start = fault.injected_s;
-    let moment = |at_s: f64, text: String, ink| Note {
-        from: at_s,
-        to: at_s,
-        text,
-        bracket: false,
-        ink,
-    };
+    let moment = |at_s: f64, text: String, ink| Note { from: at_s, to: at_s, text, bracket: false, ink };
     let mut notes = vec![
         unavailable_note(fault),
-        moment(
-            start,
-            format!("{} {}", fault.kind, node_list(&fault.nodes)),
-            palette::FAULT_TEXT,
-        ),
+        moment(start, format!("{} {}", fault.kind, node_list(&fault.nodes)), palette::FAULT_TEXT),
     ];
     if let Elect::After { ms, node, term } = fault.elect {
         notes.push(moment(
@@ -134,11 +115,7 @@ fn notes(fault: &Failover, (from, to): (f64, f64)) -> Vec<Note> {
         ));
     }
     if let Some(ms) = fault.recover_ms {
-        notes.push(moment(
-            start + ms / 1e3,
-            format!("recovered, after {ms:.0} ms"),
-            palette::AFTER,
-        ));
+        notes.push(moment(start + ms / 1e3, format!("recovered, after {ms:.0} ms"), palette::AFTER));
     }
     if let Some(healed) = fault.healed_s {
         notes.push(moment(healed, "healed".to_owned(), palette::AFTER));

@@ -87,10 +87,7 @@ pub struct Drawing {
 
 impl Drawing {
     pub(super) fn new() -> Self {
-        Self {
-            height: 0.0,
-            shapes: Vec::new(),
-        }
+        Self { height: 0.0, shapes: Vec::new() }
     }
 
     pub(super) fn rect(&mut self, x0: f64, y0: f64, x1: f64, y1: f64, ink: Ink) {
@@ -140,15 +137,7 @@ impl Drawing {
 
     /// A plain text.
     pub(super) fn say(&mut self, text: impl Into<String>, (x, y): (f64, f64), anchor: Anchor, ink: Ink) {
-        self.text(Text {
-            text: text.into(),
-            x,
-            y,
-            size: 12.0,
-            bold: false,
-            anchor,
-            ink,
-        });
+        self.text(Text { text: text.into(), x, y, size: 12.0, bold: false, anchor, ink });
     }
 
     /// A heading.

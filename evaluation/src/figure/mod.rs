@@ -68,13 +68,7 @@ pub fn all(run: &RunDirectory, assessment: &Assessment) -> Result<Vec<Figure>, P
     planned
         .into_iter()
         .map(|(name, caption, drawing)| {
-            Ok(Figure {
-                png: paint::png(&drawing)?,
-                svg: paint::svg(&drawing)?,
-                name,
-                caption,
-                drawing,
-            })
+            Ok(Figure { png: paint::png(&drawing)?, svg: paint::svg(&drawing)?, name, caption, drawing })
         })
         .collect()
 }

@@ -33,11 +33,7 @@ pub fn draw(run: &RunDirectory, failovers: &[Failover]) -> Drawing {
         .enumerate()
         .map(|(place, name)| (Mark::Line, palette::node(place), name.as_str()))
         .collect();
-    let last = run
-        .nodes
-        .iter()
-        .map(|s| s.at_s)
-        .fold(run.phases().end_s(), f64::max);
+    let last = run.nodes.iter().map(|s| s.at_s).fold(run.phases().end_s(), f64::max);
     let x = Scale::linear((0.0, last), (LEFT, RIGHT));
     drawing.head("Nodes", (LEFT, 28.0), 15.0);
     let panels = [
@@ -55,21 +51,12 @@ pub fn draw(run: &RunDirectory, failovers: &[Failover]) -> Drawing {
         },
     ];
     let mut y = 56.0;
-    for Panel {
-        title,
-        value,
-        least,
-        unit,
-    } in panels
-    {
+    for Panel { title, value, least, unit } in panels {
         plot::heading(&mut drawing, y, title, &legend);
         let top = y + 14.0;
         let highest = run.nodes.iter().map(value).fold(least, f64::max);
         let step = nice(highest / 4.0);
-        let plot = Plot {
-            x,
-            y: Scale::linear((0.0, (highest / step).ceil() * step), (top + HEIGHT, top)),
-        };
+        let plot = Plot { x, y: Scale::linear((0.0, (highest / step).ceil() * step), (top + HEIGHT, top)) };
         plot.linear_grid(&mut drawing, 4, |v| format!("{}{unit}", plot::plain(v)));
         plot::shade(&mut drawing, &plot, &run.phases().warmups(), failovers);
         for (place, id) in ids.iter().enumerate() {

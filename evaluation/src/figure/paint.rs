@@ -152,10 +152,7 @@ impl BackendStyle for Stroke {
 }
 
 fn color(ink: Ink) -> BackendColor {
-    BackendColor {
-        alpha: ink.alpha,
-        rgb: ink.rgb,
-    }
+    BackendColor { alpha: ink.alpha, rgb: ink.rgb }
 }
 
 fn paint<B: DrawingBackend>(backend: &mut B, drawing: &Drawing, brush: &Brush) -> Result<(), PaintError> {
@@ -180,10 +177,7 @@ fn paint<B: DrawingBackend>(backend: &mut B, drawing: &Drawing, brush: &Brush) -
             }
             Shape::Polygon(points, ink) => backend.fill_polygon(points.iter().map(|&p| at(p)), &color(*ink)),
             Shape::Line(points, width, ink) => {
-                let style = Stroke {
-                    color: color(*ink),
-                    width: ((width * scale).round() as u32).max(1),
-                };
+                let style = Stroke { color: color(*ink), width: ((width * scale).round() as u32).max(1) };
                 match brush {
                     Brush::Vector(_) => backend.draw_path(points.iter().map(|&p| at(p)), &style),
                     // Sharp corners of a thick path come out as spikes: paint it piece by piece.
@@ -210,12 +204,7 @@ fn thick((x0, y0): (f64, f64), (x1, y1): (f64, f64), width: f64) -> [(f64, f64);
     let reach = 0.5;
     let (ax, ay) = (x0 - ux * reach, y0 - uy * reach);
     let (bx, by) = (x1 + ux * reach, y1 + uy * reach);
-    [
-        (ax - uy, ay + ux),
-        (bx - uy, by + ux),
-        (bx + uy, by - ux),
-        (ax + uy, ay - ux),
-    ]
+    [(ax - uy, ay + ux), (bx - uy, by + ux), (bx + uy, by - ux), (ax + uy, ay - ux)]
 }
 
 fn paint_text<B: DrawingBackend>(
@@ -239,9 +228,6 @@ fn paint_text<B: DrawingBackend>(
         color: color(text.ink),
         pos: Pos::new(horizontal, VPos::Top),
     };
-    let point = (
-        (text.x * scale).round() as i32,
-        ((text.y - above) * scale).round() as i32,
-    );
+    let point = ((text.x * scale).round() as i32, ((text.y - above) * scale).round() as i32);
     backend.draw_text(&text.text, &style, point)
 }

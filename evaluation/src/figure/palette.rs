@@ -5,10 +5,7 @@ use loadgen::scenario::OutcomeKind;
 use super::drawing::Ink;
 
 const fn ink(r: u8, g: u8, b: u8) -> Ink {
-    Ink {
-        rgb: (r, g, b),
-        alpha: 1.0,
-    }
+    Ink { rgb: (r, g, b), alpha: 1.0 }
 }
 
 pub const PAPER: Ink = ink(255, 255, 255);
@@ -38,12 +35,7 @@ pub fn outcome(kind: OutcomeKind) -> Ink {
 
 /// A node's colour, in every figure.
 pub fn node(place: usize) -> Ink {
-    const NODES: [Ink; 5] = [
-        ink(0, 133, 97),
-        ink(0, 104, 163),
-        ink(178, 88, 137),
-        ink(120, 94, 20),
-        ink(70, 70, 150),
-    ];
+    const NODES: [Ink; 5] =
+        [ink(0, 133, 97), ink(0, 104, 163), ink(178, 88, 137), ink(120, 94, 20), ink(70, 70, 150)];
     NODES[place % NODES.len()]
 }

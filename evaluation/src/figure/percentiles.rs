@@ -33,12 +33,7 @@ impl Part {
                 latency
             })
             .collect();
-        Self {
-            name,
-            ink,
-            latencies,
-            unanswered,
-        }
+        Self { name, ink, latencies, unanswered }
     }
 
     fn label(&self) -> String {
@@ -54,25 +49,15 @@ pub fn draw(run: &RunDirectory, failovers: &[Failover]) -> Drawing {
     let parts = parts(run, failovers);
     let mut drawing = Drawing::new();
     let labels: Vec<String> = parts.iter().map(Part::label).collect();
-    let legend: Vec<(Mark, Ink, &str)> = parts
-        .iter()
-        .zip(&labels)
-        .map(|(part, label)| (Mark::Line, part.ink, label.as_str()))
-        .collect();
+    let legend: Vec<(Mark, Ink, &str)> =
+        parts.iter().zip(&labels).map(|(part, label)| (Mark::Line, part.ink, label.as_str())).collect();
     drawing.head("Latency by percentile, without warm-up", (LEFT, 28.0), 15.0);
     plot::heading(&mut drawing, 56.0, "From the due time", &legend);
 
-    let most = parts
-        .iter()
-        .map(|p| p.latencies.count())
-        .max()
-        .unwrap_or(0)
-        .max(1);
+    let most = parts.iter().map(|p| p.latencies.count()).max().unwrap_or(0).max(1);
     let nines = (most as f64).log10().ceil().clamp(2.0, 6.0);
     let bounds = logarithmic_bounds(
-        parts
-            .iter()
-            .flat_map(|p| [0.0, 1.0].into_iter().filter_map(|q| p.latencies.quantile_ms(q))),
+        parts.iter().flat_map(|p| [0.0, 1.0].into_iter().filter_map(|q| p.latencies.quantile_ms(q))),
     );
     let top = 72.0;
     let plot = Plot {
@@ -125,17 +110,9 @@ fn parts(run: &RunDirectory, failovers: &[Failover]) -> Vec<Part> {
         ["before", "from each fault until healed", "between and after"]
     };
     let mut parts = vec![
-        Part::of(
-            names[0],
-            palette::BEFORE,
-            measured().filter(|o| o.due_s() < first && !disturbed(o)),
-        ),
+        Part::of(names[0], palette::BEFORE, measured().filter(|o| o.due_s() < first && !disturbed(o))),
         Part::of(names[1], palette::DURING, measured().filter(|o| disturbed(o))),
-        Part::of(
-            names[2],
-            palette::AFTER,
-            measured().filter(|o| o.due_s() >= first && !disturbed(o)),
-        ),
+        Part::of(names[2], palette::AFTER, measured().filter(|o| o.due_s() >= first && !disturbed(o))),
     ];
     parts.retain(|p| p.latencies.count() > 0);
     parts

@@ -63,11 +63,7 @@ impl Plot {
     fn grid_line(&self, drawing: &mut Drawing, value: f64, label: Option<String>) {
         let y = self.y.at(value);
         let (left, right) = self.x.pixels();
-        let ink = if label.is_some() {
-            palette::GRID
-        } else {
-            palette::GRID.thin(0.5)
-        };
+        let ink = if label.is_some() { palette::GRID } else { palette::GRID.thin(0.5) };
         drawing.line(vec![(left, y), (right, y)], 1.0, ink);
         if let Some(label) = label {
             drawing.say(label, (left - 8.0, y + 4.0), Anchor::End, palette::QUIET);
@@ -78,11 +74,7 @@ impl Plot {
     pub fn frame(&self, drawing: &mut Drawing) {
         let (left, right) = self.x.pixels();
         let (top, bottom) = self.edges();
-        drawing.line(
-            vec![(left, top), (left, bottom), (right, bottom)],
-            1.0,
-            palette::FRAME,
-        );
+        drawing.line(vec![(left, top), (left, bottom), (right, bottom)], 1.0, palette::FRAME);
     }
 
     /// A vertical line from edge to edge.
@@ -114,23 +106,14 @@ pub fn time_axis(drawing: &mut Drawing, x: &Scale, y: f64, label: &str) {
         drawing.say(plain(tick), (at, y + 19.0), Anchor::Middle, palette::QUIET);
     }
     let (left, right) = x.pixels();
-    drawing.say(
-        label,
-        ((left + right) / 2.0, y + 38.0),
-        Anchor::Middle,
-        palette::QUIET,
-    );
+    drawing.say(label, ((left + right) / 2.0, y + 38.0), Anchor::Middle, palette::QUIET);
 }
 
 /// A number without needless digits.
 pub fn plain(value: f64) -> String {
     let text = format!("{value:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" {
-        "0".to_owned()
-    } else {
-        text.to_owned()
-    }
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
 /// A panel's heading at the left and its legend at the right of one line.

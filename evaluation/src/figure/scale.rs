@@ -11,20 +11,12 @@ pub struct Scale {
 impl Scale {
     /// Equal steps for equal differences.
     pub fn linear(values: (f64, f64), pixels: (f64, f64)) -> Self {
-        Self {
-            values,
-            pixels,
-            logarithmic: false,
-        }
+        Self { values, pixels, logarithmic: false }
     }
 
     /// Equal steps for equal ratios; both values are above zero.
     pub fn logarithmic(values: (f64, f64), pixels: (f64, f64)) -> Self {
-        Self {
-            values,
-            pixels,
-            logarithmic: true,
-        }
+        Self { values, pixels, logarithmic: true }
     }
 
     /// Where a value lies; values beyond the ends lie on them.
@@ -141,16 +133,11 @@ mod tests {
 
     #[test]
     fn ticks_are_round() {
-        assert_eq!(
-            linear_ticks((0.0, 45.0), 10),
-            [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0]
-        );
+        assert_eq!(linear_ticks((0.0, 45.0), 10), [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0]);
         assert_eq!(nice(0.03), 0.05);
         assert_eq!(nice(2000.0), 2000.0);
-        let written: Vec<f64> = logarithmic_ticks((1.0, 1000.0))
-            .into_iter()
-            .filter_map(|(v, w)| w.then_some(v))
-            .collect();
+        let written: Vec<f64> =
+            logarithmic_ticks((1.0, 1000.0)).into_iter().filter_map(|(v, w)| w.then_some(v)).collect();
         assert_eq!(written.len(), 4);
     }
 

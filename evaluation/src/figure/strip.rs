@@ -69,27 +69,15 @@ impl<'a> Strip<'a> {
             let (begin, end) = text.extent();
             let (left, right) = (begin.min(from), end.max(to));
             // Below every note that is in its way: so its line down crosses no other note's words.
-            let row = ends
-                .iter()
-                .rposition(|&taken| taken + 10.0 > left)
-                .map_or(0, |taken| taken + 1);
+            let row = ends.iter().rposition(|&taken| taken + 10.0 > left).map_or(0, |taken| taken + 1);
             if row == ends.len() {
                 ends.push(right);
             } else {
                 ends[row] = right;
             }
-            placed.push(Placed {
-                note,
-                text,
-                row,
-                left: from,
-                right: to,
-            });
+            placed.push(Placed { note, text, row, left: from, right: to });
         }
-        Self {
-            placed,
-            rows: ends.len(),
-        }
+        Self { placed, rows: ends.len() }
     }
 
     /// How high the strip is.
@@ -100,14 +88,7 @@ impl<'a> Strip<'a> {
     /// Draws the notes above the panel, from `top` on, and lines from them down to it.
     pub fn draw(self, drawing: &mut Drawing, top: f64, plot: &Plot) {
         let (panel, _) = plot.edges();
-        for Placed {
-            note,
-            mut text,
-            row,
-            left,
-            right,
-        } in self.placed
-        {
+        for Placed { note, mut text, row, left, right } in self.placed {
             let middle = top + row as f64 * ROW + ROW / 2.0;
             text.y = middle + 4.2;
             if note.bracket {

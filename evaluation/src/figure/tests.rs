@@ -13,8 +13,7 @@ use crate::{
 fn many_faults() -> RunDirectory {
     let mut plan = Plan::leader_kill();
     plan.stages.push(stage(15, 1600.0, false));
-    plan.faults
-        .extend([fault(44, Target::Random), fault(46, Target::All)]);
+    plan.faults.extend([fault(44, Target::Random), fault(46, Target::All)]);
     plan.outages.extend([(44.0, 44.9), (46.0, 46.6)]);
     plan.events.extend([
         struck(EventKind::Fault, 1, 3, 44.0),
@@ -61,13 +60,7 @@ fn assert_legible(figures: &[Figure]) {
             .into_iter()
             .map(|t| {
                 let (left, right) = t.extent();
-                (
-                    t.text.as_str(),
-                    left,
-                    right,
-                    t.y - t.size * 0.76,
-                    t.y + t.size * 0.24,
-                )
+                (t.text.as_str(), left, right, t.y - t.size * 0.76, t.y + t.size * 0.24)
             })
             .collect();
         for (i, &(text, left, right, top, bottom)) in boxes.iter().enumerate() {
@@ -85,9 +78,7 @@ fn assert_legible(figures: &[Figure]) {
 }
 
 fn size_of_png(bytes: &[u8]) -> (u32, u32) {
-    let reader = png::Decoder::new(std::io::Cursor::new(bytes))
-        .read_info()
-        .unwrap();
+    let reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
     (reader.info().width, reader.info().height)
 }
 
@@ -147,10 +138,7 @@ fn letters_come_from_the_bundled_font() {
     // `plotters/ttf`, which silences `ab_glyph`.
     let width = paint::text_width("M", 100.0, false);
     assert!((width - 86.3).abs() < 0.5, "{width}");
-    assert!(
-        paint::text_width("M", 100.0, true) > width + 5.0,
-        "bold letters are wider"
-    );
+    assert!(paint::text_width("M", 100.0, true) > width + 5.0, "bold letters are wider");
 }
 
 #[test]

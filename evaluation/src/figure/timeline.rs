@@ -58,10 +58,7 @@ fn rates(drawing: &mut Drawing, run: &RunDirectory, assessment: &Assessment, x: 
     let scheduled = corners.iter().map(|c| c.1).fold(0.0, f64::max);
     let highest = series.iter().map(total).fold(0.0, f64::max);
     let ceiling = highest.min(scheduled * BURST).max(scheduled * 1.1).max(10.0);
-    let plot = Plot {
-        x,
-        y: Scale::linear((0.0, round_up(ceiling)), (top + RATES, top)),
-    };
+    let plot = Plot { x, y: Scale::linear((0.0, round_up(ceiling)), (top + RATES, top)) };
     plot.linear_grid(drawing, 5, |v| thousands(v as u64));
     plot::shade(drawing, &plot, &run.phases().warmups(), &assessment.failovers);
     stack(drawing, &plot, series);
@@ -69,12 +66,8 @@ fn rates(drawing: &mut Drawing, run: &RunDirectory, assessment: &Assessment, x: 
     drawing.dashes(&line, (6.0, 3.5), 1.5, palette::OFFERED);
     bursts(drawing, &plot, series);
     for (from, to) in run.phases().warmups() {
-        let label = note(
-            "warm-up",
-            ((x.at(from) + x.at(to)) / 2.0, top + 15.0),
-            Anchor::Middle,
-            palette::QUIET,
-        );
+        let label =
+            note("warm-up", ((x.at(from) + x.at(to)) / 2.0, top + 15.0), Anchor::Middle, palette::QUIET);
         let (left, right) = label.extent();
         if right - left < x.at(to) - x.at(from) {
             drawing.text(label);
@@ -109,15 +102,7 @@ pub fn unavailable_note(fault: &Failover) -> Note {
 }
 
 fn note(text: &str, (x, y): (f64, f64), anchor: Anchor, ink: Ink) -> Text {
-    Text {
-        text: text.to_owned(),
-        x,
-        y,
-        size: 12.0,
-        bold: false,
-        anchor,
-        ink,
-    }
+    Text { text: text.to_owned(), x, y, size: 12.0, bold: false, anchor, ink }
 }
 
 /// The four outcomes on top of one another. Each stretch in which one occurs is a polygon of its own.
@@ -195,21 +180,10 @@ fn latencies(
         ("p50", 0.5, palette::P50, 1.8),
     ];
     let legend: Vec<(Mark, Ink, &str)> = LINES.iter().map(|l| (Mark::Line, l.2, l.0)).collect();
-    plot::heading(
-        drawing,
-        y,
-        "Latency of answered operations, when they were due",
-        &legend,
-    );
+    plot::heading(drawing, y, "Latency of answered operations, when they were due", &legend);
     let top = y + 14.0;
-    let all = series
-        .iter()
-        .flat_map(|b| [0.5, 1.0].map(|q| b.latencies.quantile_ms(q)))
-        .flatten();
-    let plot = Plot {
-        x,
-        y: Scale::logarithmic(logarithmic_bounds(all), (top + LATENCIES, top)),
-    };
+    let all = series.iter().flat_map(|b| [0.5, 1.0].map(|q| b.latencies.quantile_ms(q))).flatten();
+    let plot = Plot { x, y: Scale::logarithmic(logarithmic_bounds(all), (top + LATENCIES, top)) };
     plot.logarithmic_grid(drawing, duration);
     plot::shade(drawing, &plot, warmups, failovers);
     for (_, quantile, ink, width) in LINES {
@@ -241,33 +215,19 @@ fn lanes(drawing: &mut Drawing, run: &RunDirectory, x: Scale, y: f64, failovers:
     let ids = run.node_ids();
     let top = y + 12.0;
     let bottom = top + (ids.len() + 1) as f64 * LANE;
-    let plot = Plot {
-        x,
-        y: Scale::linear((0.0, 1.0), (bottom, top)),
-    };
+    let plot = Plot { x, y: Scale::linear((0.0, 1.0), (bottom, top)) };
     plot::shade(drawing, &plot, &run.phases().warmups(), failovers);
     let (_, end_s) = x.values();
     for (place, id) in ids.iter().enumerate() {
         let lane = top + place as f64 * LANE;
         let middle = lane + LANE / 2.0;
-        drawing.say(
-            format!("n{id}"),
-            (LEFT - 8.0, middle + 4.0),
-            Anchor::End,
-            palette::QUIET,
-        );
+        drawing.say(format!("n{id}"), (LEFT - 8.0, middle + 4.0), Anchor::End, palette::QUIET);
         drawing.line(vec![(LEFT, middle), (RIGHT, middle)], 2.0, palette::node(place));
         let mut free_from = LEFT;
         for fault in failovers.iter().filter(|f| f.nodes.contains(id)) {
             let to = fault.healed_s.unwrap_or(end_s);
             let (left, right) = (x.at(fault.injected_s), x.at(to));
-            drawing.rect(
-                left,
-                lane + 3.0,
-                right.max(left + 2.0),
-                lane + LANE - 3.0,
-                palette::FAULT,
-            );
+            drawing.rect(left, lane + 3.0, right.max(left + 2.0), lane + LANE - 3.0, palette::FAULT);
             let words = match fault.healed_s {
                 Some(healed) => format!(
                     "{} · {} s",
@@ -289,13 +249,7 @@ fn lanes(drawing: &mut Drawing, run: &RunDirectory, x: Scale, y: f64, failovers:
             let (begin, end) = label.extent();
             if begin >= free_from {
                 if label.ink == palette::FAULT_TEXT {
-                    drawing.rect(
-                        begin - 2.0,
-                        lane + 4.0,
-                        end + 2.0,
-                        lane + LANE - 4.0,
-                        palette::PAPER,
-                    );
+                    drawing.rect(begin - 2.0, lane + 4.0, end + 2.0, lane + LANE - 4.0, palette::PAPER);
                 }
                 drawing.text(label);
                 free_from = end.max(right) + 6.0;
@@ -327,20 +281,9 @@ fn reigns(drawing: &mut Drawing, run: &RunDirectory, ids: &[u64], plot: &Plot, l
         }
         let (left, right) = (plot.x.at(event.completed_s), plot.x.at(to));
         let place = ids.iter().position(|id| *id == event.node).unwrap_or(0);
-        drawing.rect(
-            left,
-            lane + 3.0,
-            right.max(left + 2.0),
-            lane + LANE - 3.0,
-            palette::node(place),
-        );
+        drawing.rect(left, lane + 3.0, right.max(left + 2.0), lane + LANE - 3.0, palette::node(place));
         let words = format!("{} · term {term}", node_list(&[event.node]));
-        let mut label = note(
-            &words,
-            ((left + right) / 2.0, middle + 4.0),
-            Anchor::Middle,
-            palette::PAPER,
-        );
+        let mut label = note(&words, ((left + right) / 2.0, middle + 4.0), Anchor::Middle, palette::PAPER);
         label.bold = true;
         let (begin, end) = label.extent();
         if begin > left + 3.0 && end < right - 3.0 {

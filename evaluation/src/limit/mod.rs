@@ -60,30 +60,14 @@ impl Measured {
     fn report(self, limit: &Limit) -> LimitReport {
         let (holds, value, shown, samples) = match self {
             Self::Nothing(why) => (false, None, format!("no samples: {why}"), 0),
-            Self::Value {
-                value,
-                shown,
-                samples,
-            } => (
-                limit.comparison.holds(value, limit.value),
-                Some(value),
-                shown,
-                samples,
-            ),
-            Self::Endless { shown, samples } => (
-                limit.comparison.holds(f64::INFINITY, limit.value),
-                None,
-                shown,
-                samples,
-            ),
+            Self::Value { value, shown, samples } => {
+                (limit.comparison.holds(value, limit.value), Some(value), shown, samples)
+            }
+            Self::Endless { shown, samples } => {
+                (limit.comparison.holds(f64::INFINITY, limit.value), None, shown, samples)
+            }
         };
-        LimitReport {
-            text: limit.text.clone(),
-            holds,
-            value,
-            shown,
-            samples,
-        }
+        LimitReport { text: limit.text.clone(), holds, value, shown, samples }
     }
 }
 
@@ -149,11 +133,7 @@ fn of_operations<'a>(limit: &Limit, operations: impl Iterator<Item = &'a Operati
         }
         Metric::Count(outcome) => {
             let count = count(outcome);
-            Measured::Value {
-                value: count as f64,
-                shown: format!("{count} of {offered}"),
-                samples: offered,
-            }
+            Measured::Value { value: count as f64, shown: format!("{count} of {offered}"), samples: offered }
         }
         Metric::Latency { operation, quantile } => {
             let latencies: Latencies = operations
@@ -164,11 +144,7 @@ fn of_operations<'a>(limit: &Limit, operations: impl Iterator<Item = &'a Operati
                 let kind = operation.map_or("operation", |kind| kind.name());
                 return Measured::Nothing(format!("no {kind} was answered in this window"));
             };
-            Measured::Value {
-                value,
-                shown: format!("{value:.2} ms"),
-                samples: latencies.count() as u64,
-            }
+            Measured::Value { value, shown: format!("{value:.2} ms"), samples: latencies.count() as u64 }
         }
         Metric::Fault { .. } => Measured::Nothing("a figure of faults is not one of operations".to_owned()),
     }
@@ -181,10 +157,7 @@ fn fault_figure(
     index: Option<usize>,
     figure: FailoverFigure,
 ) -> Measured {
-    let chosen: Vec<&Failover> = failovers
-        .iter()
-        .filter(|f| index.is_none_or(|i| f.index == i))
-        .collect();
+    let chosen: Vec<&Failover> = failovers.iter().filter(|f| index.is_none_or(|i| f.index == i)).collect();
     if chosen.is_empty() {
         return Measured::Nothing(match index {
             None => "no fault was injected".to_owned(),
@@ -198,26 +171,15 @@ fn fault_figure(
             continue;
         };
         samples += 1;
-        let shown = format!(
-            "{shown} (fault {}: {} of {})",
-            fault.index,
-            fault.kind,
-            fault.victim()
-        );
-        let replaces = worst
-            .as_ref()
-            .is_none_or(|(other, _)| is_worse(limit, value, *other));
+        let shown = format!("{shown} (fault {}: {} of {})", fault.index, fault.kind, fault.victim());
+        let replaces = worst.as_ref().is_none_or(|(other, _)| is_worse(limit, value, *other));
         if replaces {
             worst = Some((value, shown));
         }
     }
     match worst {
         None => Measured::Nothing("no fault struck the leader".to_owned()),
-        Some((value, shown)) if value.is_finite() => Measured::Value {
-            value,
-            shown,
-            samples,
-        },
+        Some((value, shown)) if value.is_finite() => Measured::Value { value, shown, samples },
         Some((_, shown)) => Measured::Endless { shown, samples },
     }
 }
@@ -241,14 +203,11 @@ fn figure_of(fault: &Failover, figure: FailoverFigure) -> Option<(f64, String)> 
             Elect::Never => endless("nobody was elected".to_owned()),
             Elect::After { ms: value, .. } => ms(value),
         },
-        FailoverFigure::Unavailable if fault.unavailable.open_ended => endless(format!(
-            "more than {:.0} ms, and not available again",
-            fault.unavailable.ms()
-        )),
+        FailoverFigure::Unavailable if fault.unavailable.open_ended => {
+            endless(format!("more than {:.0} ms, and not available again", fault.unavailable.ms()))
+        }
         FailoverFigure::Unavailable => ms(fault.unavailable.ms()),
-        FailoverFigure::Recover => fault
-            .recover_ms
-            .map_or_else(|| endless("not recovered".to_owned()), ms),
+        FailoverFigure::Recover => fault.recover_ms.map_or_else(|| endless("not recovered".to_owned()), ms),
         FailoverFigure::LostWork => (fault.lost_work as f64, format!("{} operations", fault.lost_work)),
     })
 }

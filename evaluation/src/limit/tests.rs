@@ -8,13 +8,7 @@ use crate::{
 };
 
 fn limit(metric: Metric, comparison: Comparison, value: f64, window: Window) -> Limit {
-    Limit {
-        text: format!("{metric:?}"),
-        metric,
-        comparison,
-        value,
-        window,
-    }
+    Limit { text: format!("{metric:?}"), metric, comparison, value, window }
 }
 
 fn figure(index: Option<usize>, figure: FailoverFigure) -> Metric {
@@ -32,45 +26,15 @@ fn figures_of_faults_are_compared_and_the_worst_counts() {
     let mut plan = Plan::leader_kill();
     // A second fault, on a follower, that disturbs nobody.
     plan.faults.push(fault(30, Target::Node(1)));
-    plan.events.push(crate::synthetic::struck(
-        loadgen::record::EventKind::Fault,
-        1,
-        1,
-        30.0,
-    ));
+    plan.events.push(crate::synthetic::struck(loadgen::record::EventKind::Fault, 1, 1, 30.0));
     let reports = judge(
         plan.run(),
         vec![
-            limit(
-                figure(None, FailoverFigure::Elect),
-                Comparison::AtMost,
-                298.5,
-                Window::Measured,
-            ),
-            limit(
-                figure(None, FailoverFigure::Unavailable),
-                Comparison::AtMost,
-                300.0,
-                Window::Measured,
-            ),
-            limit(
-                figure(Some(1), FailoverFigure::Unavailable),
-                Comparison::AtMost,
-                300.0,
-                Window::Measured,
-            ),
-            limit(
-                figure(Some(1), FailoverFigure::Elect),
-                Comparison::AtMost,
-                1e9,
-                Window::Measured,
-            ),
-            limit(
-                figure(Some(7), FailoverFigure::Recover),
-                Comparison::AtMost,
-                1e9,
-                Window::Measured,
-            ),
+            limit(figure(None, FailoverFigure::Elect), Comparison::AtMost, 298.5, Window::Measured),
+            limit(figure(None, FailoverFigure::Unavailable), Comparison::AtMost, 300.0, Window::Measured),
+            limit(figure(Some(1), FailoverFigure::Unavailable), Comparison::AtMost, 300.0, Window::Measured),
+            limit(figure(Some(1), FailoverFigure::Elect), Comparison::AtMost, 1e9, Window::Measured),
+            limit(figure(Some(7), FailoverFigure::Recover), Comparison::AtMost, 1e9, Window::Measured),
         ],
     );
     let holds: Vec<_> = reports.iter().map(|r| r.holds).collect();
@@ -107,24 +71,11 @@ fn windows_leave_out_warm_up_and_for_steady_what_a_fault_disturbed() {
     let mut plan = Plan::leader_kill();
     // Everybody waits in the outage; nobody is given up.
     plan.give_up_one_in = u64::MAX;
-    let p999 = |window| {
-        limit(
-            Metric::Latency {
-                operation: None,
-                quantile: 0.999,
-            },
-            Comparison::Less,
-            50.0,
-            window,
-        )
-    };
+    let p999 =
+        |window| limit(Metric::Latency { operation: None, quantile: 0.999 }, Comparison::Less, 50.0, window);
     let ok = limit(Metric::OkRatio, Comparison::Equal, 1.0, Window::Measured);
     let reports = judge(plan.run(), vec![p999(Window::Measured), p999(Window::Steady), ok]);
-    assert_eq!(
-        reports.iter().map(|r| r.holds).collect::<Vec<_>>(),
-        [false, true, true],
-        "{reports:#?}"
-    );
+    assert_eq!(reports.iter().map(|r| r.holds).collect::<Vec<_>>(), [false, true, true], "{reports:#?}");
     assert!(reports[1].samples < reports[0].samples);
     // 40 s at 800/s, without the 5 s of warm-up at 200/s.
     assert!((31_000..33_000).contains(&reports[0].samples));
@@ -135,25 +86,12 @@ fn counts_and_ratios() {
     let reports = judge(
         Plan::leader_kill().run(),
         vec![
-            limit(
-                Metric::Count(OutcomeKind::Shed),
-                Comparison::Equal,
-                0.0,
-                Window::Measured,
-            ),
-            limit(
-                Metric::Count(OutcomeKind::Unknown),
-                Comparison::Equal,
-                0.0,
-                Window::Measured,
-            ),
+            limit(Metric::Count(OutcomeKind::Shed), Comparison::Equal, 0.0, Window::Measured),
+            limit(Metric::Count(OutcomeKind::Unknown), Comparison::Equal, 0.0, Window::Measured),
             limit(Metric::OkRatio, Comparison::AtLeast, 1.0, Window::Measured),
         ],
     );
-    assert_eq!(
-        reports.iter().map(|r| r.holds).collect::<Vec<_>>(),
-        [true, false, false]
-    );
+    assert_eq!(reports.iter().map(|r| r.holds).collect::<Vec<_>>(), [true, false, false]);
     assert!(!reports[2].shown.starts_with("1.0"), "{}", reports[2].shown);
 }
 
@@ -163,36 +101,20 @@ fn a_limit_without_samples_fails() {
     run.history = History::default();
     run.scenario.load.stages = vec![stage(1, 1.0, false)];
     run.events.clear();
-    let latency = Metric::Latency {
-        operation: Some(OperationKind::Seal),
-        quantile: 0.5,
-    };
+    let latency = Metric::Latency { operation: Some(OperationKind::Seal), quantile: 0.5 };
     let reports = judge(
         run,
         vec![
             limit(latency, Comparison::Less, 1e9, Window::Measured),
             limit(Metric::OkRatio, Comparison::AtLeast, 0.0, Window::Steady),
-            limit(
-                figure(None, FailoverFigure::LostWork),
-                Comparison::AtMost,
-                1e9,
-                Window::Measured,
-            ),
+            limit(figure(None, FailoverFigure::LostWork), Comparison::AtMost, 1e9, Window::Measured),
         ],
     );
     for report in reports {
-        assert!(
-            !report.holds && report.shown.starts_with("no samples"),
-            "{report:?}"
-        );
+        assert!(!report.holds && report.shown.starts_with("no samples"), "{report:?}");
     }
     // Operations there are, but none of this kind.
-    let reports = judge(
-        Plan::leader_kill().run(),
-        vec![limit(latency, Comparison::Less, 1e9, Window::Measured)],
-    );
-    assert_eq!(
-        reports[0].shown,
-        "no samples: no seal was answered in this window"
-    );
+    let reports =
+        judge(Plan::leader_kill().run(), vec![limit(latency, Comparison::Less, 1e9, Window::Measured)]);
+    assert_eq!(reports[0].shown, "no samples: no seal was answered in this window");
 }

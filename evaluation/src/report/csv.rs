@@ -24,11 +24,7 @@ pub fn failover(failovers: &[Failover]) -> String {
     ]
     .map(str::to_owned)
     .into();
-    header.extend(
-        OperationKind::ALL
-            .iter()
-            .map(|kind| format!("unavailable_{}_ms", kind.name())),
-    );
+    header.extend(OperationKind::ALL.iter().map(|kind| format!("unavailable_{}_ms", kind.name())));
     let mut rows = vec![header];
     for fault in failovers {
         let nodes: Vec<String> = fault.nodes.iter().map(|n| format!("n{n}")).collect();
@@ -60,9 +56,7 @@ pub fn failover(failovers: &[Failover]) -> String {
 
 /// One row a tenth of a second. Counts, not rates; latency of what was due in it.
 pub fn timeseries(series: &[Bucket]) -> String {
-    let header = [
-        "from_s", "offered", "ok", "failed", "unknown", "shed", "p50_ms", "p99_ms", "max_ms",
-    ];
+    let header = ["from_s", "offered", "ok", "failed", "unknown", "shed", "p50_ms", "p99_ms", "max_ms"];
     let rows = series.iter().map(|bucket| {
         let quantile = |q| number(bucket.latencies.quantile_ms(q));
         vec![

@@ -70,34 +70,19 @@ fn tiles(assessment: &Assessment) -> Markup {
     };
     let held = assessment.limits.iter().filter(|l| l.holds).count();
     let mut tiles = vec![
-        (
-            part(total.ok),
-            format!("of {} operations answered", thousands(total.offered)),
-        ),
+        (part(total.ok), format!("of {} operations answered", thousands(total.offered))),
         (
             format!("{} ms", words::latency(total.latencies.quantile_ms(0.99))),
             "p99 of the whole load".to_owned(),
         ),
-        (
-            thousands(total.failed + total.unknown + total.shed),
-            "failed, unknown or shed".to_owned(),
-        ),
+        (thousands(total.failed + total.unknown + total.shed), "failed, unknown or shed".to_owned()),
     ];
     if !assessment.limits.is_empty() {
-        tiles.push((
-            format!("{held} of {}", assessment.limits.len()),
-            "limits hold".to_owned(),
-        ));
+        tiles.push((format!("{held} of {}", assessment.limits.len()), "limits hold".to_owned()));
     }
-    let worst = assessment
-        .failovers
-        .iter()
-        .max_by(|a, b| a.unavailable.ms().total_cmp(&b.unavailable.ms()));
+    let worst = assessment.failovers.iter().max_by(|a, b| a.unavailable.ms().total_cmp(&b.unavailable.ms()));
     if let Some(worst) = worst {
-        let first = (
-            words::unavailable(&worst.unavailable),
-            "longest stretch without service".to_owned(),
-        );
+        let first = (words::unavailable(&worst.unavailable), "longest stretch without service".to_owned());
         tiles.insert(0, first);
     }
     html! {
@@ -256,9 +241,7 @@ fn operations(assessment: &Assessment) -> Markup {
 
 fn inline(figure: &Figure) -> Markup {
     // Inside HTML a namespace is not needed, and no address shall stand in this file.
-    let svg = figure
-        .svg
-        .replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
+    let svg = figure.svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
     html! {
         figure role="img" aria-label=(figure.caption) {
             (PreEscaped(svg))
@@ -297,14 +280,8 @@ fn environment(run: &RunDirectory) -> Markup {
         ("commit", m.commit.clone().unwrap_or_else(|| "unknown".to_owned())),
         ("driver", m.driver.clone()),
         ("started", m.started.clone()),
-        (
-            "load",
-            format!("{} s, {} users registered before it", m.load_s, m.users),
-        ),
-        (
-            "machine",
-            format!("{}, {} cores, {gib:.1} GiB", machine.cpu, machine.cores),
-        ),
+        ("load", format!("{} s, {} users registered before it", m.load_s, m.users)),
+        ("machine", format!("{}, {} cores, {gib:.1} GiB", machine.cpu, machine.cores)),
         ("system", format!("{}, kernel {}", machine.os, machine.kernel)),
     ];
     html! {

@@ -27,11 +27,7 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
     }
 
     if !assessment.failovers.is_empty() {
-        table(
-            &mut out,
-            &["fault", "at", "elect", "unavailable", "recover", "lost work"],
-            1,
-        );
+        table(&mut out, &["fault", "at", "elect", "unavailable", "recover", "lost work"], 1);
         for fault in &assessment.failovers {
             row(
                 &mut out,
@@ -55,10 +51,7 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
         table(&mut out, &["limit", "measured", "holds"], 3);
         for limit in &assessment.limits {
             let holds = if limit.holds { "yes" } else { "**no**" };
-            row(
-                &mut out,
-                &[format!("`{}`", limit.text), plain(&limit.shown), holds.to_owned()],
-            );
+            row(&mut out, &[format!("`{}`", limit.text), plain(&limit.shown), holds.to_owned()]);
         }
         out.push('\n');
     }
@@ -68,44 +61,20 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
             CheckResult::Pass => "pass".to_owned(),
             CheckResult::Fail { violations, examples } => {
                 let first = examples.first().map_or("", String::as_str);
-                format!(
-                    "**fail**: {}, the first: {}",
-                    words::violations(*violations),
-                    plain(first)
-                )
+                format!("**fail**: {}, the first: {}", words::violations(*violations), plain(first))
             }
             CheckResult::Inconclusive { reason } => format!("inconclusive: {}", plain(reason)),
         };
-        row(
-            &mut out,
-            &[
-                format!("`{}`", check.check.name()),
-                result,
-                thousands(check.operations),
-            ],
-        );
+        row(&mut out, &[format!("`{}`", check.check.name()), result, thousands(check.operations)]);
     }
     out.push('\n');
     table(
         &mut out,
-        &[
-            "operation",
-            "offered",
-            "ok",
-            "failed",
-            "unknown",
-            "shed",
-            "p50 ms",
-            "p99 ms",
-            "max ms",
-        ],
+        &["operation", "offered", "ok", "failed", "unknown", "shed", "p50 ms", "p99 ms", "max ms"],
         1,
     );
     let all = std::iter::once(("all", &assessment.total));
-    let each = assessment
-        .by_operation
-        .iter()
-        .map(|(kind, tally)| (kind.name(), tally));
+    let each = assessment.by_operation.iter().map(|(kind, tally)| (kind.name(), tally));
     for (name, tally) in all.chain(each) {
         let quantile = |q| words::latency(tally.latencies.quantile_ms(q));
         row(
@@ -142,9 +111,7 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
 /// The head of a table whose first columns are text and whose others are numbers.
 fn table(out: &mut String, names: &[&str], text: usize) {
     row(out, &names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
-    let rule: Vec<&str> = (0..names.len())
-        .map(|i| if i < text { "---" } else { "---:" })
-        .collect();
+    let rule: Vec<&str> = (0..names.len()).map(|i| if i < text { "---" } else { "---:" }).collect();
     let _ = writeln!(out, "| {} |", rule.join(" | "));
 }
 
@@ -155,11 +122,7 @@ fn row(out: &mut String, cells: &[String]) {
 
 /// Text on one line, in which nothing is markup.
 fn plain(text: &str) -> String {
-    text.replace('\n', " ")
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('*', "\\*")
-        .replace('`', "\\`")
+    text.replace('\n', " ").replace('&', "&amp;").replace('<', "&lt;").replace('*', "\\*").replace('`', "\\`")
 }
 
 /// Text that cannot break out of its cell.

@@ -42,41 +42,17 @@ pub mod file {
 pub const FILES: [(&str, &str); 13] = [
     (file::HTML, "this report: one file that needs nothing else"),
     (file::MARKDOWN, "the same in short, for CI summaries"),
-    (
-        file::SUMMARY,
-        "verdict, counts, latencies, faults, checks and limits, for scripts",
-    ),
+    (file::SUMMARY, "verdict, counts, latencies, faults, checks and limits, for scripts"),
     (file::FAILOVER, "the failover figures, a row a fault"),
-    (
-        file::TIMESERIES,
-        "offered, ok, failed, unknown, shed and latency, a row a tenth of a second",
-    ),
+    (file::TIMESERIES, "offered, ok, failed, unknown, shed and latency, a row a tenth of a second"),
     ("figures/", "every figure as PNG and SVG"),
     (recorded::SCENARIO, "the scenario as it ran, defaults filled in"),
-    (
-        recorded::MANIFEST,
-        "what ran where: versions, machine, seed, nodes",
-    ),
-    (
-        recorded::HISTORY,
-        "every operation: when it was due, sent and ended, what was asked and answered",
-    ),
-    (
-        recorded::LATENCY,
-        "the same latencies as an HdrHistogram interval log, for other tools",
-    ),
-    (
-        recorded::EVENTS,
-        "faults, heals and leaders: when asked for, when it had happened",
-    ),
-    (
-        recorded::NODES,
-        "processor time, memory, tasks and log position, a row a node and second",
-    ),
-    (
-        recorded::READBACK,
-        "what every node held after the last heal; the checks compare it with the history",
-    ),
+    (recorded::MANIFEST, "what ran where: versions, machine, seed, nodes"),
+    (recorded::HISTORY, "every operation: when it was due, sent and ended, what was asked and answered"),
+    (recorded::LATENCY, "the same latencies as an HdrHistogram interval log, for other tools"),
+    (recorded::EVENTS, "faults, heals and leaders: when asked for, when it had happened"),
+    (recorded::NODES, "processor time, memory, tasks and log position, a row a node and second"),
+    (recorded::READBACK, "what every node held after the last heal; the checks compare it with the history"),
 ];
 
 /// A report that cannot be made.
@@ -117,11 +93,7 @@ pub fn make(path: &Path) -> Result<Made, ReportError> {
     let run = RunDirectory::open(path)?;
     let assessment = assess(&run);
     write(path, &run, &assessment)?;
-    Ok(Made {
-        run,
-        assessment,
-        html: path.join(file::HTML),
-    })
+    Ok(Made { run, assessment, html: path.join(file::HTML) })
 }
 
 /// Writes every derived file of an assessed run into `path`. Figures of an earlier report are replaced.
@@ -133,42 +105,21 @@ pub fn write(path: &Path, run: &RunDirectory, assessment: &Assessment) -> Result
     let folder = path.join(file::FIGURES);
     std::fs::create_dir_all(&folder)
         .and_then(|()| remove_figures(&folder))
-        .map_err(|source| ReportError::Write {
-            path: folder.clone(),
-            source,
-        })?;
+        .map_err(|source| ReportError::Write { path: folder.clone(), source })?;
     for figure in &figures {
         put(&folder.join(format!("{}.png", figure.name)), &figure.png)?;
-        put(
-            &folder.join(format!("{}.svg", figure.name)),
-            figure.svg.as_bytes(),
-        )?;
+        put(&folder.join(format!("{}.svg", figure.name)), figure.svg.as_bytes())?;
     }
-    put(
-        &path.join(file::FAILOVER),
-        csv::failover(&assessment.failovers).as_bytes(),
-    )?;
-    put(
-        &path.join(file::TIMESERIES),
-        csv::timeseries(&assessment.series).as_bytes(),
-    )?;
+    put(&path.join(file::FAILOVER), csv::failover(&assessment.failovers).as_bytes())?;
+    put(&path.join(file::TIMESERIES), csv::timeseries(&assessment.series).as_bytes())?;
     let summary = summary::Summary::of(run, assessment);
     put(&path.join(file::SUMMARY), summary.to_json().as_bytes())?;
-    put(
-        &path.join(file::MARKDOWN),
-        markdown::render(run, assessment).as_bytes(),
-    )?;
-    put(
-        &path.join(file::HTML),
-        html::render(run, assessment, &figures).as_bytes(),
-    )
+    put(&path.join(file::MARKDOWN), markdown::render(run, assessment).as_bytes())?;
+    put(&path.join(file::HTML), html::render(run, assessment, &figures).as_bytes())
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    std::fs::write(path, bytes).map_err(|source| ReportError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::write(path, bytes).map_err(|source| ReportError::Write { path: path.to_owned(), source })
 }
 
 fn remove_figures(folder: &Path) -> io::Result<()> {

@@ -60,11 +60,7 @@ impl<T> WithEach<T> {
     fn of(assessment: &Assessment, one: impl Fn(&Tally) -> T) -> Self {
         Self {
             all: one(&assessment.total),
-            each: assessment
-                .by_operation
-                .iter()
-                .map(|(kind, tally)| (kind.name(), one(tally)))
-                .collect(),
+            each: assessment.by_operation.iter().map(|(kind, tally)| (kind.name(), one(tally))).collect(),
         }
     }
 }

@@ -59,11 +59,8 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let lines: Vec<String> = rows
         .iter()
         .map(|row| {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell:width$}"))
-                .collect();
+            let cells: Vec<String> =
+                row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             format!("  {}", cells.join("  ").trim_end())
         })
         .collect();

@@ -72,25 +72,11 @@ fn summary_json_has_the_keys_that_scripts_read() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let has = |value: &Value, names: &[&str]| {
         for name in names {
-            assert!(
-                value.get(name).is_some(),
-                "{name} is missing in {:?}",
-                keys(value)
-            );
+            assert!(value.get(name).is_some(), "{name} is missing in {:?}", keys(value));
         }
     };
     assert_eq!(summary["verdict"], "pass");
-    has(
-        &summary,
-        &[
-            "verdict",
-            "operations",
-            "latency_ms",
-            "faults",
-            "checks",
-            "limits",
-        ],
-    );
+    has(&summary, &["verdict", "operations", "latency_ms", "faults", "checks", "limits"]);
     let counts = ["offered", "ok", "failed", "unknown", "shed"];
     let quantiles = ["p50", "p90", "p99", "p999", "max"];
     has(&summary["operations"], &counts);
@@ -99,38 +85,21 @@ fn summary_json_has_the_keys_that_scripts_read() {
     has(&summary["latency_ms"]["view"], &quantiles);
     has(
         &summary["faults"][0],
-        &[
-            "kind",
-            "target",
-            "injected_at_s",
-            "elect_ms",
-            "unavailable_ms",
-            "recover_ms",
-            "lost_work",
-        ],
+        &["kind", "target", "injected_at_s", "elect_ms", "unavailable_ms", "recover_ms", "lost_work"],
     );
     has(&summary["checks"][0], &["name", "result", "operations"]);
     has(&summary["limits"][0], &["text", "holds", "value"]);
 
     let fault = &summary["faults"][0];
-    assert_eq!(
-        (&fault["kind"], &fault["target"]),
-        (&"kill".into(), &"leader".into())
-    );
+    assert_eq!((&fault["kind"], &fault["target"]), (&"kill".into(), &"leader".into()));
     assert_eq!(fault["elect_ms"], 298.0);
     let operations = &summary["operations"];
-    let sum: u64 = ["view", "discover", "grant"]
-        .iter()
-        .map(|kind| operations[kind]["offered"].as_u64().unwrap())
-        .sum();
+    let sum: u64 =
+        ["view", "discover", "grant"].iter().map(|kind| operations[kind]["offered"].as_u64().unwrap()).sum();
     assert_eq!(operations["offered"].as_u64().unwrap(), sum);
     assert!(operations.get("seal").is_none(), "set-up is not load");
-    let names: Vec<_> = summary["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|c| c["name"].as_str().unwrap())
-        .collect();
+    let names: Vec<_> =
+        summary["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["no_lost_ack", "quota", "converged"]);
 }
 
@@ -138,19 +107,14 @@ fn summary_json_has_the_keys_that_scripts_read() {
 fn the_page_needs_nothing_but_itself() {
     let (folder, _) = written(&Plan::leader_kill().run());
     let page = read(&folder, file::HTML);
-    for outside in [
-        "http://", "https://", "src=", "<link", "<script", "@import", "url(",
-    ] {
+    for outside in ["http://", "https://", "src=", "<link", "<script", "@import", "url("] {
         assert!(!page.contains(outside), "the page contains {outside}");
     }
     assert_eq!(page.matches("<svg").count(), 4);
     assert!(page.contains(
         "n2, the leader, was killed at 15.0 s; nobody was served for 354 ms; nothing acknowledged was lost"
     ));
-    assert!(
-        page.contains("A &lt;processor&gt; &amp; more"),
-        "what was recorded is escaped"
-    );
+    assert!(page.contains("A &lt;processor&gt; &amp; more"), "what was recorded is escaped");
     assert!(page.contains("# as &lt;resolved&gt;"));
 }
 
@@ -183,9 +147,7 @@ fn a_run_that_was_cut_off_is_inconclusive_and_still_has_a_report() {
     run.nodes.clear();
     run.manifest.complete = false;
     run.manifest.interrupted = Some("Ctrl-C".into());
-    run.scenario
-        .faults
-        .push(fault(60, loadgen::scenario::Target::Node(3)));
+    run.scenario.faults.push(fault(60, loadgen::scenario::Target::Node(3)));
     let (folder, assessment) = written(&run);
     assert_eq!(assessment.judgement.verdict, Verdict::Inconclusive);
     assert!(read(&folder, file::HTML).contains("the run was ended early: Ctrl-C"));
@@ -213,8 +175,5 @@ fn tables_have_a_row_for_each_thing_and_as_many_cells_as_names() {
 fn what_is_no_run_directory_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let error = make(folder.path()).unwrap_err().to_string();
-    assert!(
-        error.ends_with("is not a run directory: scenario.toml is missing"),
-        "{error}"
-    );
+    assert!(error.ends_with("is not a run directory: scenario.toml is missing"), "{error}");
 }

@@ -23,15 +23,10 @@ pub fn sentence(assessment: &Assessment) -> String {
         }
         [fault] => {
             parts.push(format!("{} at {:.1} s", struck(fault), fault.injected_s));
-            parts.push(format!(
-                "nobody was served for {}",
-                unavailable(&fault.unavailable)
-            ));
+            parts.push(format!("nobody was served for {}", unavailable(&fault.unavailable)));
         }
         faults => {
-            let worst = faults
-                .iter()
-                .max_by(|a, b| a.unavailable.ms().total_cmp(&b.unavailable.ms()));
+            let worst = faults.iter().max_by(|a, b| a.unavailable.ms().total_cmp(&b.unavailable.ms()));
             parts.push(format!("{} faults struck", faults.len()));
             if let Some(worst) = worst {
                 parts.push(format!(
@@ -43,10 +38,7 @@ pub fn sentence(assessment: &Assessment) -> String {
             }
         }
     }
-    let lost = assessment
-        .checks
-        .iter()
-        .find(|c| c.check == HistoryCheck::NoLostAck);
+    let lost = assessment.checks.iter().find(|c| c.check == HistoryCheck::NoLostAck);
     if let Some(lost) = lost {
         parts.push(match &lost.result {
             CheckResult::Pass => "nothing acknowledged was lost".to_owned(),
@@ -70,9 +62,7 @@ fn struck(fault: &Failover) -> String {
     };
     let were = if fault.nodes.len() == 1 { "was" } else { "were" };
     let nodes = node_list(&fault.nodes);
-    let led = fault
-        .leader_before
-        .is_some_and(|(leader, _)| fault.nodes.contains(&leader));
+    let led = fault.leader_before.is_some_and(|(leader, _)| fault.nodes.contains(&leader));
     match (led, fault.nodes.len()) {
         (true, 1) => format!("{nodes}, the leader, was {did}"),
         (true, _) => format!("{nodes}, the leader among them, {were} {did}"),
@@ -111,23 +101,17 @@ pub fn unavailable(stretch: &Unavailable) -> String {
 
 /// The resolution of *unavailable* in words.
 pub fn resolution(stretch: &Unavailable) -> String {
-    stretch
-        .resolution_ms
-        .map_or_else(|| "resolution unknown".to_owned(), |ms| format!("±{ms:.1} ms"))
+    stretch.resolution_ms.map_or_else(|| "resolution unknown".to_owned(), |ms| format!("±{ms:.1} ms"))
 }
 
 /// *recover* in words.
 pub fn recover(fault: &Failover) -> String {
-    fault
-        .recover_ms
-        .map_or_else(|| "not recovered".to_owned(), |ms| format!("{ms:.0} ms"))
+    fault.recover_ms.map_or_else(|| "not recovered".to_owned(), |ms| format!("{ms:.0} ms"))
 }
 
 /// When it was healed, in words.
 pub fn healed(fault: &Failover) -> String {
-    fault
-        .healed_s
-        .map_or_else(|| "never".to_owned(), |s| format!("{s:.3} s"))
+    fault.healed_s.map_or_else(|| "never".to_owned(), |s| format!("{s:.3} s"))
 }
 
 /// A latency in milliseconds, with as many digits as mean something.
@@ -141,13 +125,8 @@ pub fn latency(ms: Option<f64>) -> String {
 }
 
 /// The quantiles of tables: their names and parts.
-pub const QUANTILES: [(&str, f64); 5] = [
-    ("p50", 0.5),
-    ("p90", 0.9),
-    ("p99", 0.99),
-    ("p999", 0.999),
-    ("max", 1.0),
-];
+pub const QUANTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)];
 
 /// How many violations, in words.
 pub fn violations(count: u64) -> String {

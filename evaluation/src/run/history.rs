@@ -122,12 +122,7 @@ pub(super) struct Join {
 impl Join {
     pub(super) fn add(&mut self, record: Record) -> Result<(), HistoryError> {
         match record {
-            Record::Invoke {
-                op,
-                due_ns,
-                at_ns,
-                call,
-            } => {
+            Record::Invoke { op, due_ns, at_ns, call } => {
                 let kind = call.kind();
                 let exchange = (kind != OperationKind::Discover).then_some(self.history.exchanges.len());
                 self.begin(
@@ -142,11 +137,7 @@ impl Join {
                     },
                 )?;
                 if exchange.is_some() {
-                    self.history.exchanges.push(Exchange {
-                        op,
-                        call,
-                        outcome: None,
-                    });
+                    self.history.exchanges.push(Exchange { op, call, outcome: None });
                 }
             }
             Record::Complete { op, at_ns, outcome } => {
@@ -163,14 +154,7 @@ impl Join {
             }
             Record::Shed { op, due_ns, kind } => self.begin(
                 None,
-                Operation {
-                    op,
-                    kind,
-                    due_ns,
-                    sent_ns: None,
-                    done_ns: None,
-                    outcome: OutcomeKind::Shed,
-                },
+                Operation { op, kind, due_ns, sent_ns: None, done_ns: None, outcome: OutcomeKind::Shed },
             )?,
         }
         Ok(())
@@ -198,14 +182,7 @@ mod tests {
     use super::*;
 
     fn invoke(op: u64, due_ns: i64) -> Record {
-        Record::Invoke {
-            op,
-            due_ns,
-            at_ns: due_ns + 1,
-            call: Call::Register {
-                user: format!("u{op}"),
-            },
-        }
+        Record::Invoke { op, due_ns, at_ns: due_ns + 1, call: Call::Register { user: format!("u{op}") } }
     }
 
     fn complete(op: u64, at_ns: i64, outcome: Outcome) -> Record {
@@ -217,21 +194,13 @@ mod tests {
         let history = History::join([
             invoke(1, 500),
             invoke(0, -100),
-            Record::Shed {
-                op: 2,
-                due_ns: 600,
-                kind: OperationKind::View,
-            },
+            Record::Shed { op: 2, due_ns: 600, kind: OperationKind::View },
             complete(1, 900, Outcome::Ok(Reply::Registered)),
             complete(0, -50, Outcome::Failed("taken".into())),
             invoke(3, 700),
         ])
         .unwrap();
-        let seen: Vec<_> = history
-            .operations
-            .iter()
-            .map(|o| (o.op, o.outcome, o.latency_ns()))
-            .collect();
+        let seen: Vec<_> = history.operations.iter().map(|o| (o.op, o.outcome, o.latency_ns())).collect();
         assert_eq!(
             seen,
             [
@@ -248,14 +217,8 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         let ok = || Outcome::Ok(Reply::Registered);
-        assert_eq!(
-            History::join([invoke(4, 0), invoke(4, 1)]),
-            Err(HistoryError::Twice(4))
-        );
-        assert_eq!(
-            History::join([complete(4, 1, ok())]),
-            Err(HistoryError::NotUnderWay(4))
-        );
+        assert_eq!(History::join([invoke(4, 0), invoke(4, 1)]), Err(HistoryError::Twice(4)));
+        assert_eq!(History::join([complete(4, 1, ok())]), Err(HistoryError::NotUnderWay(4)));
         assert_eq!(
             History::join([invoke(4, 0), complete(4, 1, ok()), complete(4, 2, ok())]),
             Err(HistoryError::NotUnderWay(4))

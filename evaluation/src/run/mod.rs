@@ -69,10 +69,7 @@ impl RunDirectory {
     pub fn open(path: &Path) -> Result<Self, RunError> {
         for required in [file::SCENARIO, file::MANIFEST, file::HISTORY, file::EVENTS] {
             if !path.join(required).is_file() {
-                return Err(RunError::NotARun {
-                    path: path.to_owned(),
-                    file: required,
-                });
+                return Err(RunError::NotARun { path: path.to_owned(), file: required });
             }
         }
         let (scenario, scenario_text) = load_scenario(&path.join(file::SCENARIO))?;
@@ -91,19 +88,11 @@ impl RunDirectory {
         let history_path = path.join(file::HISTORY);
         let mut history = history::Join::default();
         for record in HistoryReader::open(&history_path)? {
-            history.add(record?).map_err(|source| RunError::History {
-                path: history_path.clone(),
-                source,
-            })?;
+            history
+                .add(record?)
+                .map_err(|source| RunError::History { path: history_path.clone(), source })?;
         }
-        Ok(Self::from_parts(
-            scenario,
-            manifest,
-            history.finish(),
-            events,
-            nodes,
-            readback,
-        ))
+        Ok(Self::from_parts(scenario, manifest, history.finish(), events, nodes, readback))
     }
 
     /// Puts a run together from its parts, as if it had been read.
@@ -116,15 +105,7 @@ impl RunDirectory {
         readback: Option<Readback>,
     ) -> Self {
         events.sort_by(|a, b| a.completed_s.total_cmp(&b.completed_s));
-        Self {
-            scenario,
-            scenario_text: String::new(),
-            manifest,
-            history,
-            events,
-            nodes,
-            readback,
-        }
+        Self { scenario, scenario_text: String::new(), manifest, history, events, nodes, readback }
     }
 
     /// The operations of the load, without those that set the run up before it.
@@ -150,28 +131,15 @@ fn if_present<T>(
     path: &Path,
     read: impl FnOnce(&Path) -> Result<T, RecordError>,
 ) -> Result<Option<T>, RunError> {
-    if path.exists() {
-        Ok(Some(read(path)?))
-    } else {
-        Ok(None)
-    }
+    if path.exists() { Ok(Some(read(path)?)) } else { Ok(None) }
 }
 
 /// Reads and validates the scenario, and gives its text too.
 fn load_scenario(path: &Path) -> Result<(Scenario, String), RunError> {
     let text =
         std::fs::read_to_string(path).map_err(|e| RunError::Scenario(format!("{}: {e}", path.display())))?;
-    let scenario = parse_scenario(path).map_err(RunError::Scenario)?;
+    let scenario = Scenario::load(path).map_err(|e| RunError::Scenario(e.to_string()))?;
     Ok((scenario, text))
-}
-
-/// The one line that knows how a scenario file is read.
-fn parse_scenario(path: &Path) -> Result<Scenario, String> {
-    // Scenario::load(path).map_err(|e| e.to_string())
-    Err(format!(
-        "{}: reading scenarios is not built in yet",
-        path.display()
-    ))
 }
 
 #[cfg(test)]

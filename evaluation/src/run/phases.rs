@@ -46,10 +46,7 @@ impl Phases {
 
     /// Whether what is due at `at_s` warms the cluster up.
     pub fn is_warmup(&self, at_s: f64) -> bool {
-        self.0
-            .iter()
-            .find(|s| s.from_s <= at_s && at_s < s.to_s)
-            .is_some_and(|s| s.warmup)
+        self.0.iter().find(|s| s.from_s <= at_s && at_s < s.to_s).is_some_and(|s| s.warmup)
     }
 
     /// The stretches that warm the cluster up, neighbours joined, s.
@@ -66,10 +63,7 @@ impl Phases {
 
     /// The corners of the scheduled rate: `(s, operations a second)`, two a stage.
     pub fn rate_corners(&self) -> Vec<(f64, f64)> {
-        self.0
-            .iter()
-            .flat_map(|s| [(s.from_s, s.rate_from), (s.to_s, s.rate_to)])
-            .collect()
+        self.0.iter().flat_map(|s| [(s.from_s, s.rate_from), (s.to_s, s.rate_to)]).collect()
     }
 }
 
@@ -80,12 +74,7 @@ mod tests {
     use super::*;
 
     fn stage(seconds: u64, rate: f64, warmup: bool) -> Stage {
-        Stage {
-            length: Duration::from_secs(seconds),
-            rate_from: rate,
-            rate_to: rate,
-            warmup,
-        }
+        Stage { length: Duration::from_secs(seconds), rate_from: rate, rate_to: rate, warmup }
     }
 
     #[test]

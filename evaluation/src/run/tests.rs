@@ -15,11 +15,7 @@ fn write(folder: &Path, run: &RunDirectory, records: &[Record]) {
     run.manifest.write(&folder.join(file::MANIFEST)).unwrap();
     write_events(&folder.join(file::EVENTS), &run.events).unwrap();
     write_node_samples(&folder.join(file::NODES), &run.nodes).unwrap();
-    run.readback
-        .as_ref()
-        .unwrap()
-        .write(&folder.join(file::READBACK))
-        .unwrap();
+    run.readback.as_ref().unwrap().write(&folder.join(file::READBACK)).unwrap();
     let mut history = HistoryWriter::create(&folder.join(file::HISTORY)).unwrap();
     for record in records {
         history.append(record).unwrap();

@@ -3,7 +3,7 @@
 //! A node started this way ends with its parent, however the parent ends: it watches its standard
 //! input, which the parent holds open, and on Linux the kernel kills it even while it is stopped.
 
-use std::io::Read;
+use std::{io::Read, process::ExitCode};
 
 use clap::Args;
 use veil::cli::node::{NodeArgs, run};
@@ -17,12 +17,14 @@ pub struct ChildArgs {
 }
 
 /// Runs the node until it is told to stop or its parent is gone.
-///
-/// # Errors
-/// When it cannot start.
-pub fn run_child(args: &ChildArgs) -> anyhow::Result<()> {
-    end_with_parent()?;
-    run(&args.node)
+pub fn main(args: &ChildArgs) -> ExitCode {
+    match end_with_parent().map_err(anyhow::Error::from).and_then(|()| run(&args.node)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn end_with_parent() -> std::io::Result<()> {

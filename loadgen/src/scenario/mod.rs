@@ -51,7 +51,7 @@ pub struct Cluster {
 }
 
 /// How nodes are started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Driver {
     /// Each node is a process of this machine.
