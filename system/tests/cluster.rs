@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use veil::{
     client::{Client, ClientError},
-    consensus::Memory,
+    consensus::Folder,
     directory::{Refusal, SetGrant, UserName},
     node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, system_clock},
     seal::SealedFile,
@@ -18,41 +18,69 @@ struct Cluster {
     network: Pipes,
     nodes: BTreeMap<u64, Node>,
     members: Vec<Member>,
+    raft: RaftConfig,
+    disks: BTreeMap<u64, tempfile::TempDir>,
 }
 
 impl Cluster {
-    async fn start(size: u64, sealing: SealingConfig) -> Self {
+    async fn start(size: u64, raft: RaftConfig) -> Self {
         let members: Vec<_> = (1..=size)
             .map(|id| Member { id, client: format!("n{id}:client"), peer: format!("n{id}:peer") })
             .collect();
-        let network = Pipes::default();
-        let mut nodes = BTreeMap::new();
-        for member in &members {
-            let config = NodeConfig {
-                id: member.id,
-                data: "unused".into(),
-                bootstrap: member.id == 1,
-                shared_port: false,
-                listen: Listen { client: member.client.clone(), peer: member.peer.clone() },
-                members: members.clone(),
-                raft: RaftConfig::default(),
-                sealing: sealing.clone(),
-            };
-            let environment = Environment {
-                network: Arc::new(network.clone()),
-                disk: Arc::new(Memory::default()),
-                clock: system_clock(),
-                entropy: Arc::new(Entropy::from_seed(member.id)),
-                raft_runtime: tokio::runtime::Handle::current(),
-            };
-            nodes.insert(member.id, Node::start(config, environment).await.unwrap());
+        let disks = members.iter().map(|member| (member.id, tempfile::tempdir().unwrap())).collect();
+        let mut cluster = Self { network: Pipes::default(), nodes: BTreeMap::new(), members, raft, disks };
+        for id in 1..=size {
+            cluster.start_node(id).await;
         }
-        Self { network, nodes, members }
+        cluster
+    }
+
+    /// Starts a node from whatever its folder holds.
+    async fn start_node(&mut self, id: u64) {
+        let member = &self.members[id as usize - 1];
+        let config = NodeConfig {
+            id,
+            data: self.disks[&id].path().to_owned(),
+            bootstrap: id == 1,
+            shared_port: false,
+            listen: Listen { client: member.client.clone(), peer: member.peer.clone() },
+            members: self.members.clone(),
+            raft: self.raft.clone(),
+            sealing: SealingConfig { threads: 1, queue: 8 },
+        };
+        let environment = Environment {
+            network: Arc::new(self.network.clone()),
+            disk: Arc::new(Folder::create(&config.data).unwrap()),
+            clock: system_clock(),
+            entropy: Arc::new(Entropy::from_seed(id)),
+            raft_runtime: tokio::runtime::Handle::current(),
+        };
+        self.nodes.insert(id, Node::start(config, environment).await.unwrap());
+    }
+
+    async fn stop_node(&mut self, id: u64) {
+        self.nodes.remove(&id).unwrap().stop().await;
     }
 
     fn client(&self) -> Client {
         let addresses = self.members.iter().map(|member| member.client.clone()).collect();
         Client::new(Arc::new(self.network.clone()), addresses, 1).unwrap()
+    }
+
+    /// Waits until a node holds what another one holds, and has applied at least `index`.
+    async fn wait_until_equal(&self, client: &Client, ids: [u64; 2], index: u64) {
+        let address = |id: u64| &self.members[id as usize - 1].client;
+        loop {
+            let patience = Duration::from_secs(5);
+            let (left, right) = tokio::join!(
+                client.hash_of(address(ids[0]), patience),
+                client.hash_of(address(ids[1]), patience)
+            );
+            match (left, right) {
+                (Ok(left), Ok(right)) if left == right && left.0 >= index => return,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
     }
 }
 
@@ -62,10 +90,6 @@ fn name(text: &str) -> UserName {
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
-}
-
-fn one_thread() -> SealingConfig {
-    SealingConfig { threads: 1, queue: 8 }
 }
 
 /// A small real PNG.
@@ -78,7 +102,7 @@ fn photo() -> bytes::Bytes {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn seal_list_view_grant_and_go_on_without_the_leader() {
-    let mut cluster = Cluster::start(3, one_thread()).await;
+    let mut cluster = Cluster::start(3, RaftConfig::default()).await;
     let client = cluster.client();
     for user in ["anna", "ben"] {
         client.register(client.request_id(), name(user), soon()).await.unwrap();
@@ -103,7 +127,7 @@ async fn seal_list_view_grant_and_go_on_without_the_leader() {
     }
 
     let leader = client.leadership().borrow().leader.clone().expect("somebody just answered as leader");
-    cluster.nodes.remove(&leader.id).unwrap().stop().await;
+    cluster.stop_node(leader.id).await;
 
     // The retry after the change of leader gets the first answer; a new view takes the last one.
     let retried = client.open_view(view, name("ben"), sealed.image, soon()).await.unwrap();
@@ -121,7 +145,7 @@ async fn seal_list_view_grant_and_go_on_without_the_leader() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_sealed_is_refused_with_the_reason() {
-    let cluster = Cluster::start(1, one_thread()).await;
+    let cluster = Cluster::start(1, RaftConfig::default()).await;
     let client = cluster.client();
     client.register(client.request_id(), name("anna"), soon()).await.unwrap();
     let seal = |owner: &str, bytes: Vec<u8>| {
@@ -137,16 +161,76 @@ async fn what_cannot_be_sealed_is_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_majority_nothing_is_acknowledged() {
-    let mut cluster = Cluster::start(3, one_thread()).await;
+    let mut cluster = Cluster::start(3, RaftConfig::default()).await;
     let client = cluster.client();
     client.register(client.request_id(), name("anna"), soon()).await.unwrap();
-    for id in [2, 3] {
-        cluster.nodes.remove(&id).unwrap().stop().await;
-    }
+    cluster.stop_node(2).await;
+    cluster.stop_node(3).await;
     let deadline = Instant::now() + Duration::from_millis(800);
     let lost = client.register(client.request_id(), name("ben"), deadline).await.unwrap_err();
     assert!(
         matches!(lost, ClientError::TimedOut { .. } | ClientError::Unsettled { .. }),
         "acknowledged or refused without a majority: {lost:?}"
     );
+}
+
+/// Registers users and gives back the log index after which all of them are known.
+async fn register_many(cluster: &Cluster, client: &Client, users: std::ops::Range<u32>) -> u64 {
+    for number in users {
+        client.register(client.request_id(), name(&format!("user-{number}")), soon()).await.unwrap();
+    }
+    let leader = client.leadership().borrow().leader.clone().unwrap();
+    assert!(cluster.nodes.contains_key(&leader.id));
+    client.status(&leader.client, Duration::from_secs(5)).await.unwrap().applied
+}
+
+/// A node that was away catches up, from the log or from a snapshot.
+async fn catch_up(snapshot_every: u64) -> u64 {
+    let raft = RaftConfig { snapshot_every, ..RaftConfig::default() };
+    let mut cluster = Cluster::start(3, raft).await;
+    let client = cluster.client();
+    register_many(&cluster, &client, 0..20).await;
+    let leader = client.leadership().borrow().leader.clone().unwrap().id;
+    let away = if leader == 3 { 2 } else { 3 };
+    cluster.stop_node(away).await;
+    let index = register_many(&cluster, &client, 20..200).await;
+    cluster.start_node(away).await;
+    cluster.wait_until_equal(&client, [leader, away], index).await;
+    let address = &cluster.members[away as usize - 1].client;
+    let users = client.users_of(address, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(users.len(), 200);
+    client.status(address, Duration::from_secs(5)).await.unwrap().snapshot
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_away_catches_up_from_the_log() {
+    assert_eq!(catch_up(10_000).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_away_too_long_catches_up_from_a_snapshot() {
+    // 180 entries were missed, at most 32 of them are left in the leader's log.
+    assert!(catch_up(32).await > 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_nodes_restart_from_their_folders_and_nothing_is_missing() {
+    // Small enough that the restart meets a snapshot, a purged log and entries after it.
+    let mut cluster = Cluster::start(3, RaftConfig { snapshot_every: 32, ..RaftConfig::default() }).await;
+    let client = cluster.client();
+    let index = register_many(&cluster, &client, 0..100).await;
+    let retried = client.request_id();
+    client.register(retried, name("zoe"), soon()).await.unwrap();
+    for id in 1..=3 {
+        cluster.stop_node(id).await;
+    }
+    for id in 1..=3 {
+        cluster.start_node(id).await;
+    }
+    cluster.wait_until_equal(&client, [1, 2], index).await;
+    cluster.wait_until_equal(&client, [2, 3], index).await;
+    // The same request gets its first answer, not "exists already".
+    client.register(retried, name("zoe"), soon()).await.unwrap();
+    let taken = client.register(client.request_id(), name("user-7"), soon()).await;
+    assert_eq!(taken, Err(ClientError::Refused(Refusal::NameTaken { user: name("user-7") })));
 }

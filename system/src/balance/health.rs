@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::client::NodeId;
 
 /// A sample older than this says nothing about its node any more.
-const STALE_AFTER: Duration = Duration::from_millis(1_500);
+const STALE_AFTER: Duration = Duration::from_millis(800);
 
 /// How busy a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

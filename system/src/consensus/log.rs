@@ -41,8 +41,13 @@ fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
 pub struct LogStore {
     database: Arc<Database>,
     memory: Arc<RwLock<Tail>>,
+    /// The last field, so that the writer, which ends with the last sender, lets go of the database
+    /// last.
     writer: crossbeam_channel::Sender<Write>,
 }
+
+/// Ends, with an error, when the database is closed and may be opened again.
+pub type Closed = oneshot::Receiver<std::convert::Infallible>;
 
 /// What is known without asking the disk.
 #[derive(Debug, Default)]
@@ -105,16 +110,19 @@ impl LogStore {
     ///
     /// # Errors
     /// When the database cannot be read, is of another format, or has a gap.
-    pub fn open(database: Database) -> io::Result<Self> {
+    pub fn open(database: Database) -> io::Result<(Self, Closed)> {
         let tail = load(&database)?;
         let database = Arc::new(database);
         let memory = Arc::new(RwLock::new(tail));
         let (writer, orders) = crossbeam_channel::unbounded();
         let (thread_database, thread_memory) = (database.clone(), memory.clone());
-        std::thread::Builder::new()
-            .name("veil-log".to_owned())
-            .spawn(move || write_orders(&thread_database, &thread_memory, &orders))?;
-        Ok(Self { database, memory, writer })
+        let (closing, closed) = oneshot::channel();
+        std::thread::Builder::new().name("veil-log".to_owned()).spawn(move || {
+            write_orders(&thread_database, &thread_memory, &orders);
+            drop(thread_database);
+            drop(closing);
+        })?;
+        Ok((Self { database, memory, writer }, closed))
     }
 
     fn order(&self, write: Write) -> io::Result<()> {

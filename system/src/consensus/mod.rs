@@ -26,7 +26,12 @@ pub use self::{
     disk::{Disk, Folder, Memory},
     message::{PeerAnswer, PeerRequest, SnapshotPiece},
 };
-use self::{log::LogStore, machine::Machine, network::PeerNetwork, types::Raft};
+use self::{
+    log::{Closed, LogStore},
+    machine::Machine,
+    network::PeerNetwork,
+    types::Raft,
+};
 use crate::{
     directory::{Action, Answer, Command, Directory, RequestId},
     wire::{
@@ -136,6 +141,7 @@ pub struct Consensus {
     leadership: watch::Receiver<Leadership>,
     barriers: mpsc::UnboundedSender<BarrierWaiter>,
     arriving: Arc<Mutex<Option<ArrivingSnapshot>>>,
+    closed: Arc<Mutex<Option<Closed>>>,
 }
 
 struct ArrivingSnapshot {
@@ -143,6 +149,8 @@ struct ArrivingSnapshot {
     bytes: Vec<u8>,
 }
 
+/// How long the last users of the log may take to let go of it.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// The largest snapshot accepted from a leader, bytes.
 const SNAPSHOT_LIMIT: usize = crate::wire::codec::MAX_VALUE;
 
@@ -181,8 +189,8 @@ impl Consensus {
             let disk = disk.clone();
             move || Ok::<_, StartError>(LogStore::open(disk.open_database()?)?)
         };
-        let log = match tokio::task::spawn_blocking(open).await {
-            Ok(log) => log?,
+        let (log, closed) = match tokio::task::spawn_blocking(open).await {
+            Ok(opened) => opened?,
             Err(panic) => return Err(StartError::Stopped(panic.to_string())),
         };
         let machine = Machine::new(disk);
@@ -204,6 +212,7 @@ impl Consensus {
             places: Arc::new(Semaphore::new(PROPOSAL_LIMIT)),
             barriers,
             arriving: Arc::default(),
+            closed: Arc::new(Mutex::new(Some(closed))),
         })
     }
 
@@ -317,10 +326,16 @@ impl Consensus {
         }
     }
 
-    /// Stops Raft. What was acknowledged is on disk already.
+    /// Stops Raft and closes its database. What was acknowledged is on disk already.
     pub async fn stop(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "raft did not stop in order");
+        }
+        let closed = self.closed.lock().take();
+        if let Some(closed) = closed
+            && tokio::time::timeout(CLOSE_PATIENCE, closed).await.is_err()
+        {
+            tracing::warn!("the log's database is still in use");
         }
     }
 }

@@ -10,7 +10,7 @@ struct Builder;
 impl StoreBuilder<TypeConfig, LogStore, Machine> for Builder {
     async fn build(&self) -> Result<((), LogStore, Machine), StorageError<TypeConfig>> {
         let disk = Memory::default();
-        let log = LogStore::open(disk.open_database().unwrap()).unwrap();
+        let (log, _closed) = LogStore::open(disk.open_database().unwrap()).unwrap();
         Ok(((), log, Machine::new(Arc::new(disk))))
     }
 }

@@ -18,8 +18,9 @@ use crate::{
 
 /// How often nodes sample themselves and ask one another.
 const PERIOD: Duration = Duration::from_millis(250);
-/// A node that has not answered by then counts as silent.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// A node that has not answered by then counts as silent. No longer than a period, so that it does not
+/// hold up the next round.
+const PATIENCE: Duration = PERIOD;
 
 /// What this node knows of its own health and of the others'.
 pub(super) struct Health {
@@ -71,8 +72,7 @@ pub(super) async fn sample_own(id: NodeId, health: Arc<Health>, pool: Arc<Pool>)
     }
 }
 
-/// Asks every other member for its sample, for ever, each on its own so that a silent one holds up
-/// nobody.
+/// Asks all other members for their samples at once, for ever.
 pub(super) async fn ask_others(
     id: NodeId,
     health: Arc<Health>,
