@@ -1,0 +1,172 @@
+//! The main job, small: real processes, real signals, the verdict and the exit code.
+#![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+/// A load that any machine carries, and `faults` and `limits` to go with it.
+fn scenario(faults: &str, limits: &str) -> String {
+    format!(
+        r#"version = 1
+seed = 7
+[cluster]
+nodes = 3
+[load]
+clients = 16
+timeout = "10s"
+stages = [{{ for = "6s", rate = 60 }}]
+mix = {{ view = 50, discover = 20, seal = 10, grant = 10, register = 10 }}
+{faults}
+[pass]
+history = ["no_lost_ack", "quota", "converged"]
+limits = [{limits}]
+"#
+    )
+}
+
+fn run(folder: &Path, scenario: &str) -> Output {
+    let path = folder.join("scenario.toml");
+    std::fs::write(&path, scenario).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_evaluation"))
+        .args(["run", path.to_str().unwrap(), "--json", "--out"])
+        .arg(folder.join("reports"))
+        .output()
+        .unwrap()
+}
+
+fn summary(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn check<'a>(summary: &'a Value, name: &str) -> &'a Value {
+    summary["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap()
+}
+
+/// Invariant 1, the hard way: kill -9 of every node at once in the middle of a load, then a restart
+/// from the folders as they are.
+#[test]
+fn all_nodes_killed_at_once_lose_nothing_that_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = "[[fault]]\nat = \"3s\"\ndo = \"kill\"\ntarget = \"all\"\nheal = \"500ms\"";
+    let output = run(folder.path(), &scenario(faults, ""));
+    let summary = summary(&output);
+    assert_eq!(output.status.code(), Some(0), "{summary:#}");
+    for name in ["no_lost_ack", "quota", "converged"] {
+        let check = check(&summary, name);
+        assert_eq!(check["result"], "pass", "{check:#}");
+        assert!(check["operations"].as_u64().unwrap() > 20, "{check:#}");
+    }
+    let fault = &summary["faults"][0];
+    assert_eq!(fault["kind"], "kill");
+    assert!(fault["unavailable_ms"].as_f64().unwrap() >= 400.0, "{fault:#}");
+    // Something was acknowledged before and after.
+    assert!(summary["operations"]["ok"].as_u64().unwrap() > 200, "{summary:#}");
+}
+
+#[test]
+fn an_impossible_limit_exits_1_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &scenario("", "\"ok_ratio > 1\", \"shed == 0\""));
+    let summary = summary(&output);
+    assert_eq!(output.status.code(), Some(1), "{summary:#}");
+    let broken: Vec<_> =
+        summary["limits"].as_array().unwrap().iter().filter(|limit| limit["holds"] == false).collect();
+    assert_eq!(broken.len(), 1);
+    assert_eq!(broken[0]["text"], "ok_ratio > 1");
+}
+
+#[test]
+fn a_typo_exits_2_and_its_line_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &scenario("", "").replace("clients = 16", "client = 16"));
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("scenario.toml:6") && error.contains("clients"), "{error}");
+    assert!(!folder.path().join("reports").exists());
+}
+
+#[cfg(target_os = "linux")]
+mod processes {
+    use std::{
+        process::Stdio,
+        time::{Duration, Instant},
+    };
+
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::*;
+
+    /// Process ids of all nodes whose configuration lies in `folder`.
+    fn nodes_of(folder: &Path) -> Vec<i32> {
+        let marker = folder.to_str().unwrap();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if line.contains("node.toml") && line.contains(marker) {
+                found.push(pid);
+            }
+        }
+        found
+    }
+
+    fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+        let began = Instant::now();
+        while !condition() {
+            assert!(began.elapsed() < Duration::from_secs(60), "still waiting: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn signal(pid: i32, signal: Signal) {
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    fn start(folder: &Path) -> std::process::Child {
+        let path = folder.join("scenario.toml");
+        std::fs::write(&path, scenario("", "")).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_evaluation"))
+            .args(["run", path.to_str().unwrap(), "--out"])
+            .arg(folder.join("reports"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_killed_run_leaves_no_node_behind_not_even_a_stopped_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = start(folder.path());
+        wait_until("three nodes run", || nodes_of(folder.path()).len() == 3);
+        signal(nodes_of(folder.path())[0], Signal::STOP);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        wait_until("no node runs", || nodes_of(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn ctrl_c_ends_the_load_judges_what_there_is_and_leaves_no_node_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let child = start(folder.path());
+        let history = || {
+            let runs = std::fs::read_dir(folder.path().join("reports")).ok()?;
+            let run = runs.flatten().next()?.path();
+            run.join("history.bin").exists().then_some(run)
+        };
+        wait_until("the load has begun", || history().is_some());
+        signal(child.id() as i32, Signal::INT);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("stopped by the user"), "{said}");
+        assert!(history().unwrap().join("report.html").exists());
+        assert!(nodes_of(folder.path()).is_empty());
+    }
+}
