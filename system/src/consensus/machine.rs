@@ -11,6 +11,7 @@ use openraft::{
     storage::{EntryResponder, RaftStateMachine},
 };
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use super::{
     disk::Disk,
@@ -29,13 +30,27 @@ fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
 #[derive(Clone)]
 pub struct Machine {
     state: Arc<RwLock<Image>>,
+    /// The index of the last entry applied.
+    applied: watch::Sender<u64>,
     disk: Arc<dyn Disk>,
 }
 
 impl Machine {
     /// An empty machine that keeps its snapshots on `disk`.
     pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { state: Arc::default(), disk }
+        Self { state: Arc::default(), applied: watch::Sender::new(0), disk }
+    }
+
+    /// Waits until the entry at `index` is applied.
+    pub(super) async fn wait_applied(&self, index: u64) {
+        let mut applied = self.applied.subscribe();
+        // The sender lives as long as this borrow of it.
+        let _ = applied.wait_for(|applied| *applied >= index).await;
+    }
+
+    fn tell_applied(&self) {
+        let index = self.state.read().applied.map_or(0, |log_id| log_id.index);
+        self.applied.send_replace(index);
     }
 
     /// Looks at the state. Keep it short: applying waits.
@@ -79,6 +94,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                     }
                 }
             }
+            self.tell_applied();
             for (responder, answer) in answers {
                 responder.send(answer);
             }
@@ -90,7 +106,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         // The clone shares its structure with the original, so this is cheap and the picture holds
         // still while entries go on being applied.
         let frozen = self.state.read().clone();
-        Self { state: Arc::new(RwLock::new(frozen)), disk: self.disk.clone() }
+        Self { state: Arc::new(RwLock::new(frozen)), ..self.clone() }
     }
 
     async fn install_snapshot(&mut self, _meta: &SnapshotMeta, bytes: Bytes) -> io::Result<()> {
@@ -102,6 +118,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         };
         let image = tokio::task::spawn_blocking(install).await.map_err(other)??;
         *self.state.write() = image;
+        self.tell_applied();
         Ok(())
     }
 

@@ -151,6 +151,8 @@ struct ArrivingSnapshot {
 
 /// How long the last users of the log may take to let go of it.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a read may wait for the directory to reach what is committed.
+const APPLY_PATIENCE: Duration = Duration::from_secs(1);
 /// The largest snapshot accepted from a leader, bytes.
 const SNAPSHOT_LIMIT: usize = crate::wire::codec::MAX_VALUE;
 
@@ -204,7 +206,7 @@ impl Consensus {
             raft.initialize(members).await.map_err(|e| StartError::Stopped(e.to_string()))?;
         }
         let (barriers, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(confirm_leadership(raft.clone(), waiting));
+        tokio::spawn(confirm_leadership(raft.clone(), machine.clone(), waiting));
         Ok(Self {
             leadership: watch_leadership(&raft),
             raft,
@@ -363,14 +365,22 @@ fn collect(arriving: &mut Option<ArrivingSnapshot>, piece: SnapshotPiece) -> Res
 }
 
 /// Confirms the leadership with a majority, once for all reads that wait (ReadIndex).
-async fn confirm_leadership(raft: Raft, mut waiting: mpsc::UnboundedReceiver<BarrierWaiter>) {
+async fn confirm_leadership(
+    raft: Raft,
+    machine: Machine,
+    mut waiting: mpsc::UnboundedReceiver<BarrierWaiter>,
+) {
     while let Some(first) = waiting.recv().await {
         let mut round = vec![first];
         while let Ok(next) = waiting.try_recv() {
             round.push(next);
         }
-        let confirmed = match raft.ensure_linearizable(ReadPolicy::ReadIndex).await {
-            Ok(_) => Ok(()),
+        let confirmed = match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
+            Ok(linearizer) => {
+                let applied = machine.wait_applied(linearizer.read_log_id().index());
+                let behind = |_| BarrierError::Unconfirmed("the directory lags behind the log".to_owned());
+                tokio::time::timeout(APPLY_PATIENCE, applied).await.map_err(behind)
+            }
             Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
                 Err(BarrierError::NotLeader { leader: forward.leader_node })
             }
