@@ -30,7 +30,7 @@ const FORMAT: &str = "format";
 const FORMAT_VERSION: u8 = 1;
 
 /// How many flushed entries stay in memory.
-const TAIL_LIMIT: usize = 16_384;
+pub(super) const TAIL_LIMIT: usize = 16_384;
 
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
     io::Error::other(error)
