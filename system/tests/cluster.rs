@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use veil::{
     client::{Client, ClientError},
-    consensus::Folder,
+    consensus::{Disk, Folder},
     directory::{Refusal, SetGrant, UserName},
     node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, system_clock},
     seal::SealedFile,
@@ -37,6 +37,11 @@ impl Cluster {
 
     /// Starts a node from whatever its folder holds.
     async fn start_node(&mut self, id: u64) {
+        let disk = Folder::create(self.disks[&id].path()).unwrap();
+        self.start_node_on(id, Arc::new(disk)).await;
+    }
+
+    async fn start_node_on(&mut self, id: u64, disk: Arc<dyn Disk>) {
         let member = &self.members[id as usize - 1];
         let config = NodeConfig {
             id,
@@ -50,7 +55,7 @@ impl Cluster {
         };
         let environment = Environment {
             network: Arc::new(self.network.clone()),
-            disk: Arc::new(Folder::create(&config.data).unwrap()),
+            disk,
             clock: system_clock(),
             entropy: Arc::new(Entropy::from_seed(id)),
             raft_runtime: tokio::runtime::Handle::current(),
@@ -233,4 +238,38 @@ async fn all_nodes_restart_from_their_folders_and_nothing_is_missing() {
     client.register(retried, name("zoe"), soon()).await.unwrap();
     let taken = client.register(client.request_id(), name("user-7"), soon()).await;
     assert_eq!(taken, Err(ClientError::Refused(Refusal::NameTaken { user: name("user-7") })));
+}
+
+/// A disk on which no snapshot can be written.
+struct NoRoomForSnapshots(Folder);
+
+impl Disk for NoRoomForSnapshots {
+    fn open_database(&self) -> Result<redb::Database, redb::DatabaseError> {
+        self.0.open_database()
+    }
+
+    fn save_snapshot(&self, _bytes: &[u8]) -> std::io::Result<()> {
+        Err(std::io::Error::new(std::io::ErrorKind::StorageFull, "no room"))
+    }
+
+    fn load_snapshot(&self) -> std::io::Result<Option<Vec<u8>>> {
+        self.0.load_snapshot()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_disk_fails_says_so_and_the_others_go_on() {
+    let mut cluster = Cluster::start(3, RaftConfig { snapshot_every: 32, ..RaftConfig::default() }).await;
+    let client = cluster.client();
+    register_many(&cluster, &client, 0..5).await;
+    let leader = client.leadership().borrow().leader.clone().unwrap().id;
+    cluster.stop_node(leader).await;
+    let folder = Folder::create(cluster.disks[&leader].path()).unwrap();
+    cluster.start_node_on(leader, Arc::new(NoRoomForSnapshots(folder))).await;
+    for number in 5..100 {
+        client.register(client.request_id(), name(&format!("user-{number}")), soon()).await.unwrap();
+    }
+    let reason = cluster.nodes[&leader].failed().await;
+    assert!(reason.contains("no room"), "{reason}");
+    client.register(client.request_id(), name("zoe"), soon()).await.unwrap();
 }

@@ -45,10 +45,15 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
         let stop = stop_signal()?;
         let node = Node::start(config, environment).await?;
         println!("{}", serde_json::to_string(node.member())?);
-        stop.await;
-        tracing::info!("stopping");
+        let failed = tokio::select! {
+            () = stop => None,
+            reason = node.failed() => Some(reason),
+        };
         node.stop().await;
-        Ok(())
+        match failed {
+            Some(reason) => Err(anyhow::anyhow!("this node cannot go on: {reason}")),
+            None => Ok(()),
+        }
     })
 }
 

@@ -16,7 +16,7 @@ use crate::{
 /// Open a sealed image. Takes one view.
 ///
 /// Writes the original, and the new number of views into the sealed file. When no view is left, it
-/// writes the cover instead, says so, and exits with 1.
+/// writes the cover instead, as NAME.cover.png, says so, and exits with 1.
 #[derive(Debug, Args)]
 pub(super) struct ViewArgs {
     /// The sealed image.
@@ -35,7 +35,7 @@ pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
     let ViewArgs { sealed, user, output, cluster } = args;
     let bytes = read_file(&sealed, SEALED_LIMIT)?;
     let file = SealedFile::read(&bytes).with_context(|| sealed.display().to_string())?;
-    let beside = |extension: &str| sealed.with_extension(format!("opened.{extension}"));
+    let beside = |ending: &str| sealed.with_extension(ending);
     let client = cluster.client()?;
     let block = &file.block;
     let opened = match may_ask(&client, &cluster, block, &user).await {
@@ -49,14 +49,14 @@ pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
         Ok(opened) => opened,
         Err(ClientError::Refused(refusal)) => {
             // The sealed image shows the cover to whoever looks at it.
-            let output = output.unwrap_or_else(|| beside("png"));
+            let output = output.unwrap_or_else(|| beside("cover.png"));
             write_file(&output, &bytes)?;
             anyhow::bail!("{refusal}; the cover is in {}", output.display());
         }
         Err(error) => return Err(error.into()),
     };
     let original = file.open(&opened.key).with_context(|| sealed.display().to_string())?;
-    let output = output.unwrap_or_else(|| beside(block.media.extension()));
+    let output = output.unwrap_or_else(|| beside(&format!("opened.{}", block.media.extension())));
     write_file(&output, &original)?;
     note_views(&sealed, &bytes, block, &user, &opened)?;
     let left = opened.views_left.map_or("you are the owner: not counted".to_owned(), |left| match left {

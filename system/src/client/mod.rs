@@ -19,7 +19,7 @@ use crate::{
     seal::ContentKey,
     wire::{
         client::{
-            Answer, Change, Consistency, ImageSummary, Leadership, NodeId, NodeStatus, Query, Reply, Request,
+            Answer, Change, Consistency, ImageSummary, Leadership, NodeStatus, Query, Reply, Request,
             ServiceError,
         },
         connection::CallError,
@@ -347,13 +347,11 @@ fn variant(reply: &Reply) -> String {
 
 impl Inner {
     /// The address of a node: the leader's if it is known, else the next one in turn.
-    fn target(&self) -> (Option<NodeId>, String) {
-        match &self.leadership.borrow().leader {
-            Some(leader) => (Some(leader.id), leader.client.clone()),
-            None => {
-                let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                (None, self.nodes[turn % self.nodes.len()].clone())
-            }
+    fn target(&self) -> String {
+        if let Some(leader) = &self.leadership.borrow().leader {
+            return leader.client.clone();
         }
+        let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.nodes[turn % self.nodes.len()].clone()
     }
 }

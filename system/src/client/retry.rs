@@ -5,13 +5,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{ClientError, Inner};
-use crate::wire::{
-    client::{Member, NodeId, Reply, Request, ServiceError},
-    connection::CallError,
+use crate::{
+    directory::Refusal,
+    wire::{
+        client::{Leadership, Member, NodeId, Reply, Request, ServiceError},
+        connection::CallError,
+    },
 };
 
-/// How long one attempt may take before another node is asked the same again.
+/// How long one attempt may take before another node is asked the same again, beside the time that its
+/// bytes need.
 const ATTEMPT: Duration = Duration::from_millis(1_000);
+/// The slowest that a file is expected to travel and be sealed, bytes a second: below that, an attempt
+/// is taken for lost and the file is sent again, elsewhere.
+const SLOWEST: f64 = 1e6;
 /// How long opening a connection may take.
 const CONNECT: Duration = Duration::from_millis(300);
 /// The first pause between attempts; it doubles up to [`PAUSE_MAX`], and each is jittered.
@@ -44,10 +51,9 @@ impl Attempts {
         self.last = what.to_string();
     }
 
-    fn give_up(self) -> ClientError {
-        let Self { began, unsettled, last, .. } = self;
-        let waited = began.elapsed();
-        match unsettled {
+    fn give_up(&self) -> ClientError {
+        let (waited, last) = (self.began.elapsed(), self.last.clone());
+        match self.unsettled {
             true => ClientError::Unsettled { waited, last },
             false => ClientError::TimedOut { waited, last },
         }
@@ -74,15 +80,14 @@ impl Inner {
         let mut leadership = self.leadership.subscribe();
         while !attempts.time_left().is_zero() {
             leadership.mark_unchanged();
-            let (asked, address) = self.target();
-            let other_leads = |now: &crate::wire::client::Leadership| {
-                now.leader.as_ref().is_some_and(|leader| Some(leader.id) != asked)
-            };
+            let address = self.target();
+            let other_leads =
+                |now: &Leadership| now.leader.as_ref().is_some_and(|leader| leader.client != address);
             let attempted = tokio::select! {
                 attempted = self.attempt(&address, request, &mut attempts) => attempted,
-                // The same request to the new leader at once; the old one may be dead or stopped.
-                Ok(_) = leadership.wait_for(other_leads), if asked.is_some() => {
-                    attempts.note(false, format!("{address} lost the leadership"));
+                // The same request to the new leader at once; whoever was asked may be dead or stopped.
+                Ok(_) = leadership.wait_for(other_leads) => {
+                    attempts.note(false, format!("{address} does not lead any more"));
                     Attempted::Again { pause: false }
                 }
             };
@@ -108,11 +113,12 @@ impl Inner {
             let worker: Member = match self.ask_leader(&assign, deadline).await {
                 Ok(Reply::Worker(worker)) => worker,
                 Ok(other) => return Err(super::protocol(&other)),
-                Err(error) => {
-                    // Being named a worker has no effect, whatever became of the question.
-                    attempts.note(true, error);
+                // Being named a worker has no effect, whatever became of the question.
+                Err(ClientError::TimedOut { last, .. } | ClientError::Unsettled { last, .. }) => {
+                    attempts.note(true, format!("no worker: {last}"));
                     continue;
                 }
+                Err(error) => return Err(error),
             };
             match self.attempt(&worker.client, request, &mut attempts).await {
                 Attempted::Settled(settled) => return settled,
@@ -131,6 +137,7 @@ impl Inner {
 
     async fn attempt(&self, address: &str, request: &Request, attempts: &mut Attempts) -> Attempted {
         let patience = attempts.time_left();
+        let attempt = ATTEMPT + Duration::from_secs_f64(request.payload() as f64 / SLOWEST);
         let connection = match self.links.get(address, CONNECT.min(patience)).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -139,7 +146,7 @@ impl Inner {
                 return Attempted::Again { pause: true };
             }
         };
-        let answer = match tokio::time::timeout(ATTEMPT.min(patience), connection.call(request)).await {
+        let answer = match tokio::time::timeout(attempt.min(patience), connection.call(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error @ CallError::NotSent(_))) => {
                 return Attempted::Settled(Err(ClientError::NotSent(error.to_string())));
@@ -151,21 +158,28 @@ impl Inner {
             }
             Err(_) => {
                 self.forget_leader(address);
-                attempts.note(false, format!("{address} did not answer within {ATTEMPT:?}"));
+                attempts.note(false, format!("{address} did not answer within {:?}", attempt.min(patience)));
                 return Attempted::Again { pause: false };
             }
         };
         match answer {
             Ok(reply) => Attempted::Settled(Ok(reply)),
+            // An earlier attempt may have been carried out, and its answer forgotten since.
+            Err(ServiceError::Refused(refusal @ Refusal::RequestOutOfTime { .. })) if attempts.unsettled => {
+                attempts.note(false, refusal);
+                Attempted::Settled(Err(attempts.give_up()))
+            }
             Err(ServiceError::Refused(refusal)) => Attempted::Settled(Err(refusal.into())),
             Err(ServiceError::BadOriginal(reason)) => {
                 Attempted::Settled(Err(ClientError::BadOriginal(reason)))
             }
             Err(ServiceError::NotLeader { leader }) => {
-                self.forget_leader(address);
-                let known = leader.is_some();
                 attempts.note(true, format!("{address} does not lead"));
+                // A node that names nobody may be a leader that is not established yet: what is known of
+                // the leadership stands until there is news of it.
+                let known = leader.is_some();
                 if let Some(leader) = leader {
+                    self.forget_leader(address);
                     self.learn_leader(leader);
                 }
                 // A node may still name a leader that has just died: never ask in a tight circle.

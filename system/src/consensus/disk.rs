@@ -5,11 +5,9 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::PathBuf,
-    sync::Arc,
 };
 
-use parking_lot::Mutex;
-use redb::{Database, backends::InMemoryBackend};
+use redb::Database;
 
 /// What the log's database may keep in memory, bytes.
 const DATABASE_CACHE: usize = 32 << 20;
@@ -77,15 +75,17 @@ impl Disk for Folder {
     }
 }
 
-/// A disk in memory.
-#[derive(Debug, Clone, Default)]
-pub struct Memory {
-    snapshot: Arc<Mutex<Option<Vec<u8>>>>,
+/// A disk in memory, for one start of one store.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    snapshot: parking_lot::Mutex<Option<Vec<u8>>>,
 }
 
+#[cfg(test)]
 impl Disk for Memory {
     fn open_database(&self) -> Result<Database, redb::DatabaseError> {
-        Database::builder().create_with_backend(InMemoryBackend::new())
+        Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())
     }
 
     fn save_snapshot(&self, bytes: &[u8]) -> io::Result<()> {

@@ -297,7 +297,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
             let first = tail.first_index().unwrap_or(u64::MAX);
             // Nothing older is on disk when the log begins in memory.
             let all_in_memory = first <= from || tail.purged.is_some_and(|purged| purged.index + 1 >= first);
-            if all_in_memory || tail.entries.is_empty() {
+            if all_in_memory {
                 let skip = from.saturating_sub(first) as usize;
                 let wanted = tail.entries.iter().skip(skip).take_while(|entry| entry.log_id.index < until);
                 return Ok(wanted.cloned().collect());

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     disk::Disk,
-    snapshot::{self, Image},
+    snapshot::{self, Image, SnapshotStore},
     types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
 
@@ -32,13 +32,23 @@ pub struct Machine {
     state: Arc<RwLock<Image>>,
     /// The index of the last entry applied.
     applied: watch::Sender<u64>,
-    disk: Arc<dyn Disk>,
+    snapshots: Arc<SnapshotStore>,
 }
 
 impl Machine {
-    /// An empty machine that keeps its snapshots on `disk`.
-    pub(super) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { state: Arc::default(), applied: watch::Sender::new(0), disk }
+    /// A machine in the state of the snapshot on `disk`, or empty.
+    ///
+    /// # Errors
+    /// When there is a snapshot and it cannot be read.
+    pub(super) fn open(disk: Arc<dyn Disk>) -> io::Result<Self> {
+        let (snapshots, image) = SnapshotStore::open(disk)?;
+        let machine = Self {
+            state: Arc::new(RwLock::new(image)),
+            applied: watch::Sender::new(0),
+            snapshots: Arc::new(snapshots),
+        };
+        machine.tell_applied();
+        Ok(machine)
     }
 
     /// Waits until the entry at `index` is applied.
@@ -110,10 +120,10 @@ impl RaftStateMachine<TypeConfig> for Machine {
     }
 
     async fn install_snapshot(&mut self, _meta: &SnapshotMeta, bytes: Bytes) -> io::Result<()> {
-        let disk = self.disk.clone();
+        let snapshots = self.snapshots.clone();
         let install = move || {
             let image = snapshot::read(&bytes).map_err(other)?;
-            disk.save_snapshot(&bytes)?;
+            snapshots.save(&image.meta(), &bytes)?;
             Ok::<_, io::Error>(image)
         };
         let image = tokio::task::spawn_blocking(install).await.map_err(other)??;
@@ -123,15 +133,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
-        let disk = self.disk.clone();
-        let load = move || {
-            let Some(bytes) = disk.load_snapshot()? else {
-                return Ok(None);
-            };
-            let meta = snapshot::read(&bytes).map_err(other)?.meta();
-            Ok(Some(Snapshot { meta, snapshot: bytes.into() }))
-        };
-        tokio::task::spawn_blocking(load).await.map_err(other)?
+        let snapshots = self.snapshots.clone();
+        tokio::task::spawn_blocking(move || snapshots.load()).await.map_err(other)?
     }
 }
 
@@ -139,12 +142,12 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
     type SnapshotData = Bytes;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let (state, disk) = (self.state.clone(), self.disk.clone());
+        let (state, snapshots) = (self.state.clone(), self.snapshots.clone());
         let build = move || {
             let image = state.read();
-            let bytes = snapshot::write(&image).map_err(other)?;
-            disk.save_snapshot(&bytes)?;
-            Ok(Snapshot { meta: image.meta(), snapshot: bytes })
+            let (meta, bytes) = (image.meta(), snapshot::write(&image).map_err(other)?);
+            snapshots.save(&meta, &bytes)?;
+            Ok(Snapshot { meta, snapshot: bytes })
         };
         tokio::task::spawn_blocking(build).await.map_err(other)?
     }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use self::{
-    disk::{Disk, Folder, Memory},
+    disk::{Disk, Folder},
     message::{PeerAnswer, PeerRequest, SnapshotPiece},
 };
 use self::{
@@ -178,24 +178,23 @@ impl Consensus {
             enable_pre_vote: Some(true),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(timing.snapshot_every),
             max_in_snapshot_log_to_keep: timing.snapshot_every / 4,
-            // A follower further behind than this gets a snapshot.
-            replication_lag_threshold: timing.snapshot_every * 5 / 4 + 1,
             purge_batch_size: (timing.snapshot_every / 16).max(1),
             max_payload_entries: 512,
-            install_snapshot_timeout: 60_000,
             backoff: "20ms 40ms 80ms ...160ms".to_owned(),
             ..Config::default()
         };
         let config = Arc::new(config.validate()?);
         let open = {
             let disk = disk.clone();
-            move || Ok::<_, StartError>(LogStore::open(disk.open_database()?)?)
+            move || {
+                let (log, closed) = LogStore::open(disk.open_database()?)?;
+                Ok::<_, StartError>((log, closed, Machine::open(disk)?))
+            }
         };
-        let (log, closed) = match tokio::task::spawn_blocking(open).await {
+        let (log, closed, machine) = match tokio::task::spawn_blocking(open).await {
             Ok(opened) => opened?,
             Err(panic) => return Err(StartError::Stopped(panic.to_string())),
         };
-        let machine = Machine::new(disk);
         let raft = Raft::new(id, config, PeerNetwork { network }, log, machine.clone())
             .await
             .map_err(|e| StartError::Stopped(e.to_string()))?;
@@ -317,14 +316,33 @@ impl Consensus {
         let Some(bytes) = bytes.filter(|_| last) else {
             return PeerAnswer::MoreSnapshot;
         };
-        let meta = match snapshot::read(&bytes) {
-            Ok(image) => image.meta(),
-            Err(error) => return PeerAnswer::Failed(error.to_string()),
+        let bytes = bytes::Bytes::from(bytes);
+        let copy = bytes.clone();
+        // Decoding a large directory takes a while: not where heartbeats are answered.
+        let meta = match tokio::task::spawn_blocking(move || snapshot::read(&copy).map(|i| i.meta())).await {
+            Ok(Ok(meta)) => meta,
+            Ok(Err(error)) => return PeerAnswer::Failed(error.to_string()),
+            Err(panic) => return PeerAnswer::Failed(panic.to_string()),
         };
-        let whole = OpenraftSnapshot { meta, snapshot: bytes.into() };
+        let whole = OpenraftSnapshot { meta, snapshot: bytes };
         match self.raft.install_full_snapshot(vote, whole).await {
             Ok(answer) => PeerAnswer::Snapshot(answer),
             Err(error) => PeerAnswer::Failed(error.to_string()),
+        }
+    }
+
+    /// Waits until Raft has stopped by itself, which it does when the disk fails, and says why. A node
+    /// without Raft must not go on as if it were a member.
+    pub async fn failed(&self) -> String {
+        use openraft::async_runtime::watch::WatchReceiver;
+        let mut metrics = self.raft.metrics();
+        loop {
+            if let Err(fatal) = &metrics.borrow_watched().running_state {
+                return fatal.to_string();
+            }
+            if metrics.changed().await.is_err() {
+                return "raft has ended".to_owned();
+            }
         }
     }
 

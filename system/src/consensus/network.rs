@@ -21,6 +21,8 @@ use openraft::{
     },
 };
 
+use tokio::{task::JoinHandle, time::Instant};
+
 use super::{
     message::{PeerAnswer, PeerRequest, SnapshotPiece},
     types::{Snapshot, TypeConfig, Vote},
@@ -36,6 +38,10 @@ use crate::wire::{
 const APPEND_PATIENCE: Duration = Duration::from_secs(2);
 /// A node may take so long for a piece of a snapshot; for the last one it also installs the whole.
 const PIECE_PATIENCE: Duration = Duration::from_secs(60);
+/// Opening a connection may take so long.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+/// A connection on which nothing was answered for so long is given up for a new one.
+const SILENCE_LIMIT: Duration = Duration::from_secs(1);
 /// How much of a snapshot travels in one frame, bytes.
 const PIECE: usize = 1 << 20;
 
@@ -56,32 +62,66 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
 pub(super) struct PeerLink {
     network: Arc<dyn Network>,
     address: String,
-    connection: Option<Connection<PeerRequest, PeerAnswer>>,
+    connection: Slot,
+    /// Since when every question went unanswered.
+    silent_since: Option<Instant>,
+}
+
+type PeerConnection = Connection<PeerRequest, PeerAnswer>;
+
+enum Slot {
+    Empty,
+    /// Goes on although the question that began it has timed out: a heartbeat has less time than
+    /// opening a connection may take.
+    Opening(JoinHandle<Result<PeerConnection, CallError>>),
+    Open(PeerConnection),
 }
 
 type RpcError = RPCError<TypeConfig>;
 
 impl PeerLink {
     fn new(network: Arc<dyn Network>, address: String) -> Self {
-        Self { network, address, connection: None }
+        Self { network, address, connection: Slot::Empty, silent_since: None }
     }
 
-    /// Asks, within `patience` for connecting and answering together.
+    /// Asks, within `patience`.
     async fn ask(&mut self, request: &PeerRequest, patience: Duration) -> Result<PeerAnswer, CallError> {
-        let asked = async {
-            let connection = match &self.connection {
-                Some(connection) if !connection.is_closed() => connection,
-                _ => {
-                    let opened =
-                        Connection::open(&*self.network, &self.address, Link::Peer, patience).await?;
-                    self.connection.insert(opened)
-                }
-            };
-            connection.call(request).await
-        };
+        let asked = async { self.connect().await?.call(request).await };
         match tokio::time::timeout(patience, asked).await {
-            Ok(answer) => answer,
-            Err(_) => Err(CallError::Lost { address: self.address.clone() }),
+            Ok(answer) => {
+                self.silent_since = None;
+                answer
+            }
+            Err(_) => {
+                // After a cut, the system's own retransmission may take long to notice that the way is
+                // free again: a new connection is quicker.
+                let since = *self.silent_since.get_or_insert_with(Instant::now);
+                if since.elapsed() > SILENCE_LIMIT {
+                    self.silent_since = None;
+                    self.connection = Slot::Empty;
+                }
+                Err(CallError::Lost { address: self.address.clone() })
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<PeerConnection, CallError> {
+        loop {
+            match &mut self.connection {
+                Slot::Open(connection) if !connection.is_closed() => return Ok(connection.clone()),
+                Slot::Opening(opening) => {
+                    let opened = opening.await;
+                    self.connection = Slot::Empty;
+                    let opened = opened.unwrap_or_else(|panic| Err(CallError::NotSent(panic.to_string())));
+                    self.connection = Slot::Open(opened?);
+                }
+                Slot::Empty | Slot::Open(_) => {
+                    let (network, address) = (self.network.clone(), self.address.clone());
+                    self.connection = Slot::Opening(tokio::spawn(async move {
+                        Connection::open(&*network, &address, Link::Peer, CONNECT_PATIENCE).await
+                    }));
+                }
+            }
         }
     }
 

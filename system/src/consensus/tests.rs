@@ -11,7 +11,7 @@ impl StoreBuilder<TypeConfig, LogStore, Machine> for Builder {
     async fn build(&self) -> Result<((), LogStore, Machine), StorageError<TypeConfig>> {
         let disk = Memory::default();
         let (log, _closed) = LogStore::open(disk.open_database().unwrap()).unwrap();
-        Ok(((), log, Machine::new(Arc::new(disk))))
+        Ok(((), log, Machine::open(Arc::new(disk)).unwrap()))
     }
 }
 
@@ -31,6 +31,7 @@ mod durable {
     use super::{
         super::{
             disk::Folder,
+            log::TAIL_LIMIT,
             types::{Entry, LogId, Vote},
         },
         *,
@@ -94,7 +95,7 @@ mod durable {
     async fn entries_older_than_those_in_memory_are_read_from_disk() {
         let folder = tempfile::tempdir().unwrap();
         let (mut log, closed) = open(&folder);
-        let many = super::super::log::TAIL_LIMIT as u64 + 100;
+        let many = TAIL_LIMIT as u64 + 100;
         log.blocking_append((1..=many).map(|index| entry(1, index))).await.unwrap();
         // The writer trims after it has reported; the next write waits for that.
         log.save_vote(&Vote::new(1, 1)).await.unwrap();

@@ -14,7 +14,14 @@ pub const REQUEST_WINDOW_MS: u64 = 300_000;
 type Fingerprint = [u8; 8];
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<(RequestId, (Fingerprint, Answer))>")]
 pub(super) struct Answers(OrdMap<RequestId, (Fingerprint, Answer)>);
+
+impl From<Vec<(RequestId, (Fingerprint, Answer))>> for Answers {
+    fn from(list: Vec<(RequestId, (Fingerprint, Answer))>) -> Self {
+        Self(list.into())
+    }
+}
 
 impl Answers {
     /// The answer that settles `request` without carrying it out, if there is one.

@@ -216,18 +216,20 @@ pub struct Directory {
     visible: OrdSet<(UserName, ImageId)>,
 }
 
-/// What a snapshot holds of a [`Directory`]: the fields of it that do not follow from others.
+/// What a snapshot holds of a [`Directory`]: the fields of it that do not follow from others. Maps are
+/// read as lists, which reserve no more than has arrived; their bytes are the same.
 #[derive(Deserialize)]
 struct Stored {
     clock_ms: u64,
-    users: OrdMap<UserName, User>,
-    images: OrdMap<ImageId, Image>,
+    users: Vec<(UserName, User)>,
+    images: Vec<(ImageId, Image)>,
     answers: answers::Answers,
 }
 
 impl From<Stored> for Directory {
     fn from(stored: Stored) -> Self {
         let Stored { clock_ms, users, images, answers } = stored;
+        let (users, images): (OrdMap<UserName, User>, OrdMap<ImageId, Image>) = (users.into(), images.into());
         let visible = images
             .iter()
             .flat_map(|(id, image)| {

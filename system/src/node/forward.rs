@@ -39,7 +39,8 @@ impl Forwarder {
     ) -> Result<Answer, ProposeError> {
         let deadline = Instant::now() + patience;
         let mut leadership = self.consensus.leadership();
-        let mut last = ProposeError::NotLeader { leader: None };
+        let mut last = "nobody leads".to_owned();
+        let mut unsettled = false;
         while Instant::now() < deadline {
             let Leadership { leader, .. } = leadership.borrow_and_update().clone();
             if let Some(leader) = leader {
@@ -48,22 +49,34 @@ impl Forwarder {
                 let attempted = tokio::select! {
                     attempted = tokio::time::timeout(time_left, attempt) => attempted,
                     // A new leader is asked at once, whatever became of the old one.
-                    _ = leadership.changed() => continue,
+                    _ = leadership.changed() => {
+                        unsettled = true;
+                        continue;
+                    }
                 };
                 match attempted {
                     Ok(Ok(answer)) => return Ok(answer),
-                    Ok(Err(ProposeError::Busy { limit })) => return Err(ProposeError::Busy { limit }),
-                    Ok(Err(error)) => last = error,
+                    // Only when no earlier attempt can have been taken is it certain that nothing was done.
+                    Ok(Err(ProposeError::Busy { limit })) if !unsettled => {
+                        return Err(ProposeError::Busy { limit });
+                    }
+                    Ok(Err(error)) => {
+                        unsettled |= matches!(error, ProposeError::Unsettled(_));
+                        last = error.to_string();
+                    }
                     Err(_) => {
-                        last = ProposeError::Unsettled(format!("node {} did not answer in time", leader.id));
+                        unsettled = true;
+                        last = format!("node {} did not answer in time", leader.id);
                     }
                 }
             }
             // Either the leadership moves, or the same leader is asked again a little later.
             let _ = tokio::time::timeout(PAUSE, leadership.changed()).await;
         }
-        // An earlier attempt may have been taken even if the last was not.
-        Err(ProposeError::Unsettled(last.to_string()))
+        match unsettled {
+            true => Err(ProposeError::Unsettled(last)),
+            false => Err(ProposeError::NotLeader { leader: None }),
+        }
     }
 
     async fn attempt(

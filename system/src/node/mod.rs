@@ -10,7 +10,7 @@ mod service;
 
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 
 pub use self::{
     config::{ConfigError, Listen, NodeConfig, RaftConfig, SealingConfig},
@@ -110,7 +110,10 @@ impl Node {
             links: Arc::new(Links::new(network, Link::Peer, 1)),
             clock: clock.clone(),
         };
-        let sealing = Sealing { pool, cover: Arc::new(Cover::standard()), entropy, forwarder };
+        let limit = config.sealing.threads + config.sealing.queue;
+        let places = Semaphore::new(limit);
+        let cover = Arc::new(Cover::standard());
+        let sealing = Sealing { pool, places, limit, cover, entropy, forwarder };
         let client_service =
             ClientService { id: config.id, consensus: consensus.clone(), clock, health, sealing };
         tasks.push(tokio::spawn(serve(clients, Link::Client, Arc::new(client_service))));
@@ -120,6 +123,12 @@ impl Node {
     /// The node's number and the addresses it really listens on.
     pub fn member(&self) -> &Member {
         &self.member
+    }
+
+    /// Waits until the node can no longer be a member of the cluster, because its disk failed, and says
+    /// why.
+    pub async fn failed(&self) -> String {
+        self.consensus.failed().await
     }
 
     /// Stops serving, then Raft. What was acknowledged is on disk already.

@@ -92,17 +92,12 @@ impl Pool {
         let gauges = self.gauges.clone();
         let queued = Instant::now();
         let job: Job = Box::new(move || {
-            gauges.active.fetch_add(1, Ordering::Relaxed);
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            gauges.active.fetch_sub(1, Ordering::Relaxed);
-            match done {
-                Ok(value) => {
-                    gauges.note(queued.elapsed());
-                    // Whoever asked may have gone.
-                    let _ = sender.send(value);
-                }
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+            let active = Active::begin(&gauges);
+            let value = work();
+            drop(active);
+            gauges.note(queued.elapsed());
+            // Whoever asked may have gone.
+            let _ = sender.send(value);
         });
         match self.jobs.try_send(job) {
             Ok(()) => result.await.map_err(|_| PoolError::Lost),
@@ -115,6 +110,22 @@ impl Pool {
     pub fn load(&self) -> (u32, u32, u32, f32) {
         let active = self.gauges.active.load(Ordering::Relaxed);
         (active, self.jobs.len() as u32, self.threads as u32, *self.gauges.latency_ms.lock())
+    }
+}
+
+/// Counts a task as being at work, even one that panics.
+struct Active<'a>(&'a Gauges);
+
+impl<'a> Active<'a> {
+    fn begin(gauges: &'a Gauges) -> Self {
+        gauges.active.fetch_add(1, Ordering::Relaxed);
+        Self(gauges)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

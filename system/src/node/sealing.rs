@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::{
     environment::Entropy,
@@ -23,6 +24,10 @@ const RECORD_PATIENCE: Duration = Duration::from_secs(10);
 /// Seals images on this node.
 pub(super) struct Sealing {
     pub(super) pool: Arc<Pool>,
+    /// One for each image at work, from its arrival until it is recorded and answered: each holds the
+    /// original and the sealed image in memory.
+    pub(super) places: Semaphore,
+    pub(super) limit: usize,
     pub(super) cover: Arc<Cover>,
     pub(super) entropy: Arc<Entropy>,
     pub(super) forwarder: Forwarder,
@@ -39,6 +44,10 @@ impl Sealing {
         original: Bytes,
     ) -> Result<Reply, ServiceError> {
         let media = Original::check(&original).map_err(refused)?.media;
+        let Ok(_place) = self.places.try_acquire() else {
+            let (waiting, limit) = (self.limit as u64, self.limit as u64);
+            return Err(ServiceError::Busy { what: "sealing tasks".to_owned(), waiting, limit });
+        };
         if grants.len() > MAX_GRANTS {
             let (value, limit) = (grants.len() as u64, MAX_GRANTS as u64);
             return Err(ServiceError::Refused(Refusal::TooMuch {

@@ -70,6 +70,16 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// How many bytes of a file it carries.
+    pub fn payload(&self) -> usize {
+        match self {
+            Self::Seal { original, .. } => original.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// The longest that a node keeps a [`Request::WatchLeadership`] waiting, milliseconds.
 pub const WATCH_PATIENCE_MS: u64 = 1_000;
 

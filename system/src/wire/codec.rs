@@ -17,6 +17,14 @@ pub enum CodecError {
         /// What bincode says.
         source: bincode::error::EncodeError,
     },
+    /// The value is larger than anything that is decoded.
+    #[error("{what} of {size} bytes, the limit is {MAX_VALUE}")]
+    TooLarge {
+        /// The type that was to be written.
+        what: &'static str,
+        /// Its encoded length, bytes.
+        size: usize,
+    },
     /// The bytes do not decode.
     #[error("malformed {what}: {source}")]
     Decode {
@@ -35,18 +43,19 @@ pub enum CodecError {
     },
 }
 
-fn config() -> impl bincode::config::Config {
-    // The limit also bounds what a forged length may make bincode allocate.
-    bincode::config::standard().with_limit::<MAX_VALUE>()
-}
-
 /// Encodes `value`.
 ///
 /// # Errors
 /// When the value is larger than [`MAX_VALUE`].
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    bincode::serde::encode_to_vec(value, config())
-        .map_err(|source| CodecError::Encode { what: std::any::type_name::<T>(), source })
+    let what = std::any::type_name::<T>();
+    let bytes = bincode::serde::encode_to_vec(value, bincode::config::standard())
+        .map_err(|source| CodecError::Encode { what, source })?;
+    // What could not be read again must not be written.
+    if bytes.len() > MAX_VALUE {
+        return Err(CodecError::TooLarge { what, size: bytes.len() });
+    }
+    Ok(bytes)
 }
 
 /// Decodes exactly one `T` from `bytes`.
@@ -54,8 +63,22 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// When the bytes are malformed, too large, or go on after the value.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    // The limit bounds what a forged length inside may make bincode allocate. It is a constant of the
+    // configuration, so the input's own length chooses among a few.
+    let standard = bincode::config::standard();
+    match bytes.len() {
+        0..0x1000 => decode_within(bytes, standard.with_limit::<0x1_0000>()),
+        0x1000..0x10_0000 => decode_within(bytes, standard.with_limit::<0x100_0000>()),
+        _ => decode_within(bytes, standard.with_limit::<MAX_VALUE>()),
+    }
+}
+
+fn decode_within<T: DeserializeOwned>(
+    bytes: &[u8],
+    config: impl bincode::config::Config,
+) -> Result<T, CodecError> {
     let what = std::any::type_name::<T>();
-    let (value, used) = bincode::serde::decode_from_slice(bytes, config())
+    let (value, used) = bincode::serde::decode_from_slice(bytes, config)
         .map_err(|source| CodecError::Decode { what, source })?;
     if used == bytes.len() {
         Ok(value)
@@ -82,5 +105,11 @@ mod tests {
         let mut bytes = vec![0xfd];
         bytes.extend((1u64 << 46).to_le_bytes());
         assert!(matches!(decode::<Vec<u8>>(&bytes), Err(CodecError::Decode { .. })));
+        // Within the limit of all values, beyond that of so short an input.
+        bytes.splice(1.., (1u64 << 29).to_le_bytes());
+        assert!(matches!(
+            decode::<bytes::Bytes>(&bytes),
+            Err(CodecError::Decode { source: bincode::error::DecodeError::LimitExceeded, .. })
+        ));
     }
 }

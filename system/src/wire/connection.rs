@@ -92,7 +92,8 @@ where
         link: Link,
         patience: Duration,
     ) -> Result<Self, CallError> {
-        let connecting = async { handshake(network.dial(address).await?, link).await };
+        let connecting =
+            async { handshake(network.dial(address).await.map_err(WireError::Dial)?, link).await };
         let opened = match tokio::time::timeout(patience, connecting).await {
             Ok(opened) => opened,
             Err(_) => Err(WireError::Silent(patience)),

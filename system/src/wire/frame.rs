@@ -53,6 +53,9 @@ impl Link {
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
+    /// The stream cannot be opened.
+    #[error(transparent)]
+    Dial(std::io::Error),
     /// The stream broke, or a frame was longer than the limit.
     #[error("connection broken: {0}")]
     Io(#[from] std::io::Error),
@@ -72,7 +75,7 @@ pub enum WireError {
         theirs: u16,
     },
     /// A client called the nodes' port, or the other way round.
-    #[error("this address is for {ours:?} connections, the other side wants {theirs:?}")]
+    #[error("this side speaks as {ours:?}, the other side as {theirs:?}: is the address the right one?")]
     Link {
         /// What is spoken here.
         ours: Link,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     connection::{CallError, Connection},
-    frame::Link,
+    frame::{Link, WireError},
     transport::Network,
 };
 
@@ -66,7 +66,7 @@ where
         if let Some((when, reason)) = &state.failed
             && *when >= asked
         {
-            let source = std::io::Error::other(reason.clone()).into();
+            let source = WireError::Dial(std::io::Error::other(reason.clone()));
             return Err(CallError::Connect { address: address.to_owned(), source });
         }
         match Connection::open(&*self.network, address, self.link, patience).await {

@@ -16,8 +16,13 @@ use super::{
 
 /// A stranger who has not said hello by then is disconnected.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
-/// A client that has not taken a written answer by then is disconnected.
+/// A client that has not taken an answer by then is disconnected, beside the time that its bytes need at
+/// [`SLOWEST`].
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// The slowest client that is waited for, bytes a second.
+const SLOWEST: f64 = 1e5;
+/// A connection on which nothing is asked for so long, nor under way, is closed.
+const IDLE_LIMIT: Duration = Duration::from_secs(300);
 /// How many requests of one connection are worked on at a time; further ones are not read.
 const REQUESTS_PER_CONNECTION: usize = 2048;
 /// How many connections one listener serves; further ones are closed at once.
@@ -78,14 +83,13 @@ async fn serve_connection<S: Service>(
 
     let writing = async move {
         while let Some(frame) = queue.recv().await {
-            let write = async {
-                sink.feed(frame).await?;
-                while let Ok(frame) = queue.try_recv() {
-                    sink.feed(frame).await?;
-                }
-                sink.flush().await
-            };
-            tokio::time::timeout(WRITE_PATIENCE, write).await.map_err(std::io::Error::from)??;
+            let mut next = Some(frame);
+            while let Some(frame) = next {
+                let patience = WRITE_PATIENCE + Duration::from_secs_f64(frame.len() as f64 / SLOWEST);
+                tokio::time::timeout(patience, sink.feed(frame)).await.map_err(std::io::Error::from)??;
+                next = queue.try_recv().ok();
+            }
+            tokio::time::timeout(WRITE_PATIENCE, sink.flush()).await.map_err(std::io::Error::from)??;
         }
         Ok::<(), WireError>(())
     };
@@ -94,7 +98,13 @@ async fn serve_connection<S: Service>(
         let slots = Arc::new(Semaphore::new(REQUESTS_PER_CONNECTION));
         // Dropped with the connection, it gives up what nobody waits for any more.
         let mut requests = JoinSet::new();
-        while let Some(frame) = stream.next().await {
+        loop {
+            let frame = match tokio::time::timeout(IDLE_LIMIT, stream.next()).await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(_) if slots.available_permits() == REQUESTS_PER_CONNECTION => break,
+                Err(_) => continue,
+            };
             let Envelope { id, body } = from_frame::<Envelope<S::Request>>(&frame?)?;
             // Waiting here stops reading: the sender feels it, nobody else does.
             let Ok(slot) = slots.clone().acquire_owned().await else {
