@@ -7,6 +7,7 @@ pub mod arrival;
 pub mod cli;
 pub mod cluster;
 pub mod fault;
+pub mod link;
 pub mod observe;
 pub mod photos;
 pub mod record;

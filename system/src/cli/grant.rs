@@ -43,7 +43,7 @@ pub(super) async fn run(args: GrantArgs) -> anyhow::Result<()> {
     let grant = SetGrant { owner, image, viewer: viewer.clone(), views };
     let left = client.set_grant(client.request_id(), grant, cluster.deadline()).await?;
     cluster.print(
-        format_args!("{viewer} has {left} views of {image} left"),
+        format_args!("{viewer} has {left} {} of {image} left", if left == 1 { "view" } else { "views" }),
         json!({ "image": image.to_string(), "viewer": viewer.as_str(), "views_left": left }),
     );
     Ok(())
