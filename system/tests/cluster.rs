@@ -50,6 +50,7 @@ impl Cluster {
             shared_port: false,
             listen: Listen { client: member.client.clone(), peer: member.peer.clone() },
             members: self.members.clone(),
+            routes: Vec::new(),
             raft: self.raft.clone(),
             sealing: SealingConfig { threads: 1, queue: 8 },
         };

@@ -89,6 +89,7 @@ impl ProcessCluster {
                 shared_port: true,
                 listen: Listen { client: member.client.clone(), peer: member.peer.clone() },
                 members: members.clone(),
+                routes: Vec::new(),
                 raft: raft.clone(),
                 sealing: sealing.clone(),
             };

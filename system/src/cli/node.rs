@@ -34,8 +34,9 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     let serving = runtime("veil-serve")?;
     let disk =
         Folder::create(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
+    let routes = config.routes.iter().map(|route| (route.to.clone(), route.via.clone())).collect();
     let environment = Environment {
-        network: Arc::new(Tcp { shared_port: config.shared_port }),
+        network: Arc::new(Tcp { shared_port: config.shared_port, routes }),
         disk: Arc::new(disk),
         clock: system_clock(),
         entropy: Arc::new(Entropy::from_system()),

@@ -32,6 +32,9 @@ pub struct NodeConfig {
     /// All founding members, this one included.
     #[serde(default, rename = "member")]
     pub members: Vec<Member>,
+    /// Addresses of other nodes that this node reaches by way of another address, such as a proxy's.
+    #[serde(default, rename = "route", skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
     /// Raft's clockwork.
     #[serde(default)]
     pub raft: RaftConfig,
@@ -48,6 +51,16 @@ pub struct Listen {
     pub client: String,
     /// For other nodes.
     pub peer: String,
+}
+
+/// One detour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The address as the other members know it.
+    pub to: String,
+    /// What is dialled in its place.
+    pub via: String,
 }
 
 /// Raft's clockwork. Durations are written with a unit: `"30ms"`.

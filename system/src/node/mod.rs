@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 pub use self::{
-    config::{ConfigError, Listen, NodeConfig, RaftConfig, SealingConfig},
+    config::{ConfigError, Listen, NodeConfig, RaftConfig, Route, SealingConfig},
     environment::{Entropy, Environment, UnixClock, system_clock},
 };
 use self::{

@@ -43,16 +43,18 @@ pub trait Listener: Send {
 }
 
 /// TCP, without encryption: for loopback experiments.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Tcp {
     /// Lets a supervisor keep the port reserved with a socket of its own while the node is down
     /// (`SO_REUSEPORT`), so that nobody else is given it before a restart.
     pub shared_port: bool,
+    /// Addresses that are reached by way of another one, such as a proxy's.
+    pub routes: HashMap<String, String>,
 }
 
 impl Network for Tcp {
     fn dial(&self, address: &str) -> BoxFuture<'static, io::Result<BoxedStream>> {
-        let address = address.to_owned();
+        let address = self.routes.get(address).map_or(address, String::as_str).to_owned();
         Box::pin(async move {
             let stream = TcpStream::connect(&address).await?;
             stream.set_nodelay(true)?;
