@@ -31,7 +31,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all checks and limits hold
   1  one does not
-  2  bad usage, or a run directory that cannot be read or written
+  2  bad usage, scenario or environment, or a run directory that cannot be read or written
   3  inconclusive: nothing failed, but the run does not show what it was to show";
 
 #[derive(Debug, Subcommand)]
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
     match result {
         Ok(verdict) => verdict.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", veil::cli::describe(&error));
             EXIT_UNUSABLE.into()
         }
     }

@@ -134,7 +134,7 @@ pub fn main(cli: Cli) -> ExitCode {
             Ok(folder) => finish(&folder),
             Err(Failure::Interrupted) => ExitCode::from(3),
             Err(Failure::Unusable(error)) => {
-                eprintln!("loadgen: {error:#}");
+                eprintln!("loadgen: {}", veil::cli::describe(&error));
                 ExitCode::from(2)
             }
         },

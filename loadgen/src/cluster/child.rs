@@ -21,7 +21,7 @@ pub fn main(args: &ChildArgs) -> ExitCode {
     match end_with_parent().map_err(anyhow::Error::from).and_then(|()| run(&args.node)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            eprintln!("{}", veil::cli::describe(&error));
             ExitCode::FAILURE
         }
     }

@@ -100,10 +100,19 @@ pub fn run(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("veil: {error:#}");
+            eprintln!("veil: {}", describe(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and its causes in one line. A cause that the line tells already is not told again.
+pub fn describe(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line.contains(&cause) {
+        _ if line.is_empty() => cause,
+        true => line,
+        false => format!("{line}: {cause}"),
+    })
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
@@ -131,3 +140,19 @@ fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// The largest sealed file that is read, bytes.
 const SEALED_LIMIT: u64 = crate::wire::frame::CLIENT_FRAME_LIMIT as u64;
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::describe;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = std::io::Error::other("no room");
+        let error = anyhow::Error::new(cause).context("log.redb: no room").context("cannot start");
+        assert_eq!(describe(&error), "cannot start: log.redb: no room");
+        let plain = Err::<(), _>(anyhow::anyhow!("no room")).context("log.redb").unwrap_err();
+        assert_eq!(describe(&plain), "log.redb: no room");
+    }
+}

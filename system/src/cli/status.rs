@@ -27,7 +27,7 @@ pub(super) async fn run(args: StatusArgs) -> anyhow::Result<()> {
     let answers = join_all(asking).await;
     if cluster.json {
         let rows = client.nodes().iter().zip(&answers).map(|(address, answer)| match answer {
-            Ok(status) => json!({ "address": address, "status": status }),
+            Ok(status) => json!({ "address": address, "score": status.health.score(), "status": status }),
             Err(error) => json!({ "address": address, "error": error.to_string() }),
         });
         println!("{}", serde_json::Value::from_iter(rows));

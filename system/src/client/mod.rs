@@ -42,7 +42,7 @@ pub enum ClientError {
     #[error("{0}")]
     NotSent(String),
     /// Time was up and no attempt can have had an effect.
-    #[error("not done within {waited:?}: {last}")]
+    #[error("not done within {waited:.1?}: {last}")]
     TimedOut {
         /// How long it was tried.
         waited: Duration,
@@ -50,7 +50,7 @@ pub enum ClientError {
         last: String,
     },
     /// Time was up and an attempt may have had an effect, or may yet have one.
-    #[error("no certain answer within {waited:?}; it may have been done all the same: {last}")]
+    #[error("no certain answer within {waited:.1?}; it may have been done all the same: {last}")]
     Unsettled {
         /// How long it was tried.
         waited: Duration,

@@ -176,6 +176,8 @@ impl Consensus {
             election_timeout_min: millis(timing.election_min),
             election_timeout_max: millis(timing.election_max),
             enable_pre_vote: Some(true),
+            // A leader that was restarted stands for election like anybody: one term, one reign.
+            enable_leader_restore: Some(false),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(timing.snapshot_every),
             max_in_snapshot_log_to_keep: timing.snapshot_every / 4,
             purge_batch_size: (timing.snapshot_every / 16).max(1),

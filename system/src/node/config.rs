@@ -130,6 +130,14 @@ pub enum ConfigError {
         /// What is wrong, with line and column.
         reason: Box<toml::de::Error>,
     },
+    /// The file holds a value that makes no sense.
+    #[error("{path}: {problem}")]
+    In {
+        /// Which file.
+        path: PathBuf,
+        /// Which value.
+        problem: Box<ConfigError>,
+    },
     /// A value makes no sense.
     #[error("{field} is {value}: expected {expected}")]
     Value {
@@ -152,7 +160,8 @@ impl NodeConfig {
             .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
         let config: Self = toml::from_str(&text)
             .map_err(|reason| ConfigError::Syntax { path: path.to_owned(), reason: Box::new(reason) })?;
-        config.check()?;
+        let in_file = |problem| ConfigError::In { path: path.to_owned(), problem: Box::new(problem) };
+        config.check().map_err(in_file)?;
         Ok(config)
     }
 
@@ -166,7 +175,7 @@ impl NodeConfig {
         if !self.members.is_empty() && own != 1 {
             return refuse(
                 "member",
-                format!("{own} entries with id {}", self.id),
+                format!("a list with {own} entries of id {}", self.id),
                 "exactly one entry for this node",
             );
         }
@@ -263,7 +272,7 @@ mod tests {
             ("heartbeat = \"50ms\"", "heartbeat = \"90ms\"", "raft.heartbeat is 90ms"),
             ("heartbeat = \"50ms\"", "heartbeat = \"50\"", "not a duration"),
             ("heartbeat = \"50ms\"", "hartbeat = \"50ms\"", "unknown field `hartbeat`"),
-            ("        id = 1\n        client", "        id = 2\n        client", "0 entries with id 1"),
+            ("        id = 1\n        client", "        id = 2\n        client", "0 entries of id 1"),
             ("[raft]", "[sealing]\nthreads = 0\n[raft]", "sealing.threads is 0"),
         ] {
             let error = load(&GOOD.replace(from, to)).unwrap_err();

@@ -18,6 +18,7 @@ pub type NodeId = u64;
 
 /// A node, as the cluster knows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Member {
     /// Its number.
     pub id: NodeId,
