@@ -12,15 +12,25 @@ const DIGEST: [u8; 32] = [9; 32];
 struct Script(Vec<Record>);
 
 impl Script {
-    fn say(mut self, call: loadgen::record::Call, outcome: Option<Outcome>) -> Self {
-        let op = self.0.len() as u64;
+    /// Says it after all that was said before.
+    fn say(self, call: loadgen::record::Call, outcome: Option<Outcome>) -> Self {
         // Negative due times: what was set up before the load counts too.
-        let due_ns = -1_000_000 + op as i64;
-        self.0.push(Record::Invoke { op, due_ns, at_ns: due_ns, call });
+        let sent_ns = -1_000_000 + 2 * self.0.len() as i64;
+        self.at((sent_ns, sent_ns + 1), call, outcome)
+    }
+
+    fn at(mut self, (sent, done): (i64, i64), call: loadgen::record::Call, outcome: Option<Outcome>) -> Self {
+        let op = self.0.len() as u64;
+        self.0.push(Record::Invoke { op, due_ns: sent, at_ns: sent, call });
         if let Some(outcome) = outcome {
-            self.0.push(Record::Complete { op, at_ns: due_ns + 1, outcome });
+            self.0.push(Record::Complete { op, at_ns: done, outcome });
         }
         self
+    }
+
+    /// Sets ben's views, answered or not, from one time to another.
+    fn grant_at(self, span: (i64, i64), views: u32, outcome: Option<Outcome>) -> Self {
+        self.at(span, grant_call("ben", views), outcome)
     }
 
     fn register(self, user: &str) -> Self {
@@ -42,9 +52,7 @@ impl Script {
     }
 
     fn grant(self, viewer: &str, views: u32, outcome: Option<Outcome>) -> Self {
-        let call =
-            loadgen::record::Call::Grant { owner: "anna".into(), image: IMAGE, viewer: viewer.into(), views };
-        self.say(call, outcome)
+        self.say(grant_call(viewer, views), outcome)
     }
 
     fn view(self, outcome: Option<Outcome>) -> Self {
@@ -53,16 +61,31 @@ impl Script {
     }
 
     fn viewed(self) -> Self {
-        self.view(Some(Outcome::Ok(Reply::Viewed { views_left: 1, intact: Some(true) })))
+        self.view(viewed())
     }
 
-    /// The reports, by name, after a change to what the nodes held.
+    fn viewed_at(self, span: (i64, i64)) -> Self {
+        let call = loadgen::record::Call::View { viewer: "ben".into(), image: IMAGE };
+        self.at(span, call, viewed())
+    }
+
+    /// The reports, by name, after a change to what the nodes held: of the first sealing's views `used`
+    /// are used and the others left.
     fn reports(self, used: u64, change: impl FnOnce(&mut RunDirectory)) -> Vec<CheckReport> {
+        let sealed = self.0.iter().find_map(|record| match record {
+            Record::Invoke { call: loadgen::record::Call::Seal { grants, .. }, .. } => Some(grants[0].1),
+            _ => None,
+        });
+        let left = sealed.unwrap_or(0).saturating_sub(used as u32);
+        self.reports_with(left, used, change)
+    }
+
+    fn reports_with(self, left: u32, used: u64, change: impl FnOnce(&mut RunDirectory)) -> Vec<CheckReport> {
         let state = ImageState {
             image: IMAGE,
             owner: "anna".into(),
             digest: DIGEST,
-            grants: vec![GrantState { viewer: "ben".into(), left: 1, used }],
+            grants: vec![GrantState { viewer: "ben".into(), left, used }],
         };
         let readback =
             Readback { nodes: (1..=3).map(|n| node_state(n, vec![state.clone()])).collect(), silent: vec![] };
@@ -80,6 +103,14 @@ impl Script {
 }
 
 use loadgen::record::ImageState;
+
+fn grant_call(viewer: &str, views: u32) -> loadgen::record::Call {
+    loadgen::record::Call::Grant { owner: "anna".into(), image: IMAGE, viewer: viewer.into(), views }
+}
+
+fn viewed() -> Option<Outcome> {
+    Some(Outcome::Ok(Reply::Viewed { views_left: 1, intact: Some(true) }))
+}
 
 fn granted() -> Option<Outcome> {
     Some(Outcome::Ok(Reply::Granted { views_left: 1 }))
@@ -112,7 +143,7 @@ fn a_history_that_agrees_with_every_node_passes() {
         .viewed()
         .view(timeout())
         .grant("ben", 2, granted())
-        .reports(2, |_| {});
+        .reports_with(1, 2, |_| {});
     for report in &reports {
         assert_eq!(report.result, CheckResult::Pass, "{:?}", report.check);
     }
@@ -153,6 +184,98 @@ fn what_was_never_acknowledged_may_be_missing() {
         .seal(3, None)
         .reports(0, |_| {});
     assert_eq!(*result(&reports, HistoryCheck::NoLostAck), CheckResult::Pass);
+}
+
+/// What `no_lost_ack` says when every node leaves ben so many views.
+fn left_over(script: Script, left: u32, used: u64) -> Result<(), String> {
+    let reports = script.reports_with(left, used, |_| {});
+    match result(&reports, HistoryCheck::NoLostAck) {
+        CheckResult::Pass => Ok(()),
+        CheckResult::Fail { examples, .. } => Err(examples[0].clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn without_a_later_grant_views_left_and_used_are_those_of_the_sealing() {
+    let script = || Script::default().sealed(5).viewed().view(timeout());
+    assert_eq!(left_over(script(), 4, 1), Ok(()));
+    assert_eq!(left_over(script(), 3, 2), Ok(()));
+    let wrong = left_over(script(), 4, 2).unwrap_err();
+    for part in ["n1 leaves ben 4 views", &IMAGE.to_string(), "with 2 used", "the sealing gave 5"] {
+        assert!(wrong.contains(part), "{wrong}");
+    }
+    // The sealing of unknown outcome that gave 7, or the one that gave 9.
+    let unnamed = || Script::default().seal(7, timeout()).seal(9, None);
+    assert_eq!(left_over(unnamed(), 7, 0), Ok(()));
+    assert_eq!(left_over(unnamed(), 9, 0), Ok(()));
+    assert!(left_over(unnamed(), 8, 0).is_err());
+}
+
+#[test]
+fn an_acknowledged_grant_that_was_dropped_is_lost() {
+    let script = || Script::default().sealed(5).viewed().grant("ben", 20, granted());
+    assert_eq!(left_over(script(), 20, 1), Ok(()));
+    let lost = left_over(script(), 4, 1).unwrap_err();
+    for part in ["n1 leaves ben 4 views", &IMAGE.to_string(), "of anna", "there can be 20", "operation 4"] {
+        assert!(lost.contains(part), "{lost}");
+    }
+    // Of two, one after the other, the second counts, and the views since then.
+    let script = || script().grant("ben", 9, granted()).viewed();
+    assert_eq!(left_over(script(), 8, 2), Ok(()));
+    assert!(left_over(script(), 19, 2).is_err());
+    assert!(left_over(script(), 9, 2).is_err());
+}
+
+#[test]
+fn concurrent_grants_may_take_effect_in_either_order() {
+    let script = || {
+        let script = Script::default().sealed(5);
+        script.grant_at((0, 100), 10, granted()).grant_at((50, 150), 20, granted()).viewed_at((120, 130))
+    };
+    // The view came after the first was done; the second may have come before it or after.
+    for left in [9, 19, 20] {
+        assert_eq!(left_over(script(), left, 1), Ok(()), "{left}");
+    }
+    for left in [4, 5, 8, 10, 18, 21] {
+        assert!(left_over(script(), left, 1).is_err(), "{left}");
+    }
+}
+
+#[test]
+fn a_grant_of_unknown_outcome_may_have_happened_or_not_or_late() {
+    let script = || Script::default().sealed(5).grant_at((0, 10), 20, timeout()).viewed_at((20, 30));
+    // Never; before the view; after it.
+    for left in [4, 19, 20] {
+        assert_eq!(left_over(script(), left, 1), Ok(()), "{left}");
+    }
+    assert!(left_over(script(), 5, 1).is_err());
+    // It may come after a later one that was acknowledged, too.
+    let script = || script().grant_at((40, 50), 7, granted());
+    for left in [7, 19, 20] {
+        assert_eq!(left_over(script(), left, 1), Ok(()), "{left}");
+    }
+    assert!(left_over(script(), 4, 1).is_err(), "the sealing's cannot have been the last word");
+}
+
+#[test]
+fn nothing_is_left_after_a_revoke_and_refused_views_take_nothing() {
+    let refused = || Some(Outcome::Ok(Reply::Refused));
+    let script = || Script::default().sealed(5).grant("ben", 0, granted()).view(refused()).view(refused());
+    assert_eq!(left_over(script(), 0, 0), Ok(()));
+    assert!(left_over(script(), 5, 0).is_err());
+    let given_again = script().grant("ben", 3, granted()).view(refused());
+    assert_eq!(left_over(given_again, 3, 0), Ok(()));
+}
+
+#[test]
+fn a_grant_that_nobody_gave_is_found() {
+    let reports = Script::default().sealed(3).reports(0, |run| {
+        node(run, 1).images[0].grants.push(GrantState { viewer: "eve".into(), left: 2, used: 0 });
+    });
+    let examples = failure(&reports, HistoryCheck::NoLostAck);
+    assert_eq!(examples.len(), 1);
+    assert!(examples[0].starts_with("n2 leaves eve 2 views"), "{examples:?}");
 }
 
 #[test]
@@ -238,6 +361,9 @@ fn a_silent_node_makes_every_check_inconclusive_but_hides_no_violation() {
 fn a_history_that_was_cut_off_accuses_nobody() {
     let reports = Script::default().sealed(3).reports(2, |run| run.manifest.complete = false);
     assert_eq!(result(&reports, HistoryCheck::Quota).name(), "inconclusive");
+    // Whoever used two views may have been given nine in what was cut off.
+    let reports = Script::default().sealed(3).reports_with(7, 2, |run| run.manifest.complete = false);
+    assert_eq!(result(&reports, HistoryCheck::NoLostAck).name(), "inconclusive");
 }
 
 #[test]

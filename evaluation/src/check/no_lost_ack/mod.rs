@@ -1,12 +1,16 @@
 //! Invariant 1: no acknowledged write is lost. Whatever was acknowledged, before the load or during it,
 //! is looked for on every node that was read back: the user exists; the image exists with its owner and
-//! its content; the grant exists. How many views a grant has left is the quota checker's business.
+//! its content; the grant exists, and has as many views left as the last setting of it and the views since
+//! then explain.
+
+mod left;
 
 use std::collections::{HashMap, HashSet};
 
 use loadgen::record::{Call, ImageState, NodeReadback, Outcome, Reply};
 use veil::directory::ImageId;
 
+use self::left::Left;
 use super::{CheckResult, Evidence, Violations};
 use crate::run::Exchange;
 
@@ -17,14 +21,19 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
         .iter()
         .filter(|e| e.is_ok() && !matches!(e.call, Call::View { .. } | Call::Discover { .. }))
         .collect();
+    let left = evidence.whole.then(|| Left::of(evidence));
     let mut violations = Violations::default();
     for node in evidence.answered() {
         let held = Held::of(node);
         for write in &writes {
             held.look_for(write, &mut violations);
         }
+        if let Some(left) = &left {
+            left.examine(node, &mut violations);
+        }
     }
-    (violations.conclude(evidence.blind_spot()), writes.len() as u64)
+    let blind_spot = evidence.blind_spot().or_else(|| evidence.cut_off());
+    (violations.conclude(blind_spot), writes.len() as u64)
 }
 
 /// What a node holds, indexed.
