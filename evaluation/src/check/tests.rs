@@ -80,7 +80,18 @@ impl Script {
         self.reports_with(left, used, change)
     }
 
-    fn reports_with(self, left: u32, used: u64, change: impl FnOnce(&mut RunDirectory)) -> Vec<CheckReport> {
+    fn reports_with(
+        mut self,
+        left: u32,
+        used: u64,
+        change: impl FnOnce(&mut RunDirectory),
+    ) -> Vec<CheckReport> {
+        // All nodes know them.
+        for (op, user) in [(u64::MAX - 1, "anna"), (u64::MAX, "ben")] {
+            let call = loadgen::record::Call::Register { user: user.into() };
+            self.0.push(Record::Invoke { op, due_ns: -2_000_000, at_ns: -2_000_000, call });
+            self.0.push(Record::Complete { op, at_ns: -1_900_000, outcome: Outcome::Ok(Reply::Registered) });
+        }
         let state = ImageState {
             image: IMAGE,
             owner: "anna".into(),
@@ -138,7 +149,6 @@ fn node(run: &mut RunDirectory, index: usize) -> &mut NodeReadback {
 #[test]
 fn a_history_that_agrees_with_every_node_passes() {
     let reports = Script::default()
-        .register("anna")
         .sealed(3)
         .viewed()
         .view(timeout())
@@ -148,8 +158,8 @@ fn a_history_that_agrees_with_every_node_passes() {
         assert_eq!(report.result, CheckResult::Pass, "{:?}", report.check);
     }
     let operations: Vec<_> = reports.iter().map(|r| r.operations).collect();
-    // register, seal, grant; seal, two views, grant; log entries.
-    assert_eq!(operations, [3, 4, 1000]);
+    // Two registrations, seal, grant; seal, two views, grant; log entries.
+    assert_eq!(operations, [4, 4, 1000]);
 }
 
 #[test]
@@ -163,6 +173,33 @@ fn an_acknowledged_write_that_one_node_lacks_is_lost() {
 
     let no_grant = Script::default().sealed(3).grant("dora", 5, granted()).reports(0, |_| {});
     assert!(failure(&no_grant, HistoryCheck::NoLostAck)[0].contains("dora 5 views"));
+}
+
+#[test]
+fn what_certainly_failed_must_not_have_happened() {
+    let failed = || Some(Outcome::Failed("not done within 2 s".into()));
+    let carl = loadgen::record::Call::Register { user: "carl".into() };
+    let script = || Script::default().say(carl.clone(), failed()).seal(3, failed());
+    let happened = |run: &mut RunDirectory| node(run, 2).users.push("carl".into());
+    let reports = script().reports(0, happened);
+    let examples = failure(&reports, HistoryCheck::NoLostAck);
+    assert_eq!(examples.len(), 4, "carl on n3, the image everywhere: {examples:?}");
+    assert!(examples.iter().any(|e| e.starts_with("n3 knows user carl")), "{examples:?}");
+    assert!(examples[0].starts_with("n1 holds image") && examples[0].contains("of anna"), "{examples:?}");
+
+    // What may have happened is no surprise, but one sealing makes one image.
+    let script = || Script::default().say(carl.clone(), timeout()).seal(3, timeout());
+    let reports = script().reports(0, happened);
+    assert_eq!(*result(&reports, HistoryCheck::NoLostAck), CheckResult::Pass);
+    let reports = script().reports(0, |run| {
+        let twin = ImageState { image: ImageId(0xdef), ..node(run, 0).images[0].clone() };
+        node(run, 0).images.push(twin);
+    });
+    assert_eq!(failure(&reports, HistoryCheck::NoLostAck).len(), 1);
+
+    // A cluster that was there before holds what others put there.
+    let reports = Script::default().reports(0, |run| run.manifest.driver = "existing".into());
+    assert_eq!(*result(&reports, HistoryCheck::NoLostAck), CheckResult::Pass);
 }
 
 #[test]
@@ -368,7 +405,7 @@ fn a_history_that_was_cut_off_accuses_nobody() {
 
 #[test]
 fn examples_are_limited_and_violations_counted() {
-    let script = (0..30).fold(Script::default(), |s, i| s.register(&format!("lost{i}")));
+    let script = (0..30).fold(Script::default().sealed(3), |s, i| s.register(&format!("lost{i}")));
     let reports = script.reports(0, |_| {});
     let CheckResult::Fail { violations, examples } = result(&reports, HistoryCheck::NoLostAck) else {
         panic!("{reports:?}")

@@ -2,7 +2,11 @@
 //! is looked for on every node that was read back: the user exists; the image exists with its owner and
 //! its content; the grant exists, and has as many views left as the last setting of it and the views since
 //! then explain.
+//!
+//! And the other way round: whatever is there was asked for, by somebody who was not told that it certainly
+//! did not happen.
 
+mod invented;
 mod left;
 
 use std::collections::{HashMap, HashSet};
@@ -10,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use loadgen::record::{Call, ImageState, NodeReadback, Outcome, Reply};
 use veil::directory::ImageId;
 
-use self::left::Left;
+use self::{invented::Explained, left::Left};
 use super::{CheckResult, Evidence, Violations};
 use crate::run::Exchange;
 
@@ -22,6 +26,7 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
         .filter(|e| e.is_ok() && !matches!(e.call, Call::View { .. } | Call::Discover { .. }))
         .collect();
     let left = evidence.whole.then(|| Left::of(evidence));
+    let explained = (evidence.whole && evidence.own).then(|| Explained::by(evidence));
     let mut violations = Violations::default();
     for node in evidence.answered() {
         let held = Held::of(node);
@@ -30,6 +35,9 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
         }
         if let Some(left) = &left {
             left.examine(node, &mut violations);
+        }
+        if let Some(explained) = &explained {
+            explained.examine(node, &mut violations);
         }
     }
     let blind_spot = evidence.blind_spot().or_else(|| evidence.cut_off());
