@@ -189,7 +189,7 @@ impl Plan {
                 due_ns,
                 due_ns + 900_000,
                 call,
-                Outcome::Ok(Reply::Sealed { image: ImageId(image) }),
+                Outcome::Ok(Reply::Sealed { image: ImageId(image), intact: None }),
             );
             op += 1;
         }

@@ -48,7 +48,7 @@ impl Script {
     }
 
     fn sealed(self, views: u32) -> Self {
-        self.seal(views, Some(Outcome::Ok(Reply::Sealed { image: IMAGE })))
+        self.seal(views, Some(Outcome::Ok(Reply::Sealed { image: IMAGE, intact: None })))
     }
 
     fn grant(self, viewer: &str, views: u32, outcome: Option<Outcome>) -> Self {
@@ -361,6 +361,16 @@ fn opened_bytes_that_differ_are_a_violation() {
     let broken = Outcome::Ok(Reply::Viewed { views_left: 2, intact: Some(false) });
     let reports = Script::default().sealed(3).view(Some(broken)).reports(1, |_| {});
     assert!(failure(&reports, HistoryCheck::Quota)[0].contains("not those that were sealed"));
+}
+
+#[test]
+fn a_sealed_file_that_cannot_be_read_back_is_a_violation() {
+    let broken = Outcome::Ok(Reply::Sealed { image: IMAGE, intact: Some(false) });
+    let reports = Script::default().seal(3, Some(broken)).reports(0, |_| {});
+    let examples = failure(&reports, HistoryCheck::Quota);
+    assert!(examples[0].contains("what was sealed does not come back"), "{examples:?}");
+    // It was acknowledged all the same, and is there.
+    assert_eq!(*result(&reports, HistoryCheck::NoLostAck), CheckResult::Pass);
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl<'a> Held<'a> {
                     )
                 });
             }
-            (Call::Seal { owner, grants, digest }, Some(Outcome::Ok(Reply::Sealed { image }))) => {
+            (Call::Seal { owner, grants, digest }, Some(Outcome::Ok(Reply::Sealed { image, .. }))) => {
                 let Some(state) = self.images.get(image) else {
                     violations.add(|| format!("n{n} does not hold image {image} of {owner}, whose sealing was acknowledged (operation {op})"));
                     return;
