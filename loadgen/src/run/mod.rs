@@ -186,7 +186,7 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
         recorder.complete(op, done.kind, sent_ns, since_start(done.ended), done.outcome);
     }
 
-    let observer = Observer::begin(&client, start);
+    let observer = Observer::begin(client.nodes(), start)?;
     let (over_sender, over) = watch::channel(false);
     let faults = async {
         match &cluster {
