@@ -141,16 +141,16 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
     let mut interrupted = stop.clone();
     let prepared = async {
         let step = Step::begin("starting the cluster");
-        let nodes_folder = folder.join("nodes");
         let cluster = match &nodes {
             Some(_) => None,
             None => {
                 let started = ProcessCluster::start(StartOptions {
                     nodes: scenario.cluster.nodes,
-                    folder: nodes_folder.clone(),
+                    folder: folder.join("nodes"),
                     program,
                     raft: RaftConfig::default(),
                     sealing: SealingConfig::default(),
+                    keep_data,
                 });
                 Some(Arc::new(started.await?))
             }
@@ -270,7 +270,6 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
     };
     if let Some(cluster) = &cluster {
         cluster.kill_all().await;
-        tidy(&folder, keep_data);
     }
     // Last, so that a folder with a manifest is whole.
     manifest.write(&folder.join(file::MANIFEST))?;
@@ -349,16 +348,4 @@ fn node_manifests(
         peer_address: members.iter().find(|member| &member.client == address).map(|m| m.peer.clone()),
     };
     client.nodes().iter().map(describe).collect()
-}
-
-/// Keeps the nodes' logs and, unless asked to, not their data, which may be large.
-fn tidy(folder: &Path, keep_data: bool) {
-    let nodes = folder.join("nodes");
-    let Ok(entries) = fs::read_dir(&nodes) else { return };
-    for entry in entries.flatten() {
-        let data = entry.path().join("data");
-        if !keep_data && let Err(error) = fs::remove_dir_all(&data) {
-            tracing::warn!(%error, path = %data.display(), "data folder left behind");
-        }
-    }
 }
