@@ -120,16 +120,19 @@ impl ProcessCluster {
         &self.members
     }
 
-    /// Kills a node with SIGKILL and waits until it is gone. One that is down already stays so.
+    /// Kills a node with SIGKILL and waits until it is gone.
     ///
     /// # Errors
-    /// [`ClusterError`]
+    /// [`ClusterError`], also when it is down already, or has ended by itself.
     pub async fn kill(&self, node: NodeId) -> Result<(), ClusterError> {
         let mut slot = self.node(node)?.child.lock().await;
-        if let Some(mut child) = slot.take() {
-            child.kill().await.map_err(|e| ClusterError::Signal { node, reason: e.to_string() })?;
+        let failed = |reason: String| ClusterError::Signal { node, reason };
+        let mut child = slot.take().ok_or_else(|| failed("it is not running".to_owned()))?;
+        let ended = child.try_wait().map_err(|e| failed(e.to_string()))?;
+        match ended {
+            Some(status) => Err(failed(format!("it has ended by itself: {status}"))),
+            None => child.kill().await.map_err(|e| failed(e.to_string())),
         }
-        Ok(())
     }
 
     /// Starts a node that is down, from its folder as it is, and waits until it listens.

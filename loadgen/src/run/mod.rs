@@ -223,9 +223,20 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
         };
         let due: Vec<u64> = plan.iter().map(|planned| planned.due_ns).collect();
         let limit = scenario.load.max_in_flight as usize;
-        fire(&due, start, limit, stop.clone(), begin, shed).await;
-        // Faults without an end of their own end here. Nobody listens when there are none.
-        let _ = over_sender.send(true);
+        let firing = fire(&due, start, limit, stop.clone(), begin, shed);
+        let mut stop = stop.clone();
+        // Nobody is to wait for what a fault holds up when the user wants to end.
+        let stopped = async {
+            if stop.wait_for(|stop| *stop).await.is_ok() {
+                over_sender.send_replace(true);
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = firing => {}
+            () = stopped => {}
+        }
+        over_sender.send_replace(true);
     };
     let ((), fault_log) = tokio::join!(load, faults);
     showing.abort();
