@@ -67,6 +67,9 @@ pub struct Failover {
     pub baseline: Option<Baseline>,
     /// Until when this fault is looked at, s.
     pub until_s: f64,
+    /// The run was ended early while this fault was looked at: what had not ended by then may have
+    /// ended soon after.
+    pub cut_off: bool,
 }
 
 impl Failover {
@@ -185,6 +188,7 @@ fn figures(
         lost_work: service.lost_between(start, recovered_s.unwrap_or(limit_s)),
         baseline,
         until_s,
+        cut_off: service.cut_off && settled_s.is_none() && limit_s >= service.end_s,
     }
 }
 
