@@ -40,6 +40,9 @@ impl Noise {
     }
 }
 
+/// Views of every grant: more than anybody takes.
+const VIEWS: u32 = 100_000;
+
 pub fn stage(seconds: u64, rate: f64, warmup: bool) -> Stage {
     Stage { length: Duration::from_secs(seconds), rate_from: rate, rate_to: rate, warmup }
 }
@@ -165,13 +168,19 @@ impl Plan {
         let mut noise = Noise(1);
         let mut records = Vec::new();
         let mut op = 0;
-        let mut used: BTreeMap<u128, u64> = BTreeMap::new();
+        let mut effects = Effects::default();
+        for user in ["anna", "ben"] {
+            let call = Call::Register { user: user.into() };
+            let due_ns = -2_900_000_000 + op as i64 * 1_000_000;
+            push(&mut records, op, due_ns, due_ns + 500_000, call, Outcome::Ok(Reply::Registered));
+            op += 1;
+        }
         let images: Vec<u128> = (0..40).collect();
         for &image in &images {
             let due_ns = -2_000_000_000 + image as i64 * 1_000_000;
             let call = Call::Seal {
                 owner: "anna".into(),
-                grants: vec![("ben".into(), 100_000)],
+                grants: vec![("ben".into(), VIEWS)],
                 digest: [image as u8; 32],
             };
             push(
@@ -180,7 +189,7 @@ impl Plan {
                 due_ns,
                 due_ns + 900_000,
                 call,
-                Outcome::Ok(Reply::Sealed { image: ImageId(image) }),
+                Outcome::Ok(Reply::Sealed { image: ImageId(image), intact: None }),
             );
             op += 1;
         }
@@ -193,11 +202,16 @@ impl Plan {
                 if due >= end {
                     break;
                 }
-                self.operation(&mut noise, &mut records, op, due, &mut used, &images);
+                self.operation(&mut noise, &mut records, op, due, &mut effects, &images);
                 op += 1;
             }
             at = end;
         }
+        let held = effects.carried_out();
+        let grant = |image: &u128| {
+            let (left, used) = held.get(image).copied().unwrap_or((VIEWS, 0));
+            GrantState { viewer: "ben".into(), left, used }
+        };
         let states = |node| {
             node_state(
                 node,
@@ -207,11 +221,7 @@ impl Plan {
                         image: ImageId(image),
                         owner: "anna".into(),
                         digest: [image as u8; 32],
-                        grants: vec![GrantState {
-                            viewer: "ben".into(),
-                            left: 100_000 - used.get(&image).copied().unwrap_or(0) as u32,
-                            used: used.get(&image).copied().unwrap_or(0),
-                        }],
+                        grants: vec![grant(&image)],
                     })
                     .collect(),
             )
@@ -238,15 +248,20 @@ impl Plan {
         records: &mut Vec<Record>,
         op: u64,
         due: f64,
-        used: &mut BTreeMap<u128, u64>,
+        effects: &mut Effects,
         images: &[u128],
     ) {
         let due_ns = (due * 1e9) as i64;
         let image = images[(noise.next() % images.len() as u64) as usize];
         let (call, reply, median_ms) = match noise.next() % 100 {
             0..10 => (
-                Call::Grant { owner: "anna".into(), image: ImageId(image), viewer: "ben".into(), views: 3 },
-                Reply::Granted { views_left: 3 },
+                Call::Grant {
+                    owner: "anna".into(),
+                    image: ImageId(image),
+                    viewer: "ben".into(),
+                    views: VIEWS,
+                },
+                Reply::Granted { views_left: VIEWS },
                 3.0,
             ),
             10..30 => (Call::Discover { user: "ben".into() }, Reply::Listed { images: 40 }, 0.8),
@@ -266,10 +281,33 @@ impl Plan {
                 outcome = Outcome::Unknown("no answer within 2 s".into());
             }
         }
-        if let (Call::View { .. }, Outcome::Ok(_)) = (&call, &outcome) {
-            *used.entry(image).or_default() += 1;
+        let done_ns = (done * 1e9) as i64;
+        match (&call, &outcome) {
+            (Call::View { .. }, Outcome::Ok(_)) => effects.0.push((done_ns, image, None)),
+            (Call::Grant { views, .. }, Outcome::Ok(_)) => effects.0.push((done_ns, image, Some(*views))),
+            _ => {}
         }
-        push(records, op, due_ns, (done * 1e9) as i64, call, outcome);
+        push(records, op, due_ns, done_ns, call, outcome);
+    }
+}
+
+/// What views (`None`) and grants do to ben's grant of an image, and when.
+#[derive(Default)]
+struct Effects(Vec<(i64, u128, Option<u32>)>);
+
+impl Effects {
+    /// Views left and used of each image, after all has taken effect when it was answered.
+    fn carried_out(mut self) -> BTreeMap<u128, (u32, u64)> {
+        self.0.sort_unstable_by_key(|(at_ns, ..)| *at_ns);
+        let mut held = BTreeMap::new();
+        for (_, image, set) in self.0 {
+            let (left, used) = held.entry(image).or_insert((VIEWS, 0));
+            match set {
+                Some(views) => *left = views,
+                None => (*left, *used) = (*left - 1, *used + 1),
+            }
+        }
+        held
     }
 }
 

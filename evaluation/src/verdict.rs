@@ -62,7 +62,7 @@ pub struct Judgement {
 ///
 /// It fails when a limit does not hold, or when a check found a violation, asked for or not. It is
 /// inconclusive when nothing failed, but the record is not complete, a check that the scenario asks for
-/// could not see everything, nothing was offered, or a fault of the scenario never struck.
+/// could not see everything, the run was ended before a limit could be seen, nothing was offered, or a fault of the scenario never struck.
 pub fn judge(
     run: &RunDirectory,
     failovers: &[Failover],
@@ -85,7 +85,10 @@ pub fn judge(
         }
     }
     for limit in limits.iter().filter(|l| !l.holds) {
-        failures.push(format!("limit {:?} does not hold: {}", limit.text, limit.shown));
+        match limit.undecided {
+            true => doubts.push(format!("limit {:?} could not be seen: {}", limit.text, limit.shown)),
+            false => failures.push(format!("limit {:?} does not hold: {}", limit.text, limit.shown)),
+        }
     }
     if let Some(why) = &run.manifest.interrupted {
         doubts.push(format!("the run was ended early: {why}"));
@@ -169,6 +172,47 @@ mod tests {
         });
         assert_eq!(cut.verdict, Verdict::Inconclusive);
         assert!(cut.reasons.iter().any(|r| r.contains("Ctrl-C")));
+    }
+
+    #[test]
+    fn an_early_end_breaks_no_limit_of_a_fault_that_it_cut_off() {
+        // Ended a moment after the leader died: nobody was answered since, nobody is elected yet.
+        let ended_at = |end_s: f64| {
+            verdict(move |run| {
+                run.manifest.complete = false;
+                run.manifest.interrupted = Some("Ctrl-C".into());
+                run.history.operations.retain(|o| o.due_s() < end_s);
+                run.events.truncate(2);
+                let limit = |figure| loadgen::scenario::Limit {
+                    text: format!("{figure:?}"),
+                    metric: loadgen::scenario::Metric::Fault { index: None, figure },
+                    ..run.scenario.pass.limits[0].clone()
+                };
+                use loadgen::scenario::FailoverFigure::{Elect, LostWork, Recover};
+                let more = [Elect, Recover, LostWork].map(limit);
+                run.scenario.pass.limits.truncate(1);
+                run.scenario.pass.limits.extend(more);
+            })
+        };
+        let judgement = ended_at(15.1);
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:#?}");
+        let unseen = judgement.reasons.iter().filter(|r| r.contains("could not be seen")).count();
+        assert_eq!(unseen, 4, "{judgement:#?}");
+        // Before the fault struck.
+        let judgement = verdict(|run| {
+            run.manifest.complete = false;
+            run.manifest.interrupted = Some("Ctrl-C".into());
+            run.history.operations.retain(|o| o.due_s() < 10.0);
+            run.events.truncate(1);
+        });
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:#?}");
+        // What was too long already when the run was ended is too long.
+        let judgement = verdict(|run| {
+            run.manifest.interrupted = Some("Ctrl-C".into());
+            run.scenario.pass.limits[0].value = 50.0;
+            run.history.operations.retain(|o| o.due_s() < 15.1);
+        });
+        assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:#?}");
     }
 
     #[test]

@@ -128,9 +128,9 @@ mod processes {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    fn start(folder: &Path) -> std::process::Child {
+    fn start(folder: &Path, scenario: &str) -> std::process::Child {
         let path = folder.join("scenario.toml");
-        std::fs::write(&path, scenario("", "")).unwrap();
+        std::fs::write(&path, scenario).unwrap();
         Command::new(env!("CARGO_BIN_EXE_evaluation"))
             .args(["run", path.to_str().unwrap(), "--out"])
             .arg(folder.join("reports"))
@@ -143,7 +143,7 @@ mod processes {
     #[test]
     fn a_killed_run_leaves_no_node_behind_not_even_a_stopped_one() {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = start(folder.path());
+        let mut child = start(folder.path(), &scenario("", ""));
         wait_until("three nodes run", || nodes_of(folder.path()).len() == 3);
         signal(nodes_of(folder.path())[0], Signal::STOP);
         child.kill().unwrap();
@@ -154,7 +154,12 @@ mod processes {
     #[test]
     fn ctrl_c_ends_the_load_judges_what_there_is_and_leaves_no_node_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let child = start(folder.path());
+        // Neither the fault, which is due in five minutes, nor its limit has a say in a run that ends before.
+        let fault = "[[fault]]\nat = \"5m\"\ndo = \"kill\"\ntarget = \"leader\"\nheal = \"1s\"";
+        let scenario = scenario(fault, "\"fault[*].unavailable <= 1s\"");
+        let scenario = scenario.replace("for = \"6s\"", "for = \"10m\"");
+        let began = Instant::now();
+        let child = start(folder.path(), &scenario);
         let history = || {
             let runs = std::fs::read_dir(folder.path().join("reports")).ok()?;
             let run = runs.flatten().next()?.path();
@@ -163,10 +168,15 @@ mod processes {
         wait_until("the load has begun", || history().is_some());
         signal(child.id() as i32, Signal::INT);
         let output = child.wait_with_output().unwrap();
+        assert!(began.elapsed() < Duration::from_secs(300), "it waited for the fault");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(3), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
         assert!(said.contains("stopped by the user"), "{said}");
-        assert!(history().unwrap().join("report.html").exists());
+        let run = history().unwrap();
+        assert!(run.join("report.html").exists());
+        assert!(!run.join("nodes/n1/data").exists());
+        let events = std::fs::read_to_string(run.join("events.csv")).unwrap();
+        assert!(!events.lines().any(|line| line.starts_with("fault")), "{events}");
         assert!(nodes_of(folder.path()).is_empty());
     }
 }

@@ -9,7 +9,7 @@ mod quota;
 
 use loadgen::{
     record::{NodeReadback, Readback},
-    scenario::HistoryCheck,
+    scenario::{Driver, HistoryCheck},
 };
 
 use crate::run::{History, RunDirectory};
@@ -68,7 +68,7 @@ impl CheckResult {
 pub fn promise(check: HistoryCheck) -> &'static str {
     match check {
         HistoryCheck::NoLostAck => {
-            "every acknowledged user, image and grant is on every node, with the right owner and content"
+            "every acknowledged user, image and grant is on every node, with the right owner, content and views left"
         }
         HistoryCheck::Quota => {
             "no grant was used more often than it allows, nor less often than views were acknowledged"
@@ -84,6 +84,7 @@ pub fn run_all(run: &RunDirectory) -> Vec<CheckReport> {
     let evidence = Evidence {
         history: &run.history,
         whole: run.manifest.complete,
+        own: run.manifest.driver == Driver::Process.name(),
         nodes: &run.node_ids(),
         readback: run.readback.as_ref(),
     };
@@ -105,6 +106,8 @@ struct Evidence<'a> {
     history: &'a History,
     /// Whether the history is whole: otherwise something may have been done that it does not tell.
     whole: bool,
+    /// Whether the run started the cluster itself: then nothing was there before, and nobody else wrote.
+    own: bool,
     /// Every node of the cluster.
     nodes: &'a [u64],
     readback: Option<&'a Readback>,
@@ -134,6 +137,13 @@ impl<'a> Evidence<'a> {
             reasons.push("no node was read back".to_owned());
         }
         (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+
+    /// What a history that is not whole hides.
+    fn cut_off(&self) -> Option<String> {
+        (!self.whole).then(|| {
+            "the history is not whole: things may have been asked for that it does not tell of".to_owned()
+        })
     }
 }
 

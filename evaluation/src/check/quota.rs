@@ -7,9 +7,10 @@
 //! - `acknowledged <= used <= acknowledged + unknown` views: each that was acknowledged was counted, and
 //!   nothing was counted that nobody asked for.
 //!
-//! And an opened image is byte-equal to the sealed one (invariant 8), where this was sampled.
+//! And a sealed file can be read, and an opened image is byte-equal to the sealed one (invariant 8), where
+//! this was sampled.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use loadgen::record::{Call, ImageState, NodeReadback, Outcome, Reply};
 use veil::directory::ImageId;
@@ -38,7 +39,7 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
     let mut operations = 0;
     let mut told: BTreeMap<Grant<'_>, Told> = BTreeMap::new();
     let mut unnamed: HashMap<Unnamed<'_>, HashMap<&str, u64>> = HashMap::new();
-    let mut sealed_here: BTreeMap<ImageId, ()> = BTreeMap::new();
+    let mut sealed_here: HashSet<ImageId> = HashSet::new();
 
     for exchange in &evidence.history.exchanges {
         let unknown = exchange.is_unknown();
@@ -46,12 +47,17 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
             continue;
         }
         match (&exchange.call, &exchange.outcome) {
-            (Call::Seal { grants, .. }, Some(Outcome::Ok(Reply::Sealed { image }))) => {
-                sealed_here.insert(*image, ());
+            (Call::Seal { owner, grants, .. }, Some(Outcome::Ok(Reply::Sealed { image, intact }))) => {
+                if *intact == Some(false) {
+                    violations.add(|| format!("{owner} sealed image {image}, and what was sealed does not come back: the file is not one of this image (operation {})", exchange.op));
+                }
+                sealed_here.insert(*image);
                 for (viewer, views) in grants {
                     told.entry((*image, viewer)).or_default().sealed += u64::from(*views);
                 }
             }
+            // On a cluster that was there before, its image could not be told from an older one.
+            (Call::Seal { .. }, _) if !evidence.own => {}
             (Call::Seal { owner, grants, digest }, _) => {
                 // Which image this became, if any, was never heard. Several sealings of one picture by one
                 // owner cannot be told apart: allow what the most generous allows.
@@ -101,7 +107,7 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
             }
             // An image that this run did not seal has a past of which the history knows nothing; one whose
             // beginning was cut off is no better.
-            let sealed = if sealed_here.contains_key(&image) {
+            let sealed = if sealed_here.contains(&image) {
                 Some(told.sealed)
             } else {
                 images
@@ -128,11 +134,7 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
             }
         }
     }
-    let blind_spot = evidence.blind_spot().or_else(|| {
-        (!evidence.whole).then(|| {
-            "the history is not whole: views may have been asked for that it does not tell of".to_owned()
-        })
-    });
+    let blind_spot = evidence.blind_spot().or_else(|| evidence.cut_off());
     (violations.conclude(blind_spot), operations)
 }
 

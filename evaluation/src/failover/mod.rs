@@ -1,7 +1,10 @@
 //! The four figures of every fault, defined here and nowhere else.
 //!
-//! Times are seconds since the first stage began. A fault begins when it had *happened* (the process
-//! was gone), not when it was asked for; one that strikes several nodes begins with the first of them.
+//! Times are seconds since the first stage began. *elect* and *recover* count from when the fault had
+//! *happened* (the process was gone), not from when it was asked for. In the few milliseconds between the
+//! two its effects may show already: what is seen then is the fault's doing, so who led before, and where
+//! *unavailable* may begin, is decided by when it was asked for. A fault that strikes several nodes begins
+//! with the first of them.
 //!
 //! A fault is looked at from its beginning until it is healed and the cluster has recovered from the
 //! healing too ([`Failover::settled_s`]), or until the next fault, or until the load ends.
@@ -34,13 +37,14 @@ pub struct Failover {
     pub nodes: Vec<u64>,
     /// When it was asked for, s.
     pub asked_s: f64,
-    /// When it had happened, s. Everything is counted from here.
+    /// When it had happened, s. *elect* and *recover* are counted from here.
     pub injected_s: f64,
     /// When the last struck node served again, s; `None` when it never did.
     pub healed_s: Option<f64>,
-    /// The node that led, and its term, when the fault struck.
+    /// The node that led, and its term, when the fault was asked for.
     pub leader_before: Option<(u64, u64)>,
-    /// *elect*: from the fault to the first leader of a higher term.
+    /// *elect*: from the fault to the first leader of a higher term; 0 if it was seen before the fault was
+    /// known to have happened.
     pub elect: Elect,
     /// *unavailable*: the longest stretch without a successful completion that overlaps the fault, of
     /// all operations together.
@@ -63,6 +67,9 @@ pub struct Failover {
     pub baseline: Option<Baseline>,
     /// Until when this fault is looked at, s.
     pub until_s: f64,
+    /// The run was ended early while this fault was looked at: what had not ended by then may have
+    /// ended soon after.
+    pub cut_off: bool,
 }
 
 impl Failover {
@@ -135,7 +142,8 @@ pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
         let next_s = occurrences.get(i + 1).map(|next| next.injected_s).filter(|&at| at > fault.injected_s);
         let limit_s = next_s.unwrap_or(service.end_s).max(fault.injected_s);
         // Elections go on when the load has ended.
-        let elect = elect(run, fault, next_s.unwrap_or(f64::INFINITY));
+        let next_asked_s = occurrences.get(i + 1).map(|next| next.asked_s).filter(|_| next_s.is_some());
+        let elect = elect(run, fault, next_asked_s.unwrap_or(f64::INFINITY));
         failovers.push(figures(run, &service, fault, limit_s, elect, failovers.last()));
     }
     failovers
@@ -160,7 +168,7 @@ fn figures(
     };
     let until_s = settled_s.unwrap_or(limit_s);
     let unavailable = |kind: Option<OperationKind>| {
-        service.longest_gap(kind, start, until_s, baseline.map(|b| (b.from_s, b.to_s)))
+        service.longest_gap(kind, fault.asked_s, until_s, baseline.map(|b| (b.from_s, b.to_s)))
     };
     let planned = run.scenario.faults.get(fault.index);
     Failover {
@@ -180,6 +188,7 @@ fn figures(
         lost_work: service.lost_between(start, recovered_s.unwrap_or(limit_s)),
         baseline,
         until_s,
+        cut_off: service.cut_off && settled_s.is_none() && limit_s >= service.end_s,
     }
 }
 
@@ -205,10 +214,10 @@ fn baseline(
     service.baseline(from, start)
 }
 
-/// The leader of the highest term seen until the fault struck.
+/// The leader of the highest term seen until the fault was asked for.
 fn leader_before(run: &RunDirectory, fault: &Occurrence) -> Option<(u64, u64)> {
     leaders(run)
-        .filter(|&(at, ..)| at <= fault.injected_s)
+        .filter(|&(at, ..)| at <= fault.asked_s)
         .map(|(_, node, term)| (node, term))
         .max_by_key(|&(_, term)| term)
 }
@@ -218,10 +227,12 @@ fn elect(run: &RunDirectory, fault: &Occurrence, limit_s: f64) -> Elect {
     else {
         return Elect::NotLeader;
     };
-    leaders(run).find(|&(at, _, term)| at > fault.injected_s && at <= limit_s && term > old_term).map_or(
-        Elect::Never,
-        |(at, node, term)| Elect::After { ms: (at - fault.injected_s) * 1e3, node, term },
-    )
+    let elected = |&(at, _, term): &(f64, u64, u64)| at > fault.asked_s && at <= limit_s && term > old_term;
+    leaders(run).find(elected).map_or(Elect::Never, |(at, node, term)| Elect::After {
+        ms: (at - fault.injected_s).max(0.0) * 1e3,
+        node,
+        term,
+    })
 }
 
 /// When somebody was first seen to lead, who, and which term.

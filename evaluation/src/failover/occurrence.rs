@@ -28,7 +28,10 @@ impl Occurrence {
             let Some(index) = event.fault else { continue };
             let latest = all.iter_mut().rev().find(|o| o.index == index);
             match (event.event, latest) {
-                (EventKind::Fault, Some(o)) if o.joins(event) => o.nodes.push(event.node),
+                (EventKind::Fault, Some(o)) if o.joins(event) => {
+                    o.nodes.push(event.node);
+                    o.asked_s = o.asked_s.min(event.invoked_s);
+                }
                 (EventKind::Fault, _) => all.push(Self {
                     index,
                     name: event.detail.clone(),

@@ -35,8 +35,10 @@ pub struct Baseline {
 /// The load of a run, indexed.
 #[derive(Debug)]
 pub(super) struct Service {
-    /// When the load ends, s.
+    /// When the load ended, s; see [`RunDirectory::end_s`].
     pub end_s: f64,
+    /// Whether it was ended early.
+    pub cut_off: bool,
     /// Successes: when they completed (ascending), and their latency, ns.
     successes: Vec<(f64, u64)>,
     /// When operations of each kind succeeded, ascending.
@@ -51,7 +53,8 @@ impl Service {
     pub(super) fn of(run: &RunDirectory) -> Self {
         let timeout_ns = run.scenario.load.timeout.as_nanos();
         let mut service = Self {
-            end_s: run.phases().end_s(),
+            end_s: run.end_s(),
+            cut_off: run.manifest.interrupted.is_some(),
             successes: Vec::new(),
             by_kind: BTreeMap::new(),
             due: Vec::new(),
@@ -142,6 +145,9 @@ impl Service {
                 &all
             }
         };
+        // Answers that came after an early end came to fewer and fewer who still waited.
+        let seen = if self.cut_off { times.partition_point(|&t| t <= self.end_s) } else { times.len() };
+        let times = &times[..seen];
         let resolution_ms = before.and_then(|(a, b)| match count_between(times, a, b) {
             0 => None,
             n => Some((b - a) * 1e3 / n as f64),

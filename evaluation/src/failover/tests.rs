@@ -79,6 +79,28 @@ fn the_four_figures_of_a_leaders_death() {
 }
 
 #[test]
+fn what_is_seen_while_the_process_dies_is_the_faults_doing() {
+    let dying = |mut event: Event| {
+        event.invoked_s = event.completed_s - 0.02;
+        event
+    };
+    let events = vec![
+        leader(-1.0, 2, 4),
+        dying(struck(EventKind::Fault, 0, 2, 10.015)),
+        leader(10.005, 1, 5),
+        struck(EventKind::Heal, 0, 2, 14.0),
+    ];
+    // Nobody is answered between 9.992 and 10.013, before the process is known to be gone.
+    let run = run(20, events, |due| Some(if (10_000..10_010).contains(&due) { 10_013 } else { due + 2 }));
+    let f = &analyse(&run)[0];
+    assert_eq!(f.leader_before, Some((2, 4)));
+    assert_eq!(f.elect, Elect::After { ms: 0.0, node: 1, term: 5 });
+    close(f.unavailable.from_s, 9.992);
+    close(f.unavailable.ms(), 20.0);
+    assert!(f.recover_ms.unwrap() >= 0.0);
+}
+
+#[test]
 fn service_that_never_comes_back_is_not_recovered_and_its_gap_stays_open() {
     let events = vec![leader(-1.0, 1, 1), struck(EventKind::Fault, 0, 1, 5.0)];
     let run = run(10, events, |due| (due < 5_000).then_some(due + 2));

@@ -15,6 +15,9 @@ pub struct LimitReport {
     pub text: String,
     /// Whether it holds. One without samples does not.
     pub holds: bool,
+    /// It does not hold only because the run was ended early, before that could be seen. That proves
+    /// nothing against it.
+    pub undecided: bool,
     /// What was measured: milliseconds for times, plain numbers for counts and ratios. Of several
     /// faults the worst. `None` when there was nothing to measure, or when it never ended.
     pub value: Option<f64>,
@@ -36,7 +39,7 @@ pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> 
                 Metric::Fault { index, figure } => fault_figure(limit, failovers, index, figure),
                 _ => of_operations(limit, windows.select(run, limit.window)),
             };
-            measured.report(limit)
+            measured.report(limit, run.manifest.interrupted.is_some())
         })
         .collect()
 }
@@ -49,6 +52,12 @@ enum Measured {
         shown: String,
         samples: u64,
     },
+    /// The run was ended before it did: it is this at least.
+    AtLeast {
+        value: f64,
+        shown: String,
+        samples: u64,
+    },
     /// It did not end: no upper limit can hold.
     Endless {
         shown: String,
@@ -57,9 +66,23 @@ enum Measured {
 }
 
 impl Measured {
-    fn report(self, limit: &Limit) -> LimitReport {
+    fn report(self, limit: &Limit, ended_early: bool) -> LimitReport {
+        let mut undecided = false;
         let (holds, value, shown, samples) = match self {
-            Self::Nothing(why) => (false, None, format!("no samples: {why}"), 0),
+            Self::Nothing(why) => {
+                undecided = ended_early;
+                (false, None, format!("no samples: {why}"), 0)
+            }
+            Self::AtLeast { value, shown, samples } => {
+                let holds = limit.comparison.holds(value, limit.value);
+                let (holds, broken) = match limit.comparison {
+                    Comparison::Less | Comparison::AtMost => (false, !holds),
+                    Comparison::AtLeast | Comparison::Greater => (holds, false),
+                    Comparison::Equal => (false, value > limit.value),
+                };
+                undecided = !holds && !broken;
+                (holds, Some(value), format!("at least {shown}, when the run was ended"), samples)
+            }
             Self::Value { value, shown, samples } => {
                 (limit.comparison.holds(value, limit.value), Some(value), shown, samples)
             }
@@ -67,7 +90,7 @@ impl Measured {
                 (limit.comparison.holds(f64::INFINITY, limit.value), None, shown, samples)
             }
         };
-        LimitReport { text: limit.text.clone(), holds, value, shown, samples }
+        LimitReport { text: limit.text.clone(), holds, undecided, value, shown, samples }
     }
 }
 
@@ -166,8 +189,11 @@ fn fault_figure(
     }
     let mut worst: Option<(f64, String)> = None;
     let mut samples = 0;
+    let mut cut_off = false;
     for fault in chosen {
-        let Some((value, shown)) = figure_of(fault, figure) else {
+        let so_far = figure_so_far(fault, figure);
+        cut_off |= so_far.is_some();
+        let Some((value, shown)) = so_far.or_else(|| figure_of(fault, figure)) else {
             continue;
         };
         samples += 1;
@@ -179,6 +205,7 @@ fn fault_figure(
     }
     match worst {
         None => Measured::Nothing("no fault struck the leader".to_owned()),
+        Some((value, shown)) if cut_off && value.is_finite() => Measured::AtLeast { value, shown, samples },
         Some((value, shown)) if value.is_finite() => Measured::Value { value, shown, samples },
         Some((_, shown)) => Measured::Endless { shown, samples },
     }
@@ -191,6 +218,23 @@ fn is_worse(limit: &Limit, value: f64, other: f64) -> bool {
         Comparison::AtLeast | Comparison::Greater => value < other,
         Comparison::Equal => (value - limit.value).abs() > (other - limit.value).abs(),
     }
+}
+
+/// What a figure had come to when the run was ended early, if that was before it was whole.
+fn figure_so_far(fault: &Failover, figure: FailoverFigure) -> Option<(f64, String)> {
+    let since_s = fault.until_s - fault.injected_s;
+    let ms = match figure {
+        _ if !fault.cut_off => None,
+        FailoverFigure::Elect => (fault.elect == Elect::Never).then_some(since_s * 1e3),
+        FailoverFigure::Unavailable => fault.unavailable.open_ended.then(|| fault.unavailable.ms()),
+        // The last second that was looked at began one second before the end.
+        FailoverFigure::Recover => fault.recover_ms.is_none().then_some((since_s - 1.0) * 1e3),
+        FailoverFigure::LostWork => {
+            let lost = fault.lost_work;
+            return fault.recover_ms.is_none().then(|| (lost as f64, format!("{lost} operations")));
+        }
+    };
+    ms.map(|ms| ms.max(0.0)).map(|ms| (ms, format!("{ms:.0} ms")))
 }
 
 /// A figure of one fault and its words; infinite when it did not end; nothing when the fault has none.

@@ -9,6 +9,7 @@ use crate::{
     check::{self, CheckResult},
     failover::Failover,
     figure::{Figure, thousands},
+    limit::LimitReport,
     run::RunDirectory,
 };
 
@@ -152,7 +153,7 @@ fn limits(assessment: &Assessment) -> Markup {
                 tbody { @for limit in &assessment.limits { tr {
                     td { code { (limit.text) } }
                     td { (limit.shown) }
-                    td { (mark(if limit.holds { "pass" } else { "fail" }, if limit.holds { "yes" } else { "no" })) }
+                    td { (limit_mark(limit)) }
                     td.n { (thousands(limit.samples)) }
                 } } }
             } }
@@ -162,6 +163,11 @@ fn limits(assessment: &Assessment) -> Markup {
             }
         }
     }
+}
+
+fn limit_mark(limit: &LimitReport) -> Markup {
+    let (class, word) = words::holds(limit);
+    mark(class, word)
 }
 
 /// A word with a sign, so that colour is not all that tells.

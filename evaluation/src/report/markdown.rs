@@ -50,8 +50,11 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
     if !assessment.limits.is_empty() {
         table(&mut out, &["limit", "measured", "holds"], 3);
         for limit in &assessment.limits {
-            let holds = if limit.holds { "yes" } else { "**no**" };
-            row(&mut out, &[format!("`{}`", limit.text), plain(&limit.shown), holds.to_owned()]);
+            let holds = match words::holds(limit) {
+                ("fail", word) => format!("**{word}**"),
+                (_, word) => word.to_owned(),
+            };
+            row(&mut out, &[format!("`{}`", limit.text), plain(&limit.shown), holds]);
         }
         out.push('\n');
     }

@@ -144,6 +144,8 @@ pub struct Limit {
     pub text: String,
     /// Whether it holds.
     pub holds: bool,
+    /// Whether it does not only because the run was ended before that could be seen.
+    pub undecided: bool,
     /// What was measured.
     pub value: Option<f64>,
     /// The same in words.
@@ -189,6 +191,7 @@ impl Summary {
                 .map(|limit| Limit {
                     text: limit.text.clone(),
                     holds: limit.holds,
+                    undecided: limit.undecided,
                     value: limit.value,
                     shown: limit.shown.clone(),
                     samples: limit.samples,

@@ -7,6 +7,7 @@ use crate::{
     check::CheckResult,
     failover::{Elect, Failover, Unavailable, node_list},
     figure::thousands,
+    limit::LimitReport,
 };
 
 /// The verdict in one sentence, without the verdict's name.
@@ -133,5 +134,14 @@ pub fn violations(count: u64) -> String {
     match count {
         1 => "1 violation".to_owned(),
         n => format!("{} violations", thousands(n)),
+    }
+}
+
+/// Whether a limit holds: `pass`, `fail` or `inconclusive`, and the word for it.
+pub fn holds(limit: &LimitReport) -> (&'static str, &'static str) {
+    match (limit.holds, limit.undecided) {
+        (true, _) => ("pass", "yes"),
+        (false, true) => ("inconclusive", "not seen"),
+        (false, false) => ("fail", "no"),
     }
 }

@@ -65,11 +65,15 @@ fn seconds(ns: i64) -> f64 {
     ns as f64 / 1e9
 }
 
-/// What was said in one operation.
+/// What was said in one operation. Times are nanoseconds since the first stage began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// The operation's number.
     pub op: u64,
+    /// When it was sent.
+    pub sent_ns: i64,
+    /// When it ended; never, if no end was recorded.
+    pub done_ns: Option<i64>,
     /// What was asked.
     pub call: Call,
     /// What came back; nothing, if no end was recorded: then it may have happened.
@@ -137,7 +141,13 @@ impl Join {
                     },
                 )?;
                 if exchange.is_some() {
-                    self.history.exchanges.push(Exchange { op, call, outcome: None });
+                    self.history.exchanges.push(Exchange {
+                        op,
+                        sent_ns: at_ns,
+                        done_ns: None,
+                        call,
+                        outcome: None,
+                    });
                 }
             }
             Record::Complete { op, at_ns, outcome } => {
@@ -149,7 +159,9 @@ impl Join {
                 operation.done_ns = Some(at_ns);
                 operation.outcome = outcome.kind();
                 if let Some(exchange) = exchange {
-                    self.history.exchanges[exchange].outcome = Some(outcome);
+                    let exchange = &mut self.history.exchanges[exchange];
+                    exchange.done_ns = Some(at_ns);
+                    exchange.outcome = Some(outcome);
                 }
             }
             Record::Shed { op, due_ns, kind } => self.begin(

@@ -118,6 +118,16 @@ impl RunDirectory {
         Phases::of(&self.scenario.load.stages)
     }
 
+    /// When the load ended, s: with the last stage, or, when the run was ended early, with the last
+    /// operation that was due. Nothing was asked for after that, so no silence after that is an outage.
+    pub fn end_s(&self) -> f64 {
+        let planned_s = self.phases().end_s();
+        match self.manifest.interrupted {
+            None => planned_s,
+            Some(_) => self.measured().map(Operation::due_s).fold(0.0, f64::max).min(planned_s),
+        }
+    }
+
     /// The numbers of all nodes, sorted.
     pub fn node_ids(&self) -> Vec<u64> {
         let mut ids: Vec<u64> = self.manifest.nodes.iter().map(|n| n.id).collect();

@@ -28,6 +28,9 @@ use super::ClusterError;
 
 /// How long a node may take from its start until it listens; it may have a long log to replay.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How often, and how long apart, it is tried again to remove a folder.
+const REMOVAL_TRIES: u32 = 20;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// What is started.
@@ -43,14 +46,17 @@ pub struct StartOptions {
     pub raft: RaftConfig,
     /// The sealing threads of each node.
     pub sealing: SealingConfig,
+    /// Keep the nodes' data folders, which may be large. Configurations and logs are always kept.
+    pub keep_data: bool,
 }
 
-/// A running cluster. Dropping it kills every node.
+/// A running cluster. Dropping it kills every node and, unless asked to keep it, removes their data.
 #[derive(Debug)]
 pub struct ProcessCluster {
     program: PathBuf,
     members: Vec<Member>,
     nodes: BTreeMap<NodeId, ProcessNode>,
+    keep_data: bool,
     /// Hold the ports for nodes that are down, so that nobody else is given them meanwhile.
     _reserved: Vec<Socket>,
 }
@@ -59,6 +65,7 @@ pub struct ProcessCluster {
 struct ProcessNode {
     config: PathBuf,
     log: PathBuf,
+    data: PathBuf,
     child: Mutex<Option<Child>>,
 }
 
@@ -68,7 +75,7 @@ impl ProcessCluster {
     /// # Errors
     /// [`ClusterError`]; what was started is killed again.
     pub async fn start(options: StartOptions) -> Result<Self, ClusterError> {
-        let StartOptions { nodes: count, folder, program, raft, sealing } = options;
+        let StartOptions { nodes: count, folder, program, raft, sealing, keep_data } = options;
         let mut reserved = Vec::new();
         let mut members = Vec::new();
         for id in 1..=NodeId::from(count) {
@@ -82,9 +89,10 @@ impl ProcessCluster {
         let mut nodes = BTreeMap::new();
         for member in &members {
             let folder = folder.join(format!("n{}", member.id));
+            let data = folder.join("data");
             let config = NodeConfig {
                 id: member.id,
-                data: folder.join("data"),
+                data: data.clone(),
                 bootstrap: member.id == 1,
                 shared_port: true,
                 listen: Listen { client: member.client.clone(), peer: member.peer.clone() },
@@ -99,9 +107,9 @@ impl ProcessCluster {
             let text = toml::to_string(&config).map_err(|e| io(std::io::Error::other(e)))?;
             fs::write(&path, text).map_err(io)?;
             let log = folder.join("log.txt");
-            nodes.insert(member.id, ProcessNode { config: path, log, child: Mutex::new(None) });
+            nodes.insert(member.id, ProcessNode { config: path, log, data, child: Mutex::new(None) });
         }
-        let cluster = Self { program, members, nodes, _reserved: reserved };
+        let cluster = Self { program, members, nodes, keep_data, _reserved: reserved };
         for id in cluster.nodes.keys() {
             cluster.restart(*id).await?;
         }
@@ -113,16 +121,19 @@ impl ProcessCluster {
         &self.members
     }
 
-    /// Kills a node with SIGKILL and waits until it is gone. One that is down already stays so.
+    /// Kills a node with SIGKILL and waits until it is gone.
     ///
     /// # Errors
-    /// [`ClusterError`]
+    /// [`ClusterError`], also when it is down already, or has ended by itself.
     pub async fn kill(&self, node: NodeId) -> Result<(), ClusterError> {
         let mut slot = self.node(node)?.child.lock().await;
-        if let Some(mut child) = slot.take() {
-            child.kill().await.map_err(|e| ClusterError::Signal { node, reason: e.to_string() })?;
+        let failed = |reason: String| ClusterError::Signal { node, reason };
+        let mut child = slot.take().ok_or_else(|| failed("it is not running".to_owned()))?;
+        let ended = child.try_wait().map_err(|e| failed(e.to_string()))?;
+        match ended {
+            Some(status) => Err(failed(format!("it has ended by itself: {status}"))),
+            None => child.kill().await.map_err(|e| failed(e.to_string())),
         }
-        Ok(())
     }
 
     /// Starts a node that is down, from its folder as it is, and waits until it listens.
@@ -160,17 +171,53 @@ impl ProcessCluster {
         signal(node, slot.as_ref(), Signal::CONT).map(drop)
     }
 
-    /// Kills every node.
+    /// Kills every node that is not down.
     pub async fn kill_all(&self) {
-        for id in self.nodes.keys() {
-            if let Err(error) = self.kill(*id).await {
-                tracing::warn!(%error, "a node may be left");
+        for (id, process) in &self.nodes {
+            let Some(mut child) = process.child.lock().await.take() else { continue };
+            if let Err(error) = child.kill().await {
+                tracing::warn!(node = id, %error, "a node may be left");
             }
         }
     }
 
+    /// Whether a node was killed and not started again.
+    #[cfg(test)]
+    pub(crate) fn is_down(&self, node: NodeId) -> bool {
+        self.nodes[&node].child.try_lock().is_ok_and(|child| child.is_none())
+    }
+
     fn node(&self, node: NodeId) -> Result<&ProcessNode, ClusterError> {
         self.nodes.get(&node).ok_or(ClusterError::Unknown { node })
+    }
+}
+
+impl Drop for ProcessCluster {
+    fn drop(&mut self) {
+        for node in self.nodes.values_mut() {
+            // What cannot be killed has ended. Nobody waits for the others: a signal is enough.
+            if let Some(mut child) = node.child.get_mut().take() {
+                let _ = child.start_kill();
+            }
+        }
+        for node in self.nodes.values().filter(|_| !self.keep_data) {
+            if let Err(error) = remove_folder(&node.data) {
+                tracing::warn!(%error, path = %node.data.display(), "data folder left behind");
+            }
+        }
+    }
+}
+
+/// Removes a folder, although somebody who was killed a moment ago may yet finish making a file in it.
+fn remove_folder(path: &Path) -> std::io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(_) if tries < REMOVAL_TRIES => std::thread::sleep(REMOVAL_PAUSE),
+            done => return done,
+        }
+        tries += 1;
     }
 }
 

@@ -28,3 +28,6 @@ async fn heal(kind: FaultKind, cluster: &ProcessCluster, node: NodeId) -> Result
         FaultKind::Pause => pause::heal(cluster, node).await,
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

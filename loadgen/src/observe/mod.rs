@@ -5,12 +5,17 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use veil::{
-    client::Client,
-    wire::client::{Leadership, NodeStatus},
+    client::{Client, ClientError},
+    wire::{
+        client::{Leadership, NodeStatus},
+        transport::Tcp,
+    },
 };
 
 use crate::record::{Event, EventKind, NodeSample};
 
+/// Connections to each node.
+const CONNECTIONS: usize = 1;
 /// The pause before a node that does not answer is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often each node is sampled.
@@ -35,8 +40,13 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Begins to observe the nodes that `client` was given. Times count from `start`.
-    pub fn begin(client: &Client, start: Instant) -> Self {
+    /// Begins to observe the nodes at these addresses. Times count from `start`.
+    ///
+    /// # Errors
+    /// [`ClientError`] when no address is given.
+    pub fn begin(nodes: &[String], start: Instant) -> Result<Self, ClientError> {
+        // News of the leadership must not queue behind pictures.
+        let client = Client::new(Arc::new(Tcp::default()), nodes.to_vec(), CONNECTIONS)?;
         let seen = Arc::new(Mutex::new(Observations::default()));
         let leadership = watch::Sender::new(Leadership::default());
         let mut tasks = JoinSet::new();
@@ -45,7 +55,7 @@ impl Observer {
             tasks.spawn(watch_leader(client.clone(), address.clone(), news));
             tasks.spawn(sample(client.clone(), address.clone(), seen.clone(), start));
         }
-        Self { seen, leadership, _tasks: tasks }
+        Ok(Self { seen, leadership, _tasks: tasks })
     }
 
     /// The leader of the highest term that any node has told of.

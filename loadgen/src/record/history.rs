@@ -141,6 +141,8 @@ pub enum Reply {
     Sealed {
         /// Its id.
         image: ImageId,
+        /// Whether the file that came back is one of this image; `None` where this was not sampled.
+        intact: Option<bool>,
     },
     /// The listing.
     Listed {
@@ -279,7 +281,11 @@ mod tests {
                 at_ns: 3,
                 call: Call::Seal { owner: "a".into(), grants: vec![("b".into(), 3)], digest: [7; 32] },
             },
-            Record::Complete { op: 0, at_ns: 9, outcome: Outcome::Ok(Reply::Sealed { image: ImageId(5) }) },
+            Record::Complete {
+                op: 0,
+                at_ns: 9,
+                outcome: Outcome::Ok(Reply::Sealed { image: ImageId(5), intact: None }),
+            },
             Record::Shed { op: 1, due_ns: 8, kind: OperationKind::View },
         ]
     }
@@ -304,6 +310,6 @@ mod tests {
     #[test]
     fn golden_bytes_of_a_record() {
         let bytes = codec::encode(&sample()[1]).unwrap();
-        assert_eq!(bytes, [1, 0, 18, 0, 1, 5]);
+        assert_eq!(bytes, [1, 0, 18, 0, 1, 5, 0]);
     }
 }

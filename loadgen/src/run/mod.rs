@@ -141,16 +141,16 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
     let mut interrupted = stop.clone();
     let prepared = async {
         let step = Step::begin("starting the cluster");
-        let nodes_folder = folder.join("nodes");
         let cluster = match &nodes {
             Some(_) => None,
             None => {
                 let started = ProcessCluster::start(StartOptions {
                     nodes: scenario.cluster.nodes,
-                    folder: nodes_folder.clone(),
+                    folder: folder.join("nodes"),
                     program,
                     raft: RaftConfig::default(),
                     sealing: SealingConfig::default(),
+                    keep_data,
                 });
                 Some(Arc::new(started.await?))
             }
@@ -186,7 +186,7 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
         recorder.complete(op, done.kind, sent_ns, since_start(done.ended), done.outcome);
     }
 
-    let observer = Observer::begin(&client, start);
+    let observer = Observer::begin(client.nodes(), start)?;
     let (over_sender, over) = watch::channel(false);
     let faults = async {
         match &cluster {
@@ -223,9 +223,20 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
         };
         let due: Vec<u64> = plan.iter().map(|planned| planned.due_ns).collect();
         let limit = scenario.load.max_in_flight as usize;
-        fire(&due, start, limit, stop.clone(), begin, shed).await;
-        // Faults without an end of their own end here. Nobody listens when there are none.
-        let _ = over_sender.send(true);
+        let firing = fire(&due, start, limit, stop.clone(), begin, shed);
+        let mut stop = stop.clone();
+        // Nobody is to wait for what a fault holds up when the user wants to end.
+        let stopped = async {
+            if stop.wait_for(|stop| *stop).await.is_ok() {
+                over_sender.send_replace(true);
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = firing => {}
+            () = stopped => {}
+        }
+        over_sender.send_replace(true);
     };
     let ((), fault_log) = tokio::join!(load, faults);
     showing.abort();
@@ -270,7 +281,6 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
     };
     if let Some(cluster) = &cluster {
         cluster.kill_all().await;
-        tidy(&folder, keep_data);
     }
     // Last, so that a folder with a manifest is whole.
     manifest.write(&folder.join(file::MANIFEST))?;
@@ -349,16 +359,4 @@ fn node_manifests(
         peer_address: members.iter().find(|member| &member.client == address).map(|m| m.peer.clone()),
     };
     client.nodes().iter().map(describe).collect()
-}
-
-/// Keeps the nodes' logs and, unless asked to, not their data, which may be large.
-fn tidy(folder: &Path, keep_data: bool) {
-    let nodes = folder.join("nodes");
-    let Ok(entries) = fs::read_dir(&nodes) else { return };
-    for entry in entries.flatten() {
-        let data = entry.path().join("data");
-        if !keep_data && let Err(error) = fs::remove_dir_all(&data) {
-            tracing::warn!(%error, path = %data.display(), "data folder left behind");
-        }
-    }
 }

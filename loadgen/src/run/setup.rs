@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use rand::Rng;
 use tokio::time::Instant;
-use veil::{client::Client, wire::client::Leadership};
+use veil::client::Client;
 
 use super::RunError;
 use crate::{
@@ -31,11 +31,11 @@ pub(super) struct SetUp {
 }
 
 /// Waits until the cluster serves.
-pub(super) async fn wait_for_leader(client: &Client) -> Result<Leadership, RunError> {
+pub(super) async fn wait_for_leader(client: &Client) -> Result<(), RunError> {
     let mut leadership = client.leadership();
     let known = leadership.wait_for(|now| now.leader.is_some());
     match tokio::time::timeout(LEADER_PATIENCE, known).await {
-        Ok(Ok(leadership)) => Ok(leadership.clone()),
+        Ok(Ok(_)) => Ok(()),
         _ => Err(RunError::NobodyLeads { waited: LEADER_PATIENCE }),
     }
 }

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 use tokio::time::Instant;
 use veil::{
     client::{Client, Sealed},
-    directory::UserName,
+    directory::{ImageId, UserName},
     seal::SealedFile,
 };
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     photos::Photo,
-    record::{Call, Outcome, Reply},
+    record::{Call, Reply},
 };
 
 /// Viewers of an image.
@@ -68,12 +68,9 @@ impl Seal {
         let at = Instant::now();
         let image = match sealed {
             Ok(Sealed { image, png }) => {
-                let file = match keep {
-                    true => match read(png).await {
-                        Ok(file) => Some(file),
-                        Err(reason) => return Done { outcome: Outcome::Failed(reason), at },
-                    },
-                    false => None,
+                let (file, intact) = match keep {
+                    true => read(png, image).await,
+                    false => (None, None),
                 };
                 let viewers: Vec<_> = grants
                     .into_iter()
@@ -82,7 +79,7 @@ impl Seal {
                 if !viewers.is_empty() {
                     world.publish(Published { image, owner, digest: photo.digest, viewers, file });
                 }
-                Ok(Reply::Sealed { image })
+                Ok(Reply::Sealed { image, intact })
             }
             Err(error) => Err(error),
         };
@@ -90,8 +87,24 @@ impl Seal {
     }
 }
 
-/// Takes the sealed file apart, away from the threads that fire operations.
-async fn read(png: Bytes) -> Result<SealedFile, String> {
-    let read = tokio::task::spawn_blocking(move || SealedFile::read(&png).map_err(|e| e.to_string()));
-    read.await.map_err(|panic| panic.to_string())?.map_err(|e| format!("what was sealed cannot be read: {e}"))
+/// Takes the sealed file apart, away from the threads that fire operations, and says whether it is one of
+/// this image. Whatever came back, the sealing was acknowledged.
+async fn read(png: Bytes, image: ImageId) -> (Option<SealedFile>, Option<bool>) {
+    let reading = tokio::task::spawn_blocking(move || SealedFile::read(&png));
+    let read = reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let file = read.ok().filter(|file| file.block.image == image);
+    let intact = file.is_some();
+    (file, Some(intact))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_is_not_intact() {
+        let (file, intact) = read(Bytes::from_static(b"not a picture"), ImageId(1)).await;
+        assert!(file.is_none());
+        assert_eq!(intact, Some(false));
+    }
 }

@@ -58,11 +58,6 @@ impl World {
         &self.users
     }
 
-    /// How many images can be viewed.
-    pub fn images(&self) -> usize {
-        self.images.read().len()
-    }
-
     pub(super) fn any_user(&self, rng: &mut impl Rng) -> UserName {
         self.users[rng.random_range(0..self.users.len())].clone()
     }

@@ -1,12 +1,20 @@
 //! Invariant 1: no acknowledged write is lost. Whatever was acknowledged, before the load or during it,
 //! is looked for on every node that was read back: the user exists; the image exists with its owner and
-//! its content; the grant exists. How many views a grant has left is the quota checker's business.
+//! its content; the grant exists, and has as many views left as the last setting of it and the views since
+//! then explain.
+//!
+//! And the other way round: whatever is there was asked for, by somebody who was not told that it certainly
+//! did not happen.
+
+mod invented;
+mod left;
 
 use std::collections::{HashMap, HashSet};
 
 use loadgen::record::{Call, ImageState, NodeReadback, Outcome, Reply};
 use veil::directory::ImageId;
 
+use self::{invented::Explained, left::Left};
 use super::{CheckResult, Evidence, Violations};
 use crate::run::Exchange;
 
@@ -17,14 +25,23 @@ pub(super) fn check(evidence: &Evidence<'_>) -> (CheckResult, u64) {
         .iter()
         .filter(|e| e.is_ok() && !matches!(e.call, Call::View { .. } | Call::Discover { .. }))
         .collect();
+    let left = evidence.whole.then(|| Left::of(evidence));
+    let explained = (evidence.whole && evidence.own).then(|| Explained::by(evidence));
     let mut violations = Violations::default();
     for node in evidence.answered() {
         let held = Held::of(node);
         for write in &writes {
             held.look_for(write, &mut violations);
         }
+        if let Some(left) = &left {
+            left.examine(node, &mut violations);
+        }
+        if let Some(explained) = &explained {
+            explained.examine(node, &mut violations);
+        }
     }
-    (violations.conclude(evidence.blind_spot()), writes.len() as u64)
+    let blind_spot = evidence.blind_spot().or_else(|| evidence.cut_off());
+    (violations.conclude(blind_spot), writes.len() as u64)
 }
 
 /// What a node holds, indexed.
@@ -57,7 +74,7 @@ impl<'a> Held<'a> {
                     )
                 });
             }
-            (Call::Seal { owner, grants, digest }, Some(Outcome::Ok(Reply::Sealed { image }))) => {
+            (Call::Seal { owner, grants, digest }, Some(Outcome::Ok(Reply::Sealed { image, .. }))) => {
                 let Some(state) = self.images.get(image) else {
                     violations.add(|| format!("n{n} does not hold image {image} of {owner}, whose sealing was acknowledged (operation {op})"));
                     return;
