@@ -102,6 +102,7 @@ where
 {
     let folder = tempfile::tempdir()?;
     let cluster = ProcessCluster::start(StartOptions {
+        detours: false,
         keep_data: false,
         nodes,
         folder: folder.path().to_owned(),

@@ -59,6 +59,8 @@ fn struck(fault: &Failover) -> String {
     let did = match fault.kind.as_str() {
         "kill" => "killed".to_owned(),
         "pause" => "paused".to_owned(),
+        "ignore" => "silenced".to_owned(),
+        "partition" => "cut off".to_owned(),
         other => format!("struck by {other}"),
     };
     let were = if fault.nodes.len() == 1 { "was" } else { "were" };

@@ -1,10 +1,12 @@
 //! Starts and stops the nodes of a run.
 
 pub mod child;
+mod detour;
 mod process;
 
 use veil::wire::client::NodeId;
 
+pub use detour::{Detours, OUTSIDE};
 pub use process::{ProcessCluster, StartOptions};
 
 /// Something could not be done to a node.
@@ -41,6 +43,28 @@ pub enum ClusterError {
         node: NodeId,
         /// Why not.
         reason: String,
+    },
+    /// The cluster's links are not led through proxies, so they cannot be cut.
+    #[error("the links of node n{node} cannot be cut: they are not led through the link proxy")]
+    NoDetours {
+        /// Which node.
+        node: NodeId,
+    },
+    /// A link that should be cut is not.
+    #[error("the link from n{from} to n{to} is cut, and a connection came through all the same")]
+    NotCut {
+        /// Who dialled.
+        from: NodeId,
+        /// Whom.
+        to: NodeId,
+    },
+    /// A link that should be mended is not.
+    #[error("the link from n{from} to n{to} is mended, and no connection comes through")]
+    StillCut {
+        /// Who dialled.
+        from: NodeId,
+        /// Whom.
+        to: NodeId,
     },
     /// There is no such node.
     #[error("there is no node n{node}")]

@@ -20,11 +20,11 @@ use veil::{
     node::{Listen, NodeConfig, RaftConfig, SealingConfig},
     wire::{
         client::{Member, NodeId},
-        transport::bind,
+        transport::{Tcp, bind},
     },
 };
 
-use super::ClusterError;
+use super::{ClusterError, Detours, OUTSIDE};
 
 /// How long a node may take from its start until it listens; it may have a long log to replay.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -46,6 +46,8 @@ pub struct StartOptions {
     pub raft: RaftConfig,
     /// The sealing threads of each node.
     pub sealing: SealingConfig,
+    /// Lead every connection to a node through a proxy, so that links can be cut.
+    pub detours: bool,
     /// Keep the nodes' data folders, which may be large. Configurations and logs are always kept.
     pub keep_data: bool,
 }
@@ -57,6 +59,7 @@ pub struct ProcessCluster {
     members: Vec<Member>,
     nodes: BTreeMap<NodeId, ProcessNode>,
     keep_data: bool,
+    detours: Option<Detours>,
     /// Hold the ports for nodes that are down, so that nobody else is given them meanwhile.
     _reserved: Vec<Socket>,
 }
@@ -75,7 +78,7 @@ impl ProcessCluster {
     /// # Errors
     /// [`ClusterError`]; what was started is killed again.
     pub async fn start(options: StartOptions) -> Result<Self, ClusterError> {
-        let StartOptions { nodes: count, folder, program, raft, sealing, keep_data } = options;
+        let StartOptions { nodes: count, folder, program, raft, sealing, detours, keep_data } = options;
         let mut reserved = Vec::new();
         let mut members = Vec::new();
         for id in 1..=NodeId::from(count) {
@@ -86,6 +89,10 @@ impl ProcessCluster {
             };
             members.push(Member { id, client: reserve()?, peer: reserve()? });
         }
+        let detours = match detours {
+            true => Some(Detours::around(&members).await?),
+            false => None,
+        };
         let mut nodes = BTreeMap::new();
         for member in &members {
             let folder = folder.join(format!("n{}", member.id));
@@ -97,7 +104,7 @@ impl ProcessCluster {
                 shared_port: true,
                 listen: Listen { client: member.client.clone(), peer: member.peer.clone() },
                 members: members.clone(),
-                routes: Vec::new(),
+                routes: detours.as_ref().map_or(&[][..], |detours| detours.routes(member.id)).to_vec(),
                 raft: raft.clone(),
                 sealing: sealing.clone(),
             };
@@ -109,7 +116,7 @@ impl ProcessCluster {
             let log = folder.join("log.txt");
             nodes.insert(member.id, ProcessNode { config: path, log, data, child: Mutex::new(None) });
         }
-        let cluster = Self { program, members, nodes, keep_data, _reserved: reserved };
+        let cluster = Self { program, members, nodes, keep_data, detours, _reserved: reserved };
         for id in cluster.nodes.keys() {
             cluster.restart(*id).await?;
         }
@@ -119,6 +126,20 @@ impl ProcessCluster {
     /// All nodes, running or not.
     pub fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// The proxies that links are led through.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoDetours`], naming `node` as the one that was to be cut off.
+    pub fn detours(&self, node: NodeId) -> Result<&Detours, ClusterError> {
+        self.detours.as_ref().ok_or(ClusterError::NoDetours { node })
+    }
+
+    /// How the nodes are reached from outside.
+    pub fn network(&self) -> Tcp {
+        let routes = self.detours.as_ref().map_or(&[][..], |detours| detours.routes(OUTSIDE));
+        Tcp { routes: routes.iter().map(|r| (r.to.clone(), r.via.clone())).collect(), ..Tcp::default() }
     }
 
     /// Kills a node with SIGKILL and waits until it is gone.

@@ -8,9 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use veil::wire::client::{Leadership, NodeId};
 
-use super::{heal, inject};
+use super::{heal, inject, verify, verify_healed};
 use crate::{
-    cluster::ProcessCluster,
+    cluster::{ClusterError, ProcessCluster},
     record::{Event, EventKind},
     scenario::{Fault, Target},
 };
@@ -147,12 +147,20 @@ impl Strike {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = ended(&mut over) => {}
-            () = healed_after => {}
-        }
+        let standing = async {
+            tokio::select! {
+                () = ended(&mut over) => {}
+                () = healed_after => {}
+            }
+        };
+        let verifying = join_all(nodes.iter().map(|node| verify(self.fault.kind, &self.cluster, *node)));
+        let (verified, ()) = tokio::join!(verifying, standing);
+        self.note_failures(&mut log, verified);
         let healing = nodes.iter().map(|node| self.step(EventKind::Heal, *node));
         self.note(&mut log, join_all(healing).await);
+        let well = self.well();
+        let verifying = nodes.iter().map(|node| verify_healed(self.fault.kind, &self.cluster, *node, &well));
+        self.note_failures(&mut log, join_all(verifying).await);
         log
     }
 
@@ -215,6 +223,17 @@ impl Strike {
             completed_s: completed.as_secs_f64(),
             detail: kind.name().to_owned(),
         })
+    }
+
+    /// The nodes that no fault has struck.
+    fn well(&self) -> Vec<NodeId> {
+        let struck = self.struck.0.borrow();
+        self.cluster.members().iter().map(|member| member.id).filter(|id| !struck.contains(id)).collect()
+    }
+
+    fn note_failures(&self, log: &mut FaultLog, verified: Vec<Result<(), ClusterError>>) {
+        let failed = verified.into_iter().filter_map(Result::err);
+        log.failures.extend(failed.map(|error| format!("fault {}: {error}", self.number)));
     }
 
     fn note(&self, log: &mut FaultLog, steps: Vec<Result<Event, String>>) {

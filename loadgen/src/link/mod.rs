@@ -17,8 +17,8 @@ pub use proxy::Proxy;
 /// What one direction of a link does to the bytes that travel along it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Shape {
-    /// Nothing passes.
-    pub cut: bool,
+    /// How many faults cut it. While there is one, nothing passes.
+    pub cuts: u32,
     /// How much later everything arrives.
     pub delay: Duration,
     /// Up to so much later still, evenly drawn for each piece.
@@ -27,6 +27,13 @@ pub struct Shape {
     pub rate: Option<f64>,
     /// The share of pieces that are lost and sent again, which costs [`RETRANSMISSION`].
     pub loss: f64,
+}
+
+impl Shape {
+    /// Whether nothing passes.
+    pub fn is_cut(&self) -> bool {
+        self.cuts > 0
+    }
 }
 
 /// How long TCP waits, at the least, before it sends again what was lost (Linux).

@@ -80,8 +80,8 @@ async fn open(
     mut back: watch::Receiver<Shape>,
 ) -> std::io::Result<TcpStream> {
     let gone = |_| std::io::Error::other("the run is over");
-    there.wait_for(|shape| !shape.cut).await.map_err(gone)?;
-    back.wait_for(|shape| !shape.cut).await.map_err(gone)?;
+    there.wait_for(|shape| !shape.is_cut()).await.map_err(gone)?;
+    back.wait_for(|shape| !shape.is_cut()).await.map_err(gone)?;
     let stream = TcpStream::connect(target).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -125,7 +125,7 @@ mod tests {
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(ask(&mut stream).await, Some(7));
         for (from, to) in [(1, 2), (2, 1)] {
-            links.change(|a, b| (a, b) == (from, to), |shape| shape.cut = true);
+            links.change(|a, b| (a, b) == (from, to), |shape| shape.cuts += 1);
             assert_eq!(ask(&mut stream).await, None, "cut {from} to {to}");
             links.change(|_, _| true, |shape| *shape = Shape::default());
             // The answer that was held up, and then a new one.
@@ -140,10 +140,10 @@ mod tests {
         let links = Links::between(&[1, 2]);
         let (there, back) = (links.watch(1, 2).unwrap(), links.watch(2, 1).unwrap());
         let proxy = Proxy::start(echo().await, there, back, 1).await.unwrap();
-        links.change(|_, _| true, |shape| shape.cut = true);
+        links.change(|_, _| true, |shape| shape.cuts += 1);
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(ask(&mut stream).await, None);
-        links.change(|_, _| true, |shape| shape.cut = false);
+        links.change(|_, _| true, |shape| shape.cuts -= 1);
         let mut late = [0];
         stream.read_exact(&mut late).await.unwrap();
         assert_eq!(late, [7]);

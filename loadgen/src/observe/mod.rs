@@ -44,9 +44,9 @@ impl Observer {
     ///
     /// # Errors
     /// [`ClientError`] when no address is given.
-    pub fn begin(nodes: &[String], start: Instant) -> Result<Self, ClientError> {
+    pub fn begin(network: Arc<Tcp>, nodes: &[String], start: Instant) -> Result<Self, ClientError> {
         // News of the leadership must not queue behind pictures.
-        let client = Client::new(Arc::new(Tcp::default()), nodes.to_vec(), CONNECTIONS)?;
+        let client = Client::new(network, nodes.to_vec(), CONNECTIONS)?;
         let seen = Arc::new(Mutex::new(Observations::default()));
         let leadership = watch::Sender::new(Leadership::default());
         let mut tasks = JoinSet::new();

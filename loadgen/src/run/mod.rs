@@ -140,7 +140,7 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
     };
     let mut interrupted = stop.clone();
     let prepared = async {
-        let step = Step::begin("starting the cluster");
+        let step = Step::begin(if nodes.is_some() { "connecting" } else { "starting the cluster" });
         let cluster = match &nodes {
             Some(_) => None,
             None => {
@@ -150,6 +150,7 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
                     program,
                     raft: RaftConfig::default(),
                     sealing: SealingConfig::default(),
+                    detours: scenario.faults.iter().any(|fault| fault.kind.needs_links()),
                     keep_data,
                 });
                 Some(Arc::new(started.await?))
@@ -159,16 +160,17 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
             (Some(cluster), _) => cluster.members().iter().map(|member| member.client.clone()).collect(),
             (None, nodes) => nodes.unwrap_or_default(),
         };
-        let client = Client::new(Arc::new(Tcp::default()), addresses, CONNECTIONS)?;
+        let network = Arc::new(cluster.as_ref().map_or_else(Tcp::default, |cluster| cluster.network()));
+        let client = Client::new(network.clone(), addresses, CONNECTIONS)?;
         setup::wait_for_leader(&client).await?;
         drop(step);
         let step = Step::begin(format!("registering {} users", scenario.load.clients));
         let world = Arc::new(World::new(scenario.load.clients, photos));
         let before = setup::set_up(&client, &world, &mut rng).await?;
         drop(step);
-        Ok::<_, RunError>((cluster, client, world, before))
+        Ok::<_, RunError>((cluster, network, client, world, before))
     };
-    let (cluster, client, world, before) = tokio::select! {
+    let (cluster, network, client, world, before) = tokio::select! {
         prepared = prepared => prepared?,
         _ = interrupted.wait_for(|stop| *stop) => return Err(RunError::Interrupted),
     };
@@ -186,7 +188,7 @@ pub async fn run(options: RunOptions, stop: watch::Receiver<bool>) -> Result<Pat
         recorder.complete(op, done.kind, sent_ns, since_start(done.ended), done.outcome);
     }
 
-    let observer = Observer::begin(client.nodes(), start)?;
+    let observer = Observer::begin(network, client.nodes(), start)?;
     let (over_sender, over) = watch::channel(false);
     let faults = async {
         match &cluster {

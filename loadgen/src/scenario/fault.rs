@@ -25,17 +25,31 @@ pub enum FaultKind {
     Kill,
     /// SIGSTOP; healed by SIGCONT.
     Pause,
+    /// The node stays up and hears and says nothing, to nodes and clients alike.
+    Ignore,
+    /// The node is cut off from the other nodes; clients still reach it.
+    Partition,
 }
 
 impl FaultKind {
     /// Every kind, in the order of tables and legends.
-    pub const ALL: [Self; 2] = [Self::Kill, Self::Pause];
+    pub const ALL: [Self; 4] = [Self::Kill, Self::Pause, Self::Ignore, Self::Partition];
 
     /// The name used in scenarios, tables and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
             Self::Pause => "pause",
+            Self::Ignore => "ignore",
+            Self::Partition => "partition",
+        }
+    }
+
+    /// Whether it cuts links, which then have to be led through the link proxy.
+    pub fn needs_links(self) -> bool {
+        match self {
+            Self::Kill | Self::Pause => false,
+            Self::Ignore | Self::Partition => true,
         }
     }
 }

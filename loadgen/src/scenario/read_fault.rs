@@ -56,7 +56,7 @@ pub(super) fn faults(list: Option<Item>, end: Duration, nodes: u32) -> Result<Ve
 
 fn kind(section: &Section) -> Result<FaultKind, ScenarioError> {
     let kinds = FaultKind::ALL.map(|kind| (kind.name(), kind));
-    (section.need("do", "do = \"kill\" or another fault")?).choice(&kinds, &["ignore", "partition", "link"])
+    (section.need("do", "do = \"kill\" or another fault")?).choice(&kinds, &["link"])
 }
 
 fn target(item: &Item, nodes: u32) -> Result<Target, ScenarioError> {

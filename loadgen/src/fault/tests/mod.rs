@@ -32,6 +32,7 @@ impl Stage {
             program: concat!(env!("CARGO_MANIFEST_DIR"), "/src/fault/tests/node.sh").into(),
             raft: RaftConfig::default(),
             sealing: SealingConfig::default(),
+            detours: false,
             keep_data: false,
         };
         let cluster = Arc::new(ProcessCluster::start(options).await.expect("the stand-ins start"));

@@ -47,7 +47,7 @@ fn load() -> impl Strategy<Value = Load> {
 fn fault() -> impl Strategy<Value = (f64, Fault)> {
     let target =
         prop_oneof![Just(Target::Leader), Just(Target::Random), Just(Target::All), Just(Target::Node(1)),];
-    let kind = prop_oneof![Just(FaultKind::Kill), Just(FaultKind::Pause)];
+    let kind = prop::sample::select(FaultKind::ALL.to_vec());
     let heal = option::of((1u64..30_000_000_000).prop_map(Duration::from_nanos));
     (0.0..0.999, kind, target, heal).prop_map(|(part, kind, target, heal)| {
         let at = Duration::ZERO;

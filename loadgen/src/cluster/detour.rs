@@ -1,0 +1,95 @@
+//! Leads every connection to a node through a proxy, one for each caller and port, so that faults can
+//! shape or cut each link on its own.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use veil::{
+    consensus::{PeerAnswer, PeerRequest},
+    node::Route,
+    wire::{
+        client::{Member, NodeId},
+        connection::Connection,
+        frame::Link,
+        transport::Tcp,
+    },
+};
+
+use super::ClusterError;
+use crate::link::{Links, Proxy};
+
+/// Stands for everybody who is not a node: simulated users, and the run itself.
+pub const OUTSIDE: NodeId = 0;
+/// A probe that is not answered by then has not come through.
+const PROBE_PATIENCE: Duration = Duration::from_millis(400);
+
+/// The proxies of one cluster.
+#[derive(Debug)]
+pub struct Detours {
+    links: Links,
+    routes: BTreeMap<NodeId, Vec<Route>>,
+    /// Where each node reaches the peer port of each other one.
+    peers: BTreeMap<(NodeId, NodeId), SocketAddr>,
+    _proxies: Vec<Proxy>,
+}
+
+impl Detours {
+    /// Starts the proxies for all links between these nodes, and from outside to each.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub async fn around(members: &[Member]) -> Result<Self, ClusterError> {
+        let nodes: Vec<NodeId> = std::iter::once(OUTSIDE).chain(members.iter().map(|m| m.id)).collect();
+        let links = Links::between(&nodes);
+        let (mut routes, mut peers, mut proxies) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for from in nodes {
+            let mut own = Vec::new();
+            for member in members {
+                let (Some(there), Some(back)) = (links.watch(from, member.id), links.watch(member.id, from))
+                else {
+                    continue;
+                };
+                for address in [&member.client, &member.peer] {
+                    let target = parse(address)?;
+                    let seed = proxies.len() as u64;
+                    let proxy = Proxy::start(target, there.clone(), back.clone(), seed).await;
+                    let proxy =
+                        proxy.map_err(|source| ClusterError::Port { address: target.ip(), source })?;
+                    if address == &member.peer {
+                        peers.insert((from, member.id), proxy.address());
+                    }
+                    own.push(Route { to: address.clone(), via: proxy.address().to_string() });
+                    proxies.push(proxy);
+                }
+            }
+            routes.insert(from, own);
+        }
+        Ok(Self { links, routes, peers, _proxies: proxies })
+    }
+
+    /// The detours that a node, or [`OUTSIDE`], has to take.
+    pub fn routes(&self, from: NodeId) -> &[Route] {
+        self.routes.get(&from).map_or(&[], Vec::as_slice)
+    }
+
+    /// The links themselves.
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Whether a connection from one node to another comes about: dialled where `from` dials, up to the
+    /// hello of the node itself.
+    pub async fn comes_through(&self, from: NodeId, to: NodeId) -> bool {
+        let Some(address) = self.peers.get(&(from, to)) else { return false };
+        let tcp = Tcp::default();
+        let address = address.to_string();
+        Connection::<PeerRequest, PeerAnswer>::open(&tcp, &address, Link::Peer, PROBE_PATIENCE).await.is_ok()
+    }
+}
+
+fn parse(address: &str) -> Result<SocketAddr, ClusterError> {
+    let io = |e: std::net::AddrParseError| ClusterError::Io {
+        path: address.into(),
+        source: std::io::Error::other(e),
+    };
+    address.parse().map_err(io)
+}
