@@ -68,6 +68,33 @@ fn all_nodes_killed_at_once_lose_nothing_that_was_acknowledged() {
     assert!(summary["operations"]["ok"].as_u64().unwrap() > 200, "{summary:#}");
 }
 
+/// The leader is cut off from the others, and later a node from everybody. The cuts are probed while they
+/// last, and the run is only conclusive when nothing came through.
+#[test]
+fn nodes_that_were_cut_off_fall_in_line_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = r#"
+[[fault]]
+at = "500ms"
+do = "partition"
+target = "leader"
+heal = "2s"
+[[fault]]
+at = "3s"
+do = "ignore"
+target = "random"
+heal = "2s"
+"#;
+    let output = run(folder.path(), &scenario(faults, ""));
+    let summary = summary(&output);
+    assert_eq!(output.status.code(), Some(0), "{summary:#}");
+    let faults = summary["faults"].as_array().unwrap();
+    assert_eq!(faults.len(), 2, "{summary:#}");
+    // The majority went on without the leader that was cut off.
+    assert!(faults[0]["elect_ms"].as_f64().is_some(), "{summary:#}");
+    assert_eq!(check(&summary, "converged")["result"], "pass");
+}
+
 #[test]
 fn an_impossible_limit_exits_1_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
