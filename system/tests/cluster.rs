@@ -29,7 +29,8 @@ impl Cluster {
             .collect();
         let disks = members.iter().map(|member| (member.id, tempfile::tempdir().unwrap())).collect();
         let mut cluster = Self { network: Pipes::default(), nodes: BTreeMap::new(), members, raft, disks };
-        for id in 1..=size {
+        // The founder last, so that the others are there to elect it at once.
+        for id in (1..=size).rev() {
             cluster.start_node(id).await;
         }
         cluster
@@ -273,4 +274,22 @@ async fn a_node_whose_disk_fails_says_so_and_the_others_go_on() {
     let reason = cluster.nodes[&leader].failed().await;
     assert!(reason.contains("no room"), "{reason}");
     client.register(client.request_id(), name("zoe"), soon()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_stopped_in_order_hands_over_first() {
+    // Nobody would stand for election by itself within this test.
+    let raft = RaftConfig {
+        election_min: Duration::from_secs(300),
+        election_max: Duration::from_secs(600),
+        ..RaftConfig::default()
+    };
+    let mut cluster = Cluster::start(3, raft).await;
+    let client = cluster.client();
+    register_many(&cluster, &client, 0..10).await;
+    let first = client.leadership().borrow().leader.clone().unwrap().id;
+    cluster.stop_node(first).await;
+    register_many(&cluster, &client, 10..20).await;
+    let second = client.leadership().borrow().leader.clone().unwrap().id;
+    assert_ne!(first, second);
 }

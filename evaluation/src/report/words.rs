@@ -58,6 +58,7 @@ pub fn sentence(assessment: &Assessment) -> String {
 fn struck(fault: &Failover) -> String {
     let did = match fault.kind.as_str() {
         "kill" => "killed".to_owned(),
+        "stop" => "stopped".to_owned(),
         "pause" => "paused".to_owned(),
         "ignore" => "silenced".to_owned(),
         "partition" => "cut off".to_owned(),

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use socket2::Socket;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     sync::Mutex,
 };
 use veil::{
@@ -28,6 +28,8 @@ use super::{ClusterError, Detours, OUTSIDE};
 
 /// How long a node may take from its start until it listens; it may have a long log to replay.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a node may take to end when it is asked to.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// How often, and how long apart, it is tried again to remove a folder.
 const REMOVAL_TRIES: u32 = 20;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
@@ -69,7 +71,15 @@ struct ProcessNode {
     config: PathBuf,
     log: PathBuf,
     data: PathBuf,
-    child: Mutex<Option<Child>>,
+    child: Mutex<Option<Running>>,
+}
+
+/// A node's process. It ends by itself when its standard input closes.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    /// Held apart from the child, because waiting for a child closes the input that it holds.
+    _lifeline: Option<ChildStdin>,
 }
 
 impl ProcessCluster {
@@ -117,7 +127,8 @@ impl ProcessCluster {
             nodes.insert(member.id, ProcessNode { config: path, log, data, child: Mutex::new(None) });
         }
         let cluster = Self { program, members, nodes, keep_data, detours, _reserved: reserved };
-        for id in cluster.nodes.keys() {
+        // The founder last, so that the others are there to elect it at once.
+        for id in cluster.nodes.keys().rev() {
             cluster.restart(*id).await?;
         }
         Ok(cluster)
@@ -149,12 +160,30 @@ impl ProcessCluster {
     pub async fn kill(&self, node: NodeId) -> Result<(), ClusterError> {
         let mut slot = self.node(node)?.child.lock().await;
         let failed = |reason: String| ClusterError::Signal { node, reason };
-        let mut child = slot.take().ok_or_else(|| failed("it is not running".to_owned()))?;
+        let Running { mut child, _lifeline } =
+            slot.take().ok_or_else(|| failed("it is not running".to_owned()))?;
         let ended = child.try_wait().map_err(|e| failed(e.to_string()))?;
         match ended {
             Some(status) => Err(failed(format!("it has ended by itself: {status}"))),
             None => child.kill().await.map_err(|e| failed(e.to_string())),
         }
+    }
+
+    /// Asks a node with SIGTERM to end, and waits until it has.
+    ///
+    /// # Errors
+    /// [`ClusterError`], also when it is down already, or does not end.
+    pub async fn stop(&self, node: NodeId) -> Result<(), ClusterError> {
+        let mut slot = self.node(node)?.child.lock().await;
+        signal(node, slot.as_ref(), Signal::TERM)?;
+        let failed = |reason: String| ClusterError::Signal { node, reason };
+        let running = slot.as_mut().ok_or_else(|| failed("it is not running".to_owned()))?;
+        match tokio::time::timeout(STOP_PATIENCE, running.child.wait()).await {
+            Ok(ended) => ended.map_err(|e| failed(e.to_string()))?,
+            Err(_) => return Err(failed(format!("it has not ended {STOP_PATIENCE:?} after SIGTERM"))),
+        };
+        *slot = None;
+        Ok(())
     }
 
     /// Starts a node that is down, from its folder as it is, and waits until it listens.
@@ -195,8 +224,8 @@ impl ProcessCluster {
     /// Kills every node that is not down.
     pub async fn kill_all(&self) {
         for (id, process) in &self.nodes {
-            let Some(mut child) = process.child.lock().await.take() else { continue };
-            if let Err(error) = child.kill().await {
+            let Some(mut running) = process.child.lock().await.take() else { continue };
+            if let Err(error) = running.child.kill().await {
                 tracing::warn!(node = id, %error, "a node may be left");
             }
         }
@@ -217,8 +246,8 @@ impl Drop for ProcessCluster {
     fn drop(&mut self) {
         for node in self.nodes.values_mut() {
             // What cannot be killed has ended. Nobody waits for the others: a signal is enough.
-            if let Some(mut child) = node.child.get_mut().take() {
-                let _ = child.start_kill();
+            if let Some(mut running) = node.child.get_mut().take() {
+                let _ = running.child.start_kill();
             }
         }
         for node in self.nodes.values().filter(|_| !self.keep_data) {
@@ -251,7 +280,7 @@ fn reserve_port() -> Result<(SocketAddr, Socket), ClusterError> {
     reserve().map_err(|source| ClusterError::Port { address: LOOPBACK, source })
 }
 
-async fn spawn(program: &Path, node: NodeId, process: &ProcessNode) -> Result<Child, ClusterError> {
+async fn spawn(program: &Path, node: NodeId, process: &ProcessNode) -> Result<Running, ClusterError> {
     let io = |source| ClusterError::Io { path: process.log.clone(), source };
     let log = File::options().create(true).append(true).open(&process.log).map_err(io)?;
     let failed = |reason: String| ClusterError::Start { node, reason };
@@ -269,7 +298,7 @@ async fn spawn(program: &Path, node: NodeId, process: &ProcessNode) -> Result<Ch
     let stdout = child.stdout.take().ok_or_else(|| failed("no standard output".to_owned()))?;
     let mut lines = BufReader::new(stdout).lines();
     match tokio::time::timeout(START_PATIENCE, lines.next_line()).await {
-        Ok(Ok(Some(_addresses))) => Ok(child),
+        Ok(Ok(Some(_addresses))) => Ok(Running { _lifeline: child.stdin.take(), child }),
         Ok(_) => Err(failed(last_words(&process.log))),
         Err(_) => Err(failed(format!("it does not listen after {START_PATIENCE:?}"))),
     }
@@ -283,9 +312,12 @@ fn last_words(log: &Path) -> String {
     format!("{said}\n(its log: {})", log.display())
 }
 
-fn signal(node: NodeId, child: Option<&Child>, signal: Signal) -> Result<Pid, ClusterError> {
+fn signal(node: NodeId, running: Option<&Running>, signal: Signal) -> Result<Pid, ClusterError> {
     let failed = |reason: String| ClusterError::Signal { node, reason };
-    let pid = child.and_then(Child::id).and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let pid = running
+        .and_then(|running| running.child.id())
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| failed("it is not running".to_owned()))?;
     kill_process(pid, signal).map_err(|e| failed(e.to_string()))?;
     Ok(pid)

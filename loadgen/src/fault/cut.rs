@@ -1,9 +1,17 @@
 //! Cuts links, and makes sure that they are cut.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
+use tokio::time::Instant;
 use veil::wire::client::NodeId;
 
 use crate::cluster::{ClusterError, ProcessCluster};
+
+/// On a busy machine a mended link may take so long to let a first connection through.
+const HEAL_PATIENCE: Duration = Duration::from_secs(5);
+/// The pause between probes.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Cuts the links for which `which` holds.
 pub(super) fn begin(
@@ -41,10 +49,16 @@ pub(super) async fn verify_healed(
     node: NodeId,
     others: &[NodeId],
 ) -> Result<(), ClusterError> {
-    let (_, silent) = probe(cluster, node, others).await?;
-    match silent.first() {
-        Some((from, to)) => Err(ClusterError::StillCut { from: *from, to: *to }),
-        None => Ok(()),
+    let deadline = Instant::now() + HEAL_PATIENCE;
+    loop {
+        let (_, silent) = probe(cluster, node, others).await?;
+        match silent.first() {
+            None => return Ok(()),
+            Some((from, to)) if Instant::now() >= deadline => {
+                return Err(ClusterError::StillCut { from: *from, to: *to });
+            }
+            Some(_) => tokio::time::sleep(PAUSE).await,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod kill;
 mod partition;
 mod pause;
 mod schedule;
+mod stop;
 
 use veil::wire::client::NodeId;
 
@@ -20,6 +21,7 @@ use crate::{
 async fn inject(kind: FaultKind, cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
     match kind {
         FaultKind::Kill => kill::inject(cluster, node).await,
+        FaultKind::Stop => stop::inject(cluster, node).await,
         FaultKind::Pause => pause::inject(cluster, node).await,
         FaultKind::Ignore => ignore::inject(cluster, node),
         FaultKind::Partition => partition::inject(cluster, node),
@@ -30,6 +32,7 @@ async fn inject(kind: FaultKind, cluster: &ProcessCluster, node: NodeId) -> Resu
 async fn heal(kind: FaultKind, cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
     match kind {
         FaultKind::Kill => kill::heal(cluster, node).await,
+        FaultKind::Stop => stop::heal(cluster, node).await,
         FaultKind::Pause => pause::heal(cluster, node).await,
         FaultKind::Ignore => ignore::heal(cluster, node),
         FaultKind::Partition => partition::heal(cluster, node),
@@ -40,7 +43,7 @@ async fn heal(kind: FaultKind, cluster: &ProcessCluster, node: NodeId) -> Result
 /// waited for the process already.
 async fn verify(kind: FaultKind, cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
     match kind {
-        FaultKind::Kill | FaultKind::Pause => Ok(()),
+        FaultKind::Kill | FaultKind::Stop | FaultKind::Pause => Ok(()),
         FaultKind::Ignore | FaultKind::Partition => cut::verify(cluster, node).await,
     }
 }
@@ -53,7 +56,7 @@ async fn verify_healed(
     others: &[NodeId],
 ) -> Result<(), ClusterError> {
     match kind {
-        FaultKind::Kill | FaultKind::Pause => Ok(()),
+        FaultKind::Kill | FaultKind::Stop | FaultKind::Pause => Ok(()),
         FaultKind::Ignore | FaultKind::Partition => cut::verify_healed(cluster, node, others).await,
     }
 }

@@ -23,6 +23,8 @@ pub struct Fault {
 pub enum FaultKind {
     /// SIGKILL; healed by a restart from the same folder.
     Kill,
+    /// SIGTERM: the node ends in order; healed by a restart from the same folder.
+    Stop,
     /// SIGSTOP; healed by SIGCONT.
     Pause,
     /// The node stays up and hears and says nothing, to nodes and clients alike.
@@ -33,12 +35,13 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// Every kind, in the order of tables and legends.
-    pub const ALL: [Self; 4] = [Self::Kill, Self::Pause, Self::Ignore, Self::Partition];
+    pub const ALL: [Self; 5] = [Self::Kill, Self::Stop, Self::Pause, Self::Ignore, Self::Partition];
 
     /// The name used in scenarios, tables and files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Kill => "kill",
+            Self::Stop => "stop",
             Self::Pause => "pause",
             Self::Ignore => "ignore",
             Self::Partition => "partition",
@@ -48,7 +51,7 @@ impl FaultKind {
     /// Whether it cuts links, which then have to be led through the link proxy.
     pub fn needs_links(self) -> bool {
         match self {
-            Self::Kill | Self::Pause => false,
+            Self::Kill | Self::Stop | Self::Pause => false,
             Self::Ignore | Self::Partition => true,
         }
     }

@@ -149,6 +149,8 @@ struct ArrivingSnapshot {
     bytes: Vec<u8>,
 }
 
+/// How long another node may take to take over the leadership.
+const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the last users of the log may take to let go of it.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a read may wait for the directory to reach what is committed.
@@ -345,6 +347,30 @@ impl Consensus {
             if metrics.changed().await.is_err() {
                 return "raft has ended".to_owned();
             }
+        }
+    }
+
+    /// If this node leads, has the follower whose log is most complete take over, and waits until it has,
+    /// or a little while. Raft must go on being served meanwhile.
+    pub async fn hand_over(&self) {
+        use openraft::async_runtime::watch::WatchReceiver;
+        let id = *self.raft.node_id();
+        let successor = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            // Only a leader has followers to replicate to.
+            let followers = metrics.replication.iter().flatten();
+            followers.filter(|(node, _)| **node != id).max_by_key(|(_, matched)| **matched).map(|(n, _)| *n)
+        };
+        let Some(successor) = successor else { return };
+        if let Err(error) = self.raft.trigger().transfer_leader(successor).await {
+            tracing::warn!(%error, "the leadership cannot be handed over");
+            return;
+        }
+        let mut leadership = self.leadership();
+        let moved = leadership.wait_for(|now| now.leader.as_ref().is_some_and(|leader| leader.id != id));
+        if tokio::time::timeout(HAND_OVER_PATIENCE, moved).await.is_err() {
+            tracing::warn!(successor, "nobody has taken over the leadership");
         }
     }
 

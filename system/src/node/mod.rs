@@ -131,8 +131,9 @@ impl Node {
         self.consensus.failed().await
     }
 
-    /// Stops serving, then Raft. What was acknowledged is on disk already.
+    /// Hands the leadership over, stops serving, then Raft. What was acknowledged is on disk already.
     pub async fn stop(mut self) {
+        self.consensus.hand_over().await;
         for task in self.tasks.drain(..) {
             task.abort();
         }

@@ -171,3 +171,12 @@ async fn a_dropped_cluster_leaves_configurations_and_logs_and_no_data() {
     assert!(node.join("node.toml").exists() && node.join("log.txt").exists());
     assert!(!node.join("data").exists());
 }
+
+#[tokio::test]
+async fn a_node_that_is_asked_to_end_is_given_the_time_to() {
+    let stage = Stage::new(1).await;
+    stage.cluster.stop(1).await.expect("the stand-in ends");
+    assert!(stage.folder.path().join("n1/ended-in-order").exists(), "its parent hurried it");
+    assert!(stage.cluster.is_down(1));
+    assert!(stage.cluster.stop(1).await.is_err());
+}
