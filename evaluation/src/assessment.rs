@@ -51,7 +51,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn of<'a>(operations: impl Iterator<Item = &'a Operation> + Clone) -> Self {
+    /// Counts operations.
+    pub fn of<'a>(operations: impl Iterator<Item = &'a Operation> + Clone) -> Self {
         let count = |outcome| operations.clone().filter(|o| o.outcome == outcome).count() as u64;
         Self {
             offered: operations.clone().count() as u64,

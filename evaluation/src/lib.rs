@@ -10,6 +10,7 @@ pub mod check;
 pub mod failover;
 pub mod figure;
 pub mod limit;
+pub mod overlay;
 pub mod report;
 pub mod run;
 pub mod series;

@@ -10,16 +10,18 @@ use std::{
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use evaluation::{
+    overlay::{self, MAX_RUNS, MIN_RUNS},
     report::{self, Made, summary::Summary, terminal},
     verdict::{EXIT_UNUSABLE, Verdict},
 };
 use indicatif::ProgressBar;
 use loadgen::{
     cli::{Failure, RunArgs, run_scenario},
-    cluster::child::{self, ChildArgs},
+    cluster::child::{self, NodeCommand},
+    generator::child::{self as generate, GenerateArgs},
 };
 
-/// Turns a run into figures, tables, a report and a verdict.
+/// Turns runs into figures, tables, reports and verdicts.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Arguments {
@@ -33,6 +35,11 @@ Exit codes:
   1  one does not
   2  bad usage, scenario or environment, or a run directory that cannot be read or written
   3  inconclusive: nothing failed, but the run does not show what it was to show";
+
+const OVERLAY_EXIT_CODES: &str = "\
+Exit codes:
+  0  the overlay was made
+  2  fewer than two runs, a run directory that cannot be read, or a folder that cannot be written";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -61,7 +68,29 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    Node(ChildArgs),
+    /// Lay runs of one scenario over one another, for instance one by process and one by Docker.
+    ///
+    /// Makes one page, overlay.html, with goodput, latency and faults of all runs on one time axis,
+    /// aligned at the start of the first stage; latency by percentile, a line a run; and a table side
+    /// by side, with the ratio to the first run. Beside it the figures as PNG and SVG, overlay.md, and
+    /// overlay.csv. Runs whose scenarios differ (seed, load, faults) are laid over one another too,
+    /// and the page says that it is not like with like. Nothing is judged.
+    #[command(after_help = OVERLAY_EXIT_CODES)]
+    Overlay {
+        /// Run directories; the others are compared with the first.
+        #[arg(value_name = "RUN", required = true, num_args = MIN_RUNS..=MAX_RUNS)]
+        runs: Vec<PathBuf>,
+        /// The folder to write; made if missing. Without it a new one is made beside the first run,
+        /// overlay-<UTC time>.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Print the table as JSON instead of a few lines for people.
+        #[arg(long)]
+        json: bool,
+    },
+    #[command(flatten)]
+    Node(NodeCommand),
+    Generate(GenerateArgs),
 }
 
 fn main() -> ExitCode {
@@ -69,14 +98,16 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Run { run, json } => match run_scenario(run) {
             Ok(folder) => report(&folder, json),
-            Err(Failure::Interrupted) => Ok(Verdict::Inconclusive),
+            Err(Failure::Interrupted) => Ok(Verdict::Inconclusive.into()),
             Err(Failure::Unusable(error)) => Err(error),
         },
+        Command::Overlay { runs, out, json } => overlay(&runs, out.as_deref(), json),
         Command::Report { run, json } => report(&run, json),
         Command::Node(node) => return child::main(&node),
+        Command::Generate(generator) => return generate::main(&generator),
     };
     match result {
-        Ok(verdict) => verdict.into(),
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", veil::cli::describe(&error));
             EXIT_UNUSABLE.into()
@@ -85,16 +116,33 @@ fn main() -> ExitCode {
 }
 
 /// Makes the report of a run directory, and prints it in short or as JSON.
-fn report(run: &Path, json: bool) -> anyhow::Result<Verdict> {
-    // Draws itself on a terminal only.
-    let progress = ProgressBar::new_spinner().with_message("making the report");
-    progress.enable_steady_tick(Duration::from_millis(100));
-    let made = report::make(run);
-    progress.finish_and_clear();
-    let Made { run, assessment, html } = made?;
+fn report(run: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let Made { run, assessment, html } = show("making the report", || report::make(run))?;
 
     let text =
         if json { Summary::of(&run, &assessment).to_json() } else { terminal::render(&assessment, &html) };
     std::io::stdout().write_all(text.as_bytes()).context("printing the summary")?;
-    Ok(assessment.judgement.verdict)
+    Ok(assessment.judgement.verdict.into())
+}
+
+/// Lays runs over one another, and prints the table in short or as JSON.
+fn overlay(runs: &[PathBuf], out: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+    let overlay::Made { overlay, html } = show("making the overlay", || overlay::make(runs, out))?;
+    let text = if json {
+        overlay::json::render(&overlay, &html)
+    } else {
+        overlay::terminal::render(&overlay, &html)
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("printing the table")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does something, and shows on a terminal that it does.
+fn show<T>(message: &'static str, work: impl FnOnce() -> T) -> T {
+    // Draws itself on a terminal only.
+    let progress = ProgressBar::new_spinner().with_message(message);
+    progress.enable_steady_tick(Duration::from_millis(100));
+    let done = work();
+    progress.finish_and_clear();
+    done
 }

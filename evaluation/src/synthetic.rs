@@ -1,20 +1,34 @@
 //! Runs made up for tests: what a leader's death looks like, without a cluster.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use loadgen::{
     record::{
-        Call, Event, EventKind, GrantState, ImageState, Machine, Manifest, NodeManifest, NodeReadback,
-        NodeSample, Outcome, Readback, Record, Reply,
+        Call, Event, EventKind, GrantState, HistoryWriter, ImageState, Machine, Manifest, NodeManifest,
+        NodeReadback, NodeSample, Outcome, Readback, Record, Reply, file, write_events, write_node_samples,
     },
     scenario::{
         Arrival, Cluster, Comparison, Driver, FailoverFigure, Fault, FaultKind, HistoryCheck, Images, Limit,
-        Load, Metric, OperationKind, Pass, Scenario, Stage, Target, Window,
+        Load, Metric, NodeLimits, OperationKind, Pass, Scenario, Stage, Target, Window,
     },
 };
 use veil::directory::ImageId;
 
 use crate::run::{History, RunDirectory};
+
+/// Writes a made-up run as a load generator would.
+pub fn write(folder: &Path, run: &RunDirectory, records: &[Record]) {
+    std::fs::write(folder.join(file::SCENARIO), run.scenario.to_toml()).unwrap();
+    run.manifest.write(&folder.join(file::MANIFEST)).unwrap();
+    write_events(&folder.join(file::EVENTS), &run.events).unwrap();
+    write_node_samples(&folder.join(file::NODES), &run.nodes).unwrap();
+    run.readback.as_ref().unwrap().write(&folder.join(file::READBACK)).unwrap();
+    let mut history = HistoryWriter::create(&folder.join(file::HISTORY)).unwrap();
+    for record in records {
+        history.append(record).unwrap();
+    }
+    history.finish().unwrap();
+}
 
 /// A small random number generator: SplitMix64. Enough to look like noise, and always the same.
 pub struct Noise(pub u64);
@@ -54,17 +68,23 @@ pub fn fault(at_s: u64, target: Target) -> Fault {
 pub fn scenario(stages: Vec<Stage>, faults: Vec<Fault>) -> Scenario {
     Scenario {
         seed: 42,
-        cluster: Cluster { nodes: 3, driver: Driver::Process },
+        cluster: Cluster { nodes: 3, driver: Driver::Process, limits: NodeLimits::default() },
         load: Load {
             clients: 256,
+            generators: 1,
             arrival: Arrival::Poisson,
             max_in_flight: 4096,
             timeout: Duration::from_secs(2),
             stages,
-            mix: BTreeMap::from([(OperationKind::View, 60), (OperationKind::Seal, 10)]),
+            mix: BTreeMap::from(OperationKind::ALL.map(|kind| match kind {
+                OperationKind::View => (kind, 60),
+                OperationKind::Seal => (kind, 10),
+                _ => (kind, 0),
+            })),
             images: Images::Photos,
         },
         faults,
+        chaos: None,
         pass: Pass::default(),
     }
 }
@@ -96,8 +116,15 @@ pub fn manifest() -> Manifest {
                 id,
                 client_address: format!("127.0.0.1:{}", 4000 + id),
                 peer_address: Some(format!("127.0.0.1:{}", 5000 + id)),
+                container: None,
+                log: None,
             })
             .collect(),
+        containers: None,
+        limits: None,
+        links: None,
+        first_request_s: None,
+        generators: 1,
     }
 }
 

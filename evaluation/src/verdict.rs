@@ -104,7 +104,7 @@ pub fn judge(
             doubts.push(format!(
                 "fault {index} of the scenario ({} of {} at {} s) never struck",
                 fault.kind.name(),
-                crate::failover::target_name(fault.target),
+                fault.target,
                 fault.at.as_secs_f64(),
             ));
         }

@@ -12,13 +12,14 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use loadgen::{
     cluster::{
-        ProcessCluster, StartOptions,
-        child::{self, ChildArgs},
+        Cluster, LinkNeeds, ProcessCluster, StartOptions,
+        child::{self, NodeCommand},
     },
     photos::Photos,
+    record::NodeLimits,
 };
 use veil::{
     client::Client,
@@ -30,7 +31,7 @@ use veil::{
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<NodeCommand>,
     /// How long each row is measured, after a warm-up of a fifth of that.
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     time: Duration,
@@ -39,15 +40,10 @@ struct Arguments {
     bench: bool,
 }
 
-#[derive(Subcommand)]
-enum Command {
-    Node(ChildArgs),
-}
-
 fn main() -> anyhow::Result<std::process::ExitCode> {
     let Arguments { command, time, bench: _ } = Arguments::parse();
-    if let Some(Command::Node(node)) = command {
-        return Ok(child::main(&node));
+    if let Some(command) = command {
+        return Ok(child::main(&command));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -102,9 +98,11 @@ where
 {
     let folder = tempfile::tempdir()?;
     let cluster = ProcessCluster::start(StartOptions {
-        detours: false,
+        links: LinkNeeds::None,
+        limits: NodeLimits::default(),
         keep_data: false,
         nodes,
+        founders: nodes,
         folder: folder.path().to_owned(),
         program: std::env::current_exe()?,
         raft: RaftConfig::default(),
@@ -141,7 +139,7 @@ where
     while let Some(done) = tasks.join_next().await {
         latencies.extend(done.context("a client panicked")??);
     }
-    cluster.kill_all().await;
+    cluster.end().await;
     latencies.sort_unstable();
     let at = |share: f64| match latencies.len() {
         0 => f64::NAN,

@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
 
 use crate::{
-    cluster::child::{self, ChildArgs},
+    cluster::child::{self, NodeCommand},
+    fault::table,
+    generator::child::{self as generate, GenerateArgs},
     run::{RunError, RunOptions, run},
     scenario::{Driver, Scenario},
 };
@@ -31,7 +33,15 @@ enum Command {
     /// judged by `evaluation report`. Exits with 0 when the run is complete, 3 when it was cut short, 2
     /// when it could not begin.
     Run(RunArgs),
-    Node(ChildArgs),
+    /// List the faults: what each does, and with which drivers.
+    Faults {
+        /// As JSON, with the keys that each takes in a scenario.
+        #[arg(long)]
+        json: bool,
+    },
+    #[command(flatten)]
+    Node(NodeCommand),
+    Generate(GenerateArgs),
 }
 
 /// What to run.
@@ -48,6 +58,9 @@ pub struct RunArgs {
     /// Another seed than the scenario's.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// So many load generators, each a process with its part of the users; overrides the scenario.
+    #[arg(long, value_name = "N")]
+    pub generators: Option<u32>,
     /// Load the cluster that these nodes belong to instead of starting one. Its scenario can have no
     /// faults.
     #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
@@ -72,7 +85,7 @@ pub enum Failure {
 /// # Errors
 /// [`Failure`]
 pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
-    let RunArgs { scenario: path, driver, out, seed, nodes, keep_data } = args;
+    let RunArgs { scenario: path, driver, out, seed, generators, nodes, keep_data } = args;
     let unusable = |error: anyhow::Error| Failure::Unusable(error);
     let mut scenario = Scenario::load(&path).map_err(|e| unusable(e.into()))?;
     if let Some(driver) = driver {
@@ -81,17 +94,15 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
     if let Some(seed) = seed {
         scenario.seed = seed;
     }
+    if let Some(generators) = generators {
+        let split = scenario.load.can_be_split(generators).context("--generators");
+        split.map_err(unusable)?;
+        scenario.load.generators = generators;
+    }
     let name = path.file_stem().map_or("run".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let program = std::env::current_exe().context("cannot find this executable").map_err(unusable)?;
     let options = RunOptions { scenario, name, out, nodes, program, keep_data };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("load")
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")
-        .map_err(unusable)?;
-    runtime.block_on(async {
+    runtime().map_err(unusable)?.block_on(async {
         let (sender, stop) = watch::channel(false);
         let interrupts = async {
             stop_signal().await?;
@@ -115,6 +126,16 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
     })
 }
 
+/// What a run, or one of its generators, runs on.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("load")
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
 /// Waits for SIGINT or SIGTERM.
 async fn stop_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -129,7 +150,9 @@ async fn stop_signal() -> std::io::Result<()> {
 /// Runs a parsed command line.
 pub fn main(cli: Cli) -> ExitCode {
     match cli.command {
-        Command::Node(args) => child::main(&args),
+        Command::Node(command) => child::main(&command),
+        Command::Faults { json } => list_faults(json),
+        Command::Generate(args) => generate::main(&args),
         Command::Run(args) => match run_scenario(args) {
             Ok(folder) => finish(&folder),
             Err(Failure::Interrupted) => ExitCode::from(3),
@@ -139,6 +162,18 @@ pub fn main(cli: Cli) -> ExitCode {
             }
         },
     }
+}
+
+fn list_faults(json: bool) -> ExitCode {
+    match json.then(|| serde_json::to_string_pretty(&table::table())) {
+        None => print!("{}", table::text()),
+        Some(Ok(text)) => println!("{text}"),
+        Some(Err(error)) => {
+            eprintln!("loadgen: {error}");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn finish(folder: &Path) -> ExitCode {

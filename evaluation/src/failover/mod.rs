@@ -14,10 +14,7 @@ mod service;
 
 use std::collections::BTreeMap;
 
-use loadgen::{
-    record::EventKind,
-    scenario::{OperationKind, Target},
-};
+use loadgen::{record::EventKind, scenario::OperationKind};
 
 use crate::run::RunDirectory;
 use occurrence::Occurrence;
@@ -31,7 +28,7 @@ pub struct Failover {
     pub index: usize,
     /// What was done, as in the scenario.
     pub kind: String,
-    /// To whom, as in the scenario: `leader`, `random`, `all`, `n2`.
+    /// To whom, as in the scenario: `leader`, `random`, `minority`, `majority`, `all`, `n2`.
     pub target: String,
     /// The nodes it really struck, by number.
     pub nodes: Vec<u64>,
@@ -78,6 +75,8 @@ impl Failover {
         match self.target.as_str() {
             "leader" => "the leader".to_owned(),
             "random" => "a random node".to_owned(),
+            "minority" => "a minority".to_owned(),
+            "majority" => "a majority".to_owned(),
             "all" => "all nodes".to_owned(),
             other => other.to_owned(),
         }
@@ -174,7 +173,7 @@ fn figures(
     Failover {
         index: fault.index,
         kind: planned.map_or_else(|| fault.name.clone(), |f| f.kind.name().to_owned()),
-        target: planned.map_or_else(|| node_list(&fault.nodes), |f| target_name(f.target)),
+        target: planned.map_or_else(|| node_list(&fault.nodes), |f| f.target.to_string()),
         nodes: fault.nodes.clone(),
         asked_s: fault.asked_s,
         injected_s: start,
@@ -241,16 +240,6 @@ fn leaders(run: &RunDirectory) -> impl Iterator<Item = (f64, u64, u64)> {
         .iter()
         .filter(|e| e.event == EventKind::Leader)
         .filter_map(|e| Some((e.completed_s, e.node, e.term?)))
-}
-
-/// A target as it is written in scenarios.
-pub fn target_name(target: Target) -> String {
-    match target {
-        Target::Leader => "leader".to_owned(),
-        Target::Random => "random".to_owned(),
-        Target::All => "all".to_owned(),
-        Target::Node(id) => format!("n{id}"),
-    }
 }
 
 /// Nodes as people write them: `n1, n3`.

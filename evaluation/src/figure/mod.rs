@@ -2,7 +2,9 @@
 
 mod closeup;
 mod drawing;
+mod lane;
 mod nodes;
+mod overlay;
 mod paint;
 mod palette;
 mod percentiles;
@@ -12,6 +14,7 @@ mod strip;
 mod timeline;
 
 pub use drawing::Drawing;
+pub use overlay::Trace;
 pub use paint::PaintError;
 pub use scale::thousands;
 
@@ -65,6 +68,40 @@ pub fn all(run: &RunDirectory, assessment: &Assessment) -> Result<Vec<Figure>, P
             nodes::draw(run, &assessment.failovers),
         ));
     }
+    paint_all(planned)
+}
+
+/// Draws and paints what lays runs over one another: their timelines, and their percentiles.
+///
+/// # Errors
+/// When one cannot be painted.
+pub fn overlay(title: &str, traces: &[Trace<'_>]) -> Result<Vec<Figure>, PaintError> {
+    paint_all(vec![
+        (
+            "overlay-timeline".to_owned(),
+            "Answers a second, latency and faults of every run on one time axis, in tenths of a second."
+                .to_owned(),
+            overlay::timeline(title, traces),
+        ),
+        (
+            "overlay-percentiles".to_owned(),
+            "Latency by percentile, a line a run.".to_owned(),
+            overlay::percentiles(traces),
+        ),
+    ])
+}
+
+/// So many runs can be told apart by their colours.
+pub const MAX_TRACES: usize = palette::RUNS.len();
+
+/// The colour of a run in figures that lay runs over one another, as CSS says it.
+pub fn trace_colour(place: usize) -> String {
+    let (r, g, b) = palette::run(place).rgb;
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
+/// Paints figures, given as name, caption and drawing.
+fn paint_all(planned: Vec<(String, String, Drawing)>) -> Result<Vec<Figure>, PaintError> {
     planned
         .into_iter()
         .map(|(name, caption, drawing)| {

@@ -39,3 +39,19 @@ pub fn node(place: usize) -> Ink {
         [ink(0, 133, 97), ink(0, 104, 163), ink(178, 88, 137), ink(120, 94, 20), ink(70, 70, 150)];
     NODES[place % NODES.len()]
 }
+
+/// Colours of runs that are laid over one another: as different as can be in the order in which they are
+/// needed, and dark enough for words on white, and white words on them.
+pub const RUNS: [Ink; 6] = [
+    ink(0, 104, 163),
+    ink(200, 78, 0),
+    ink(0, 125, 90),
+    ink(150, 60, 115),
+    ink(110, 86, 18),
+    ink(70, 76, 84),
+];
+
+/// A run's colour, where runs are laid over one another.
+pub fn run(place: usize) -> Ink {
+    RUNS[place % RUNS.len()]
+}

@@ -15,16 +15,21 @@ use crate::{
 
 const HEIGHT: f64 = 300.0;
 
-/// Operations due in one part of the run.
-struct Part {
-    name: &'static str,
+/// Operations that get a line of their own: those due in one part of the run, or those of one run.
+pub struct Part {
+    name: String,
     ink: Ink,
     latencies: Latencies,
     unanswered: u64,
 }
 
 impl Part {
-    fn of<'a>(name: &'static str, ink: Ink, operations: impl Iterator<Item = &'a Operation>) -> Self {
+    /// Those of `operations` that were answered; the others are counted.
+    pub fn of<'a>(
+        name: impl Into<String>,
+        ink: Ink,
+        operations: impl Iterator<Item = &'a Operation>,
+    ) -> Self {
         let mut unanswered = 0;
         let latencies = operations
             .filter_map(|o| {
@@ -33,10 +38,11 @@ impl Part {
                 latency
             })
             .collect();
-        Self { name, ink, latencies, unanswered }
+        Self { name: name.into(), ink, latencies, unanswered }
     }
 
-    fn label(&self) -> String {
+    /// Its entry in the legend.
+    pub fn label(&self) -> String {
         let answered = thousands(self.latencies.count() as u64);
         match self.unanswered {
             0 => format!("{}: {answered} answered", self.name),
@@ -53,18 +59,23 @@ pub fn draw(run: &RunDirectory, failovers: &[Failover]) -> Drawing {
         parts.iter().zip(&labels).map(|(part, label)| (Mark::Line, part.ink, label.as_str())).collect();
     drawing.head("Latency by percentile, without warm-up", (LEFT, 28.0), 15.0);
     plot::heading(&mut drawing, 56.0, "From the due time", &legend);
+    let bottom = chart(&mut drawing, 72.0, &parts);
+    drawing.height = bottom + 50.0;
+    drawing
+}
 
+/// The panel with a line for each part, from `top` on. Gives its lower edge.
+pub fn chart(drawing: &mut Drawing, top: f64, parts: &[Part]) -> f64 {
     let most = parts.iter().map(|p| p.latencies.count()).max().unwrap_or(0).max(1);
     let nines = (most as f64).log10().ceil().clamp(2.0, 6.0);
     let bounds = logarithmic_bounds(
         parts.iter().flat_map(|p| [0.0, 1.0].into_iter().filter_map(|q| p.latencies.quantile_ms(q))),
     );
-    let top = 72.0;
     let plot = Plot {
         x: Scale::linear((0.0, nines), (LEFT, RIGHT)),
         y: Scale::logarithmic(bounds, (top + HEIGHT, top)),
     };
-    plot.logarithmic_grid(&mut drawing, duration);
+    plot.logarithmic_grid(drawing, duration);
     for nine in 0..=nines as i32 {
         let at = plot.x.at(f64::from(nine));
         drawing.line(vec![(at, top), (at, top + HEIGHT)], 1.0, palette::GRID);
@@ -78,23 +89,21 @@ pub fn draw(run: &RunDirectory, failovers: &[Failover]) -> Drawing {
             palette::QUIET,
         );
     }
-    for part in &parts {
+    for part in parts {
         drawing.line(curve(&part.latencies, &plot), 2.0, part.ink);
     }
-    plot.frame(&mut drawing);
+    plot.frame(drawing);
     drawing.say(
         "percentile of operations",
         ((LEFT + RIGHT) / 2.0, top + HEIGHT + 38.0),
         Anchor::Middle,
         palette::QUIET,
     );
-    drawing.height = top + HEIGHT + 50.0;
-    drawing
+    top + HEIGHT
 }
 
 fn parts(run: &RunDirectory, failovers: &[Failover]) -> Vec<Part> {
-    let phases = run.phases();
-    let measured = || run.measured().filter(|o| !phases.is_warmup(o.due_s()));
+    let measured = || run.after_warmup();
     let Some(first) = failovers.first().map(|f| f.injected_s) else {
         return vec![Part::of("whole run", palette::BEFORE, measured())];
     };

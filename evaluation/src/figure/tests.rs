@@ -53,9 +53,18 @@ fn texts(figure: &Figure) -> Vec<&Text> {
         .collect()
 }
 
-/// No text leaves the figure, and no two touch.
+/// No text leaves the figure, no two touch, and nothing is painted over one.
 fn assert_legible(figures: &[Figure]) {
     for figure in figures {
+        for (i, shape) in figure.drawing.shapes.iter().enumerate() {
+            let Shape::Text(text) = shape else { continue };
+            let (left, right) = text.extent();
+            for later in &figure.drawing.shapes[i..] {
+                let Shape::Rect([l, t, r, b], ink) = later else { continue };
+                let apart = right <= *l || *r <= left || text.y <= *t || *b <= text.y - text.size * 0.5;
+                assert!(apart || ink.alpha < 1.0, "{}: {:?} is painted over", figure.name, text.text);
+            }
+        }
         let boxes: Vec<_> = texts(figure)
             .into_iter()
             .map(|t| {
@@ -130,6 +139,73 @@ fn a_run_without_faults_samples_or_answers_has_figures_too() {
     assert_legible(&without_faults);
     run.history.operations.clear();
     assert_legible(&figures(&run));
+}
+
+/// Lays assessed runs over one another, as `overlay::make` does.
+fn overlaid(folder: &str, runs: &[(String, RunDirectory)]) -> Vec<Figure> {
+    let assessments: Vec<Assessment> = runs.iter().map(|(_, run)| assess(run)).collect();
+    let traces: Vec<Trace<'_>> = ('A'..)
+        .zip(runs.iter().zip(&assessments))
+        .map(|(letter, ((label, run), assessment))| Trace { letter, label: label.clone(), run, assessment })
+        .collect();
+    let figures = overlay("leader-kill: some runs", &traces).unwrap();
+    keep(folder, &figures);
+    assert_legible(&figures);
+    figures
+}
+
+#[test]
+fn runs_are_laid_over_one_another_each_with_its_name_its_colour_and_its_faults() {
+    let mut slower = Plan::leader_kill();
+    slower.outages = vec![(15.003, 15.9), (23.2, 23.5)];
+    slower.events[2] = leader(15.8, 3, 2);
+    let runs =
+        [("A  by process".to_owned(), Plan::leader_kill().run()), ("B  by docker".to_owned(), slower.run())];
+    let figures = overlaid("overlay-2", &runs);
+    let names: Vec<_> = figures.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["overlay-timeline", "overlay-percentiles"]);
+    let said: Vec<&str> = texts(&figures[0]).iter().map(|t| t.text.as_str()).collect();
+    for expected in [
+        "A  by process",
+        "B  by docker",
+        "kill n2 · 8.2 s · 354 ms unavailable",
+        "kill n2 · 8.2 s · 899 ms unavailable",
+    ] {
+        assert!(said.contains(&expected), "{expected} in {said:?}");
+    }
+    let lines = |figure: &Figure, ink| {
+        let is_line = |s: &&Shape| matches!(s, Shape::Line(points, _, of) if *of == ink && points.len() > 20);
+        figure.drawing.shapes.iter().filter(is_line).count()
+    };
+    for ink in [palette::run(0), palette::run(1)] {
+        assert!(lines(&figures[0], ink) >= 3, "goodput, p99, p50");
+        assert_eq!(lines(&figures[1], ink), 1);
+    }
+}
+
+#[test]
+fn as_many_runs_as_there_are_colours_stay_legible_whatever_they_are_like() {
+    let mut quiet = Plan::leader_kill();
+    (quiet.events, quiet.faults, quiet.outages) = (vec![], vec![], vec![]);
+    let mut silent = Plan::leader_kill().run();
+    silent.history.operations.clear();
+    let runs = [many_faults(), Plan::leader_kill().run(), quiet.run(), silent, many_faults(), many_faults()];
+    assert_eq!(runs.len(), MAX_TRACES);
+    let named = runs.map(|run| (format!("A  {}", "a-very-long-name-".repeat(20)), run));
+    overlaid("overlay-6", &named);
+}
+
+#[test]
+fn colours_of_runs_differ_and_can_be_read_on_white() {
+    let luminance = |ink: drawing::Ink| {
+        let linear = |c: u8| (f64::from(c) / 255.0).powf(2.2);
+        0.2126 * linear(ink.rgb.0) + 0.7152 * linear(ink.rgb.1) + 0.0722 * linear(ink.rgb.2)
+    };
+    for (place, ink) in palette::RUNS.into_iter().enumerate() {
+        assert!(1.05 / (luminance(ink) + 0.05) >= 4.5, "{ink:?} is too pale for words");
+        assert!(!palette::RUNS[..place].contains(&ink), "{ink:?} occurs twice");
+    }
+    assert_eq!(trace_colour(0), "#0068a3");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use loadgen::{record::EventKind, scenario::OutcomeKind};
 
 use super::{
     drawing::{Anchor, Drawing, Ink, Shape, Text},
+    lane::{self, Bar, LANE, Look},
     palette,
     plot::{self, LEFT, Mark, Plot, RIGHT},
     scale::{Scale, duration, logarithmic_bounds, nice, thousands},
@@ -22,7 +23,6 @@ use crate::{
 
 const RATES: f64 = 210.0;
 const LATENCIES: f64 = 220.0;
-const LANE: f64 = 24.0;
 /// Above so many times the scheduled rate a burst is cut off and its height written beside it.
 const BURST: f64 = 1.75;
 
@@ -55,37 +55,44 @@ fn rates(drawing: &mut Drawing, run: &RunDirectory, assessment: &Assessment, x: 
     let top = y + 12.0 + strip.height();
 
     let corners = run.phases().rate_corners();
-    let scheduled = corners.iter().map(|c| c.1).fold(0.0, f64::max);
-    let highest = series.iter().map(total).fold(0.0, f64::max);
-    let ceiling = highest.min(scheduled * BURST).max(scheduled * 1.1).max(10.0);
-    let plot = Plot { x, y: Scale::linear((0.0, round_up(ceiling)), (top + RATES, top)) };
+    let ceiling = ceiling(&corners, series.iter().map(total));
+    let plot = Plot { x, y: Scale::linear((0.0, ceiling), (top + RATES, top)) };
     plot.linear_grid(drawing, 5, |v| thousands(v as u64));
     plot::shade(drawing, &plot, &run.phases().warmups(), &assessment.failovers);
     stack(drawing, &plot, series);
     let line: Vec<(f64, f64)> = corners.iter().map(|&(at, rate)| plot.at(at, rate)).collect();
     drawing.dashes(&line, (6.0, 3.5), 1.5, palette::OFFERED);
-    bursts(drawing, &plot, series);
-    for (from, to) in run.phases().warmups() {
-        let label =
-            note("warm-up", ((x.at(from) + x.at(to)) / 2.0, top + 15.0), Anchor::Middle, palette::QUIET);
-        let (left, right) = label.extent();
-        if right - left < x.at(to) - x.at(from) {
-            drawing.text(label);
-        }
-    }
+    bursts(drawing, &plot, series.iter().map(|b| (b.from_s, total(b), palette::TEXT)));
+    name_warmups(drawing, &plot, &run.phases().warmups());
     plot.frame(drawing);
     strip.draw(drawing, y + 9.0, &plot);
     top + RATES
+}
+
+/// Writes into each warm-up what it is, where that fits.
+pub fn name_warmups(drawing: &mut Drawing, plot: &Plot, warmups: &[(f64, f64)]) {
+    let (top, _) = plot.edges();
+    for &(from, to) in warmups {
+        let (from, to) = (plot.x.at(from), plot.x.at(to));
+        let label = note("warm-up", ((from + to) / 2.0, top + 15.0), Anchor::Middle, palette::QUIET);
+        let (left, right) = label.extent();
+        if right - left < to - from {
+            drawing.text(label);
+        }
+    }
 }
 
 fn total(bucket: &Bucket) -> f64 {
     Bucket::rate(bucket.ok + bucket.failed + bucket.unknown + bucket.shed)
 }
 
-/// A ceiling a little above: the next multiple of a fifth of a round value.
-fn round_up(value: f64) -> f64 {
-    let step = nice(value / 5.0);
-    (value / step).ceil() * step
+/// How far up an axis of rates reaches: over the scheduled rate, and over what there was, unless that was a
+/// burst; round.
+pub fn ceiling(corners: &[(f64, f64)], rates: impl Iterator<Item = f64>) -> f64 {
+    let scheduled = corners.iter().map(|c| c.1).fold(0.0, f64::max);
+    let ceiling = rates.fold(0.0, f64::max).min(scheduled * BURST).max(scheduled * 1.1).max(10.0);
+    let step = nice(ceiling / 5.0);
+    (ceiling / step).ceil() * step
 }
 
 /// The stretch without service, in words.
@@ -142,24 +149,25 @@ fn stack(drawing: &mut Drawing, plot: &Plot, series: &[Bucket]) {
     }
 }
 
-/// Writes how high the bursts are that do not fit; of neighbours the highest.
-fn bursts(drawing: &mut Drawing, plot: &Plot, series: &[Bucket]) {
+/// Writes how high the bursts are that do not fit, of rates from a moment on; of neighbours the highest.
+pub fn bursts(drawing: &mut Drawing, plot: &Plot, rates: impl Iterator<Item = (f64, f64, Ink)>) {
     let (_, ceiling) = plot.y.values();
     let (top, _) = plot.edges();
-    let mut cut: Vec<&Bucket> = series.iter().filter(|b| total(b) > ceiling).collect();
-    cut.sort_by(|a, b| total(b).total_cmp(&total(a)));
+    let mut cut: Vec<(f64, f64, Ink)> = rates.filter(|(_, rate, _)| *rate > ceiling).collect();
+    cut.sort_by(|a, b| b.1.total_cmp(&a.1));
     let mut taken: Vec<(f64, f64)> = Vec::new();
-    for bucket in cut {
-        let at = plot.x.at(bucket.from_s + BUCKET_S);
-        let words = format!("\u{2191} {}/s", thousands(total(bucket) as u64));
-        let mut label = note(&words, (at + 6.0, top + 15.0), Anchor::Start, palette::TEXT);
+    for (from_s, rate, ink) in cut {
+        let at = plot.x.at(from_s + BUCKET_S);
+        let words = format!("\u{2191} {}/s", thousands(rate as u64));
+        let mut label = note(&words, (at + 6.0, top + 15.0), Anchor::Start, ink);
         if label.extent().1 > RIGHT {
-            label.x = plot.x.at(bucket.from_s) - 6.0;
+            label.x = plot.x.at(from_s) - 6.0;
             label.anchor = Anchor::End;
         }
         let (left, right) = label.extent();
         if taken.iter().all(|&(a, b)| right + 8.0 < a || b + 8.0 < left) {
             taken.push((left, right));
+            drawing.rect(left - 1.0, top + 4.0, right + 1.0, top + 19.0, palette::PAPER.thin(0.85));
             drawing.text(label);
         }
     }
@@ -187,17 +195,29 @@ fn latencies(
     plot.logarithmic_grid(drawing, duration);
     plot::shade(drawing, &plot, warmups, failovers);
     for (_, quantile, ink, width) in LINES {
-        let mut piece: Vec<(f64, f64)> = Vec::new();
-        for bucket in series {
-            match bucket.latencies.quantile_ms(quantile) {
-                Some(ms) => piece.push(plot.at(bucket.from_s + BUCKET_S / 2.0, ms)),
-                None => draw_piece(drawing, &mut piece, width, ink),
-            }
-        }
-        draw_piece(drawing, &mut piece, width, ink);
+        latency_line(drawing, &plot, series, quantile, width, ink);
     }
     plot.frame(drawing);
     top + LATENCIES
+}
+
+/// A quantile of latency over time; where nobody was answered, there is none.
+pub fn latency_line(
+    drawing: &mut Drawing,
+    plot: &Plot,
+    series: &[Bucket],
+    quantile: f64,
+    width: f64,
+    ink: Ink,
+) {
+    let mut piece: Vec<(f64, f64)> = Vec::new();
+    for bucket in series {
+        match bucket.latencies.quantile_ms(quantile) {
+            Some(ms) => piece.push(plot.at(bucket.from_s + BUCKET_S / 2.0, ms)),
+            None => draw_piece(drawing, &mut piece, width, ink),
+        }
+    }
+    draw_piece(drawing, &mut piece, width, ink);
 }
 
 /// Draws a piece of a line between two gaps; a lone point as a dot.
@@ -217,44 +237,18 @@ fn lanes(drawing: &mut Drawing, run: &RunDirectory, x: Scale, y: f64, failovers:
     let bottom = top + (ids.len() + 1) as f64 * LANE;
     let plot = Plot { x, y: Scale::linear((0.0, 1.0), (bottom, top)) };
     plot::shade(drawing, &plot, &run.phases().warmups(), failovers);
-    let (_, end_s) = x.values();
     for (place, id) in ids.iter().enumerate() {
-        let lane = top + place as f64 * LANE;
-        let middle = lane + LANE / 2.0;
-        drawing.say(format!("n{id}"), (LEFT - 8.0, middle + 4.0), Anchor::End, palette::QUIET);
-        drawing.line(vec![(LEFT, middle), (RIGHT, middle)], 2.0, palette::node(place));
-        let mut free_from = LEFT;
-        for fault in failovers.iter().filter(|f| f.nodes.contains(id)) {
-            let to = fault.healed_s.unwrap_or(end_s);
-            let (left, right) = (x.at(fault.injected_s), x.at(to));
-            drawing.rect(left, lane + 3.0, right.max(left + 2.0), lane + LANE - 3.0, palette::FAULT);
-            let words = match fault.healed_s {
-                Some(healed) => format!(
-                    "{} · {} s",
-                    fault.kind,
-                    plot::plain(((healed - fault.injected_s) * 10.0).round() / 10.0)
-                ),
+        let top = top + place as f64 * LANE;
+        let bar = |fault| {
+            let words = match lane::lasted(fault) {
+                Some(length) => format!("{} · {length}", fault.kind),
                 None => format!("{}, never healed", fault.kind),
             };
-            let mut label = note(&words, (left + 6.0, middle + 4.0), Anchor::Start, palette::PAPER);
-            label.bold = true;
-            if label.extent().1 > right - 4.0 {
-                label.x = right.max(left + 2.0) + 6.0;
-                label.ink = palette::FAULT_TEXT;
-                if label.extent().1 > RIGHT {
-                    label.x = left - 6.0;
-                    label.anchor = Anchor::End;
-                }
-            }
-            let (begin, end) = label.extent();
-            if begin >= free_from {
-                if label.ink == palette::FAULT_TEXT {
-                    drawing.rect(begin - 2.0, lane + 4.0, end + 2.0, lane + LANE - 4.0, palette::PAPER);
-                }
-                drawing.text(label);
-                free_from = end.max(right) + 6.0;
-            }
-        }
+            Bar { fault, wordings: vec![words] }
+        };
+        let bars: Vec<Bar<'_>> = failovers.iter().filter(|f| f.nodes.contains(id)).map(bar).collect();
+        let look = Look { line: palette::node(place), bar: palette::FAULT, beside: palette::FAULT_TEXT };
+        lane::draw(drawing, top, &format!("n{id}"), look, &x, &bars);
     }
     reigns(drawing, run, &ids, &plot, bottom - LANE);
     drawing.line(vec![(LEFT, bottom), (RIGHT, bottom)], 1.0, palette::FRAME);

@@ -1,9 +1,14 @@
 //! `report.html`: one file that opens offline and reads from top to bottom.
 
 use loadgen::record::EventKind;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::{FILES, style, words};
+use super::{
+    FILES,
+    environment::{self, LogCell, NodeColumns},
+    page::{inline, mark, page},
+    words,
+};
 use crate::{
     assessment::{Assessment, Tally},
     check::{self, CheckResult},
@@ -16,37 +21,26 @@ use crate::{
 /// The whole report.
 pub fn render(run: &RunDirectory, assessment: &Assessment, figures: &[Figure]) -> String {
     let name = &run.manifest.name;
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(style::POLICY);
-                title { (assessment.judgement.verdict.name()) ": " (name) }
-                style { (PreEscaped(style::CSS)) }
-            }
-            body {
-                h1 { (name) }
-                p.quiet { (run.manifest.scenario) ", seed " (run.manifest.seed) ", started " (run.manifest.started) }
-                (verdict(assessment))
-                (tiles(assessment))
-                (failovers(&assessment.failovers))
-                (limits(assessment))
-                (checks(assessment))
-                (operations(assessment))
-                h2 { "Figures" }
-                @for figure in figures { (inline(figure)) }
-                (events(run))
-                (environment(run))
-                h2 { "Scenario" }
-                p.quiet { "As it ran, defaults filled in." }
-                pre { (run.scenario_text) }
-                (files())
-            }
-        }
+    let title = format!("{}: {name}", assessment.judgement.verdict.name());
+    let body = html! {
+        h1 { (name) }
+        p.quiet { (run.manifest.scenario) ", seed " (run.manifest.seed) ", started " (run.manifest.started) }
+        (verdict(assessment))
+        (tiles(assessment))
+        (failovers(&assessment.failovers))
+        (limits(assessment))
+        (checks(assessment))
+        (operations(assessment))
+        h2 { "Figures" }
+        @for figure in figures { (inline(figure)) }
+        (events(run))
+        (environment(run))
+        h2 { "Scenario" }
+        p.quiet { "As it ran, defaults filled in." }
+        pre { (run.scenario_text) }
+        (files())
     };
-    page.into_string()
+    page(&title, &body)
 }
 
 fn verdict(assessment: &Assessment) -> Markup {
@@ -170,16 +164,6 @@ fn limit_mark(limit: &LimitReport) -> Markup {
     mark(class, word)
 }
 
-/// A word with a sign, so that colour is not all that tells.
-fn mark(class: &str, word: &str) -> Markup {
-    let sign = match class {
-        "pass" => "✓",
-        "fail" => "✗",
-        _ => "?",
-    };
-    html! { span class={ "mark " (class) } { (sign) " " (word) } }
-}
-
 fn checks(assessment: &Assessment) -> Markup {
     html! {
         h2 { "Checks" }
@@ -245,17 +229,6 @@ fn operations(assessment: &Assessment) -> Markup {
     }
 }
 
-fn inline(figure: &Figure) -> Markup {
-    // Inside HTML a namespace is not needed, and no address shall stand in this file.
-    let svg = figure.svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
-    html! {
-        figure role="img" aria-label=(figure.caption) {
-            (PreEscaped(svg))
-            figcaption { (figure.caption) }
-        }
-    }
-}
-
 fn events(run: &RunDirectory) -> Markup {
     html! {
         h2 { "Events" }
@@ -278,28 +251,56 @@ fn events(run: &RunDirectory) -> Markup {
 }
 
 fn environment(run: &RunDirectory) -> Markup {
-    let m = &run.manifest;
-    let machine = &m.machine;
-    let gib = machine.memory_bytes as f64 / f64::from(1 << 30);
-    let rows = [
-        ("version", format!("{}, {} build", m.version, m.build)),
-        ("commit", m.commit.clone().unwrap_or_else(|| "unknown".to_owned())),
-        ("driver", m.driver.clone()),
-        ("started", m.started.clone()),
-        ("load", format!("{} s, {} users registered before it", m.load_s, m.users)),
-        ("machine", format!("{}, {} cores, {gib:.1} GiB", machine.cpu, machine.cores)),
-        ("system", format!("{}, kernel {}", machine.os, machine.kernel)),
-    ];
     html! {
-        h2 { "Environment" }
-        dl {
-            @for (name, value) in &rows { dt { (name) } dd { (value) } }
-            @for node in &m.nodes {
-                dt { "n" (node.id) }
-                dd {
-                    "clients at " (node.client_address)
-                    @if let Some(peers) = &node.peer_address { ", nodes at " (peers) }
+        h2 { "What ran where" }
+        dl { @for (name, value) in environment::facts(&run.manifest) { dt { (name) } dd { (value) } } }
+        (nodes(run))
+        (logs(run))
+    }
+}
+
+fn nodes(run: &RunDirectory) -> Markup {
+    let columns = NodeColumns::of(&run.manifest);
+    html! {
+        div.wide { table {
+            thead { tr {
+                th { "node" } th { "clients at" }
+                @if columns.peers { th { "nodes at" } }
+                @if columns.containers { th { "container" } }
+                @if columns.logs { th { "log" } }
+            } }
+            tbody { @for node in &run.manifest.nodes { tr {
+                td { "n" (node.id) }
+                td { (node.client_address) }
+                @if columns.peers { td { (words::or_dash(node.peer_address.as_deref())) } }
+                @if columns.containers { td { code { (words::or_dash(node.container.as_deref())) } } }
+                @if columns.logs { td { (log(&LogCell::of(run, node))) } }
+            } } }
+        } }
+    }
+}
+
+fn log(cell: &LogCell) -> Markup {
+    html! {
+        @match cell {
+            LogCell::None => "–",
+            LogCell::Link { path, size } => { a href=(path) { (path) } ", " (size) }
+            LogCell::Missing { path, why } => { code { (path) } ", " (why) }
+        }
+    }
+}
+
+/// The end of every log that says something, folded up.
+fn logs(run: &RunDirectory) -> Markup {
+    let said = run.logs.iter().filter_map(|(node, log)| Some((node, log.tail.as_ref().ok()?)));
+    html! {
+        @for (node, tail) in said.filter(|(_, tail)| !tail.lines.is_empty()) {
+            details {
+                summary {
+                    "Log of n" (node) ", "
+                    @if tail.whole { "whole" } @else { "its last lines" }
                 }
+                pre { (tail.lines.join("\n")) }
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::words;
+use super::{
+    environment::{self, LogCell, NodeColumns},
+    words,
+};
 use crate::{
     assessment::Assessment, check::CheckResult, figure::thousands, run::RunDirectory, verdict::Verdict,
 };
@@ -95,36 +98,56 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
             ],
         );
     }
-    let m = &run.manifest;
-    let _ = writeln!(
-        out,
-        "\n{} nodes, {} driver, seed {}, {} build of {} ({}), {} cores, {}.",
-        m.nodes.len(),
-        m.driver,
-        m.seed,
-        m.build,
-        m.version,
-        m.commit.as_deref().unwrap_or("unknown commit"),
-        m.machine.cores,
-        plain(&m.machine.cpu),
-    );
+    out.push('\n');
+    table(&mut out, &["what ran where", ""], 2);
+    for (name, value) in environment::facts(&run.manifest) {
+        row(&mut out, &[name.to_owned(), plain(&value)]);
+    }
+    out.push('\n');
+    nodes(&mut out, run);
     out
 }
 
+fn nodes(out: &mut String, run: &RunDirectory) {
+    let columns = NodeColumns::of(&run.manifest);
+    let shown = [true, true, columns.peers, columns.containers, columns.logs];
+    let chosen = |cells: [String; 5]| -> Vec<String> {
+        cells.into_iter().zip(shown).filter_map(|(cell, shown)| shown.then_some(cell)).collect()
+    };
+    let names = chosen(["node", "clients at", "nodes at", "container", "log"].map(str::to_owned));
+    table(out, &names.iter().map(String::as_str).collect::<Vec<_>>(), names.len());
+    for node in &run.manifest.nodes {
+        let log = match LogCell::of(run, node) {
+            LogCell::None => "–".to_owned(),
+            LogCell::Link { path, size } => format!("[{path}]({path}), {size}"),
+            LogCell::Missing { path, why } => format!("{}, {}", plain(&path), plain(&why)),
+        };
+        let cells = [
+            format!("n{}", node.id),
+            plain(&node.client_address),
+            plain(words::or_dash(node.peer_address.as_deref())),
+            plain(words::or_dash(node.container.as_deref())),
+            log,
+        ];
+        row(out, &chosen(cells));
+    }
+}
+
 /// The head of a table whose first columns are text and whose others are numbers.
-fn table(out: &mut String, names: &[&str], text: usize) {
+pub fn table(out: &mut String, names: &[&str], text: usize) {
     row(out, &names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
     let rule: Vec<&str> = (0..names.len()).map(|i| if i < text { "---" } else { "---:" }).collect();
     let _ = writeln!(out, "| {} |", rule.join(" | "));
 }
 
-fn row(out: &mut String, cells: &[String]) {
+/// One row of a table.
+pub fn row(out: &mut String, cells: &[String]) {
     let cells: Vec<String> = cells.iter().map(|c| one_cell(c)).collect();
     let _ = writeln!(out, "| {} |", cells.join(" | "));
 }
 
 /// Text on one line, in which nothing is markup.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.replace('\n', " ").replace('&', "&amp;").replace('<', "&lt;").replace('*', "\\*").replace('`', "\\`")
 }
 

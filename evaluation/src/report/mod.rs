@@ -2,12 +2,14 @@
 //! One file a format.
 
 mod csv;
+pub(crate) mod environment;
 mod html;
-mod markdown;
+pub(crate) mod markdown;
+pub(crate) mod page;
 mod style;
 pub mod summary;
 pub mod terminal;
-mod words;
+pub(crate) mod words;
 
 use std::{
     io,
@@ -18,7 +20,7 @@ use loadgen::record::file as recorded;
 
 use crate::{
     assessment::{Assessment, assess},
-    figure::{self, PaintError},
+    figure::{self, Figure, PaintError},
     run::{RunDirectory, RunError},
 };
 
@@ -39,7 +41,7 @@ pub mod file {
 }
 
 /// Every file of a run directory, and what it is.
-pub const FILES: [(&str, &str); 13] = [
+pub const FILES: [(&str, &str); 14] = [
     (file::HTML, "this report: one file that needs nothing else"),
     (file::MARKDOWN, "the same in short, for CI summaries"),
     (file::SUMMARY, "verdict, counts, latencies, faults, checks and limits, for scripts"),
@@ -53,6 +55,7 @@ pub const FILES: [(&str, &str); 13] = [
     (recorded::EVENTS, "faults, heals and leaders: when asked for, when it had happened"),
     (recorded::NODES, "processor time, memory, tasks and log position, a row a node and second"),
     (recorded::READBACK, "what every node held after the last heal; the checks compare it with the history"),
+    ("nodes/", "configuration and log of each node that the run started"),
 ];
 
 /// A report that cannot be made.
@@ -103,13 +106,10 @@ pub fn make(path: &Path) -> Result<Made, ReportError> {
 pub fn write(path: &Path, run: &RunDirectory, assessment: &Assessment) -> Result<(), ReportError> {
     let figures = figure::all(run, assessment)?;
     let folder = path.join(file::FIGURES);
-    std::fs::create_dir_all(&folder)
-        .and_then(|()| remove_figures(&folder))
-        .map_err(|source| ReportError::Write { path: folder.clone(), source })?;
-    for figure in &figures {
-        put(&folder.join(format!("{}.png", figure.name)), &figure.png)?;
-        put(&folder.join(format!("{}.svg", figure.name)), figure.svg.as_bytes())?;
+    if folder.exists() {
+        remove_figures(&folder).map_err(|source| ReportError::Write { path: folder.clone(), source })?;
     }
+    write_figures(path, &figures)?;
     put(&path.join(file::FAILOVER), csv::failover(&assessment.failovers).as_bytes())?;
     put(&path.join(file::TIMESERIES), csv::timeseries(&assessment.series).as_bytes())?;
     let summary = summary::Summary::of(run, assessment);
@@ -118,7 +118,18 @@ pub fn write(path: &Path, run: &RunDirectory, assessment: &Assessment) -> Result
     put(&path.join(file::HTML), html::render(run, assessment, &figures).as_bytes())
 }
 
-fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+/// Writes figures into their folder in `path`, as PNG and SVG.
+pub(crate) fn write_figures(path: &Path, figures: &[Figure]) -> Result<(), ReportError> {
+    let folder = path.join(file::FIGURES);
+    std::fs::create_dir_all(&folder).map_err(|source| ReportError::Write { path: folder.clone(), source })?;
+    for figure in figures {
+        put(&folder.join(format!("{}.png", figure.name)), &figure.png)?;
+        put(&folder.join(format!("{}.svg", figure.name)), figure.svg.as_bytes())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
     std::fs::write(path, bytes).map_err(|source| ReportError::Write { path: path.to_owned(), source })
 }
 

@@ -1,4 +1,4 @@
-//! How `report.html` looks. Everything stands in the file itself.
+//! How pages look. Everything stands in the file itself.
 
 /// The style sheet.
 pub const CSS: &str = r#"
@@ -38,6 +38,14 @@ pre { background: var(--soft); padding: 14px 18px; border-radius: 4px; overflow-
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 20px; font-size: 14px; }
 dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 ul.examples { margin: 4px 0 12px; padding-left: 20px; font-size: 13px; overflow-wrap: anywhere; }
+a { color: #00689f; }
+details { margin: 8px 0; font-size: 14px; } summary { cursor: pointer; color: var(--quiet); }
+.warning { margin: 22px 0 8px; padding: 14px 22px; border-left: 8px solid; border-radius: 4px;
+  color: var(--inconclusive); background: var(--inconclusive-soft); }
+.warning p { margin: 0; } .warning ul { margin: 6px 0 0; padding-left: 20px; overflow-wrap: anywhere; }
+table.facts td { overflow-wrap: anywhere; } table.facts td:first-child { white-space: nowrap; }
+tr.group th { color: var(--text); padding-top: 18px; }
+.swatch { display: inline-block; width: 22px; height: 4px; margin-right: 8px; vertical-align: middle; }
 figure { margin: 22px 0 34px; } figure svg { display: block; width: 100%; height: auto; }
 figcaption { color: var(--quiet); font-size: 13px; margin-left: 6%; }
 @media print { body { padding: 0; } figure, table, .verdict { break-inside: avoid; } }

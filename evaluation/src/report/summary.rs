@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use loadgen::record::{Containers, Machine, Manifest, NodeLimits, NodeManifest};
 use serde::Serialize;
 
 use super::words;
@@ -43,6 +44,36 @@ pub struct Summary {
     pub checks: Vec<Check>,
     /// Every limit of the scenario, in its order.
     pub limits: Vec<Limit>,
+    /// What ran where.
+    pub environment: Environment,
+}
+
+/// What ran where: what a run recorded of it, see [`loadgen::record::Manifest`].
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "they bear the names of the manifest's fields")]
+pub struct Environment {
+    pub driver: String,
+    pub containers: Option<Containers>,
+    /// What each node was allowed to use.
+    pub limits: Option<NodeLimits>,
+    pub links: Option<String>,
+    pub version: String,
+    pub build: String,
+    pub started: String,
+    pub first_request_s: Option<f64>,
+    pub machine: Machine,
+    pub nodes: Vec<Node>,
+}
+
+/// One node.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "they bear the names of the manifest's fields")]
+pub struct Node {
+    pub id: u64,
+    pub client_address: String,
+    pub peer_address: Option<String>,
+    pub container: Option<String>,
+    pub log: Option<String>,
 }
 
 /// Something of all operations together, and of each.
@@ -197,6 +228,7 @@ impl Summary {
                     samples: limit.samples,
                 })
                 .collect(),
+            environment: Environment::of(&run.manifest),
         }
     }
 
@@ -206,6 +238,31 @@ impl Summary {
         // cannot say.
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
         text + "\n"
+    }
+}
+
+impl Environment {
+    fn of(manifest: &Manifest) -> Self {
+        let m = manifest.clone();
+        Self {
+            driver: m.driver,
+            containers: m.containers,
+            limits: m.limits,
+            links: m.links,
+            version: m.version,
+            build: m.build,
+            started: m.started,
+            first_request_s: m.first_request_s,
+            machine: m.machine,
+            nodes: m.nodes.into_iter().map(Node::of).collect(),
+        }
+    }
+}
+
+impl Node {
+    fn of(node: NodeManifest) -> Self {
+        let NodeManifest { id, client_address, peer_address, container, log } = node;
+        Self { id, client_address, peer_address, container, log }
     }
 }
 

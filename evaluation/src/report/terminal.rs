@@ -49,10 +49,12 @@ pub fn render(assessment: &Assessment, html: &Path) -> String {
     out
 }
 
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [0; N];
+/// Cells in columns, as wide as their widest.
+pub(crate) fn table(rows: &[impl AsRef<[String]>]) -> String {
+    let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
+    let mut widths = vec![0; columns];
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+        for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
             *width = (*width).max(cell.chars().count());
         }
     }
@@ -60,7 +62,7 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
         .iter()
         .map(|row| {
             let cells: Vec<String> =
-                row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+                row.as_ref().iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             format!("  {}", cells.join("  ").trim_end())
         })
         .collect();

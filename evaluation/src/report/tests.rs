@@ -1,9 +1,11 @@
 use std::path::Path;
 
+use loadgen::record::{Containers, NodeLimits};
 use serde_json::Value;
 
 use super::*;
 use crate::{
+    run::{LogTail, NodeLog},
     synthetic::{Plan, fault},
     verdict::Verdict,
 };
@@ -138,6 +140,88 @@ fn a_failure_says_what_failed_and_shows_counter_examples() {
     assert_eq!(summary["verdict"], "fail");
     assert_eq!(summary["limits"][0]["holds"], false);
     assert_eq!(summary["checks"][0]["result"], "fail");
+}
+
+/// A run in containers: n1 has a log of two lines, n2 an empty one, and that of n3 is gone.
+fn run_in_containers() -> RunDirectory {
+    let mut run = Plan::leader_kill().run();
+    let m = &mut run.manifest;
+    m.driver = "docker".into();
+    m.containers = Some(Containers {
+        engine: "Docker 20.10.24, API 1.41".into(),
+        image: "sha256:2fb1c4".into(),
+        image_bytes: 9_227_469,
+        network: "veil-7".into(),
+        subnet: "172.30.0.0/24".into(),
+    });
+    m.limits = Some(NodeLimits { cpus: Some(0.5), memory_bytes: Some(256 << 20), disk_bytes: None });
+    m.links = Some("direct, cut by iptables".into());
+    m.first_request_s = Some(2.345);
+    for node in &mut m.nodes {
+        let path = format!("nodes/n{}/log.txt", node.id);
+        let tail = match node.id {
+            1 => Ok(LogTail {
+                bytes: 5000,
+                lines: vec!["WARN <b>late</b> & slow".into(), "| ERROR".into()],
+                whole: false,
+            }),
+            2 => Ok(LogTail { bytes: 0, lines: vec![], whole: true }),
+            _ => Err("not kept".into()),
+        };
+        node.container = Some(format!("c0ffee{}", node.id));
+        node.log = Some(path.clone());
+        run.logs.insert(node.id, NodeLog { path, tail });
+    }
+    run
+}
+
+#[test]
+fn a_report_names_what_ran_where() {
+    let (folder, _) = written(&run_in_containers());
+    let (page, markdown) = (read(&folder, file::HTML), read(&folder, file::MARKDOWN));
+    for fact in [
+        "docker, 3 nodes",
+        "Docker 20.10.24, API 1.41",
+        "sha256:2fb1c4, 8.8 MiB",
+        "veil-7, 172.30.0.0/24",
+        "0.5 processors, 256 MiB of memory",
+        "direct, cut by iptables",
+        "2.3 s after the program was started",
+        "c0ffee2",
+        "not kept",
+        "4.9 KiB",
+    ] {
+        assert!(page.contains(fact), "{fact} in the page");
+        assert!(markdown.contains(fact), "{fact} in {markdown}");
+    }
+    assert!(
+        page.contains("<a href=\"nodes/n1/log.txt\">") && !page.contains("<a href=\"nodes/n3/log.txt\">")
+    );
+    assert!(markdown.contains("[nodes/n2/log.txt](nodes/n2/log.txt), empty"));
+    assert!(page.contains("WARN &lt;b&gt;late&lt;/b&gt; &amp; slow\n| ERROR"), "logs are escaped");
+    assert_eq!(page.matches("<details>").count(), 1, "an empty log has nothing to fold up");
+
+    let summary: Value = serde_json::from_str(&read(&folder, file::SUMMARY)).unwrap();
+    let environment = &summary["environment"];
+    assert_eq!(environment["driver"], "docker");
+    assert_eq!(environment["containers"]["engine"], "Docker 20.10.24, API 1.41");
+    assert_eq!(environment["limits"]["memory_bytes"], 256 << 20);
+    assert_eq!(environment["links"], "direct, cut by iptables");
+    assert_eq!(environment["first_request_s"], 2.345);
+    assert_eq!(environment["nodes"][2]["container"], "c0ffee3");
+    assert_eq!(environment["nodes"][2]["log"], "nodes/n3/log.txt");
+}
+
+#[test]
+fn a_report_of_processes_has_no_empty_columns() {
+    let (folder, _) = written(&Plan::leader_kill().run());
+    let (page, markdown) = (read(&folder, file::HTML), read(&folder, file::MARKDOWN));
+    for absent in ["container", "engine", "<details>"] {
+        assert!(!page.contains(absent) && !markdown.contains(absent), "{absent}");
+    }
+    assert!(markdown.contains("| node | clients at | nodes at |"), "{markdown}");
+    let summary: Value = serde_json::from_str(&read(&folder, file::SUMMARY)).unwrap();
+    assert!(summary["environment"]["containers"].is_null());
 }
 
 #[test]

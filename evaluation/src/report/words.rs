@@ -59,9 +59,18 @@ fn struck(fault: &Failover) -> String {
     let did = match fault.kind.as_str() {
         "kill" => "killed".to_owned(),
         "stop" => "stopped".to_owned(),
+        "restart" => "restarted".to_owned(),
         "pause" => "paused".to_owned(),
+        "throttle" => "slowed down".to_owned(),
+        "disk_full" => "left without room on its disk".to_owned(),
+        "replace" => "replaced by an empty node".to_owned(),
         "ignore" => "silenced".to_owned(),
         "partition" => "cut off".to_owned(),
+        "halves" => "cut off in the smaller half".to_owned(),
+        "one_way" => "cut off one way".to_owned(),
+        "bridge" => "cut off from all but one".to_owned(),
+        "flapping" => "cut off over and over".to_owned(),
+        "link" => "given bad links".to_owned(),
         other => format!("struck by {other}"),
     };
     let were = if fault.nodes.len() == 1 { "was" } else { "were" };
@@ -126,6 +135,23 @@ pub fn latency(ms: Option<f64>) -> String {
         Some(ms) if ms < 100.0 => format!("{ms:.1}"),
         Some(ms) => format!("{ms:.0}"),
     }
+}
+
+/// A size in bytes, in the largest unit that it fills.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.into_iter().find(|(size, _)| bytes >= *size) {
+        None => format!("{bytes} bytes"),
+        Some((size, unit)) => {
+            let value = format!("{:.1}", bytes as f64 / size as f64);
+            format!("{} {unit}", value.trim_end_matches(".0"))
+        }
+    }
+}
+
+/// What there is, or a dash.
+pub fn or_dash(text: Option<&str>) -> &str {
+    text.unwrap_or("–")
 }
 
 /// The quantiles of tables: their names and parts.

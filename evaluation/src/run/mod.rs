@@ -1,9 +1,13 @@
 //! The run directory, typed and indexed once.
 
 mod history;
+mod log;
 mod phases;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use loadgen::{
     record::{self, Event, HistoryReader, Manifest, NodeSample, Readback, RecordError, file},
@@ -11,6 +15,7 @@ use loadgen::{
 };
 
 pub use history::{Exchange, History, HistoryError, Operation};
+pub use log::{LogTail, NodeLog};
 pub use phases::Phases;
 
 /// A run directory that cannot be evaluated.
@@ -57,6 +62,8 @@ pub struct RunDirectory {
     pub nodes: Vec<NodeSample>,
     /// What every node held in the end; absent when the run did not come so far.
     pub readback: Option<Readback>,
+    /// The logs that the manifest names, by node.
+    pub logs: BTreeMap<u64, NodeLog>,
 }
 
 impl RunDirectory {
@@ -92,7 +99,8 @@ impl RunDirectory {
                 .add(record?)
                 .map_err(|source| RunError::History { path: history_path.clone(), source })?;
         }
-        Ok(Self::from_parts(scenario, manifest, history.finish(), events, nodes, readback))
+        let logs = log::read_all(path, &manifest);
+        Ok(Self { logs, ..Self::from_parts(scenario, manifest, history.finish(), events, nodes, readback) })
     }
 
     /// Puts a run together from its parts, as if it had been read.
@@ -105,12 +113,19 @@ impl RunDirectory {
         readback: Option<Readback>,
     ) -> Self {
         events.sort_by(|a, b| a.completed_s.total_cmp(&b.completed_s));
-        Self { scenario, scenario_text: String::new(), manifest, history, events, nodes, readback }
+        let (scenario_text, logs) = (String::new(), BTreeMap::new());
+        Self { scenario, scenario_text, manifest, history, events, nodes, readback, logs }
     }
 
     /// The operations of the load, without those that set the run up before it.
     pub fn measured(&self) -> impl Iterator<Item = &Operation> + Clone {
         self.history.operations.iter().filter(|o| !o.is_setup())
+    }
+
+    /// Those of them that were due outside of warm-up.
+    pub fn after_warmup(&self) -> impl Iterator<Item = &Operation> + Clone {
+        let phases = self.phases();
+        self.measured().filter(move |o| !phases.is_warmup(o.due_s()))
     }
 
     /// When the stages begin and end.

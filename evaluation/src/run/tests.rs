@@ -1,32 +1,22 @@
-use loadgen::record::{HistoryWriter, Record, write_events, write_node_samples};
-
 use super::*;
-use crate::{assessment::assess, synthetic::Plan};
+use crate::{
+    assessment::assess,
+    synthetic::{self, Plan},
+};
 
 /// Writes a made-up run as a load generator would.
 fn written() -> (tempfile::TempDir, RunDirectory) {
     let (run, records) = Plan::leader_kill().run_and_records();
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &run, &records);
+    synthetic::write(folder.path(), &run, &records);
     (folder, run)
-}
-
-fn write(folder: &Path, run: &RunDirectory, records: &[Record]) {
-    run.manifest.write(&folder.join(file::MANIFEST)).unwrap();
-    write_events(&folder.join(file::EVENTS), &run.events).unwrap();
-    write_node_samples(&folder.join(file::NODES), &run.nodes).unwrap();
-    run.readback.as_ref().unwrap().write(&folder.join(file::READBACK)).unwrap();
-    let mut history = HistoryWriter::create(&folder.join(file::HISTORY)).unwrap();
-    for record in records {
-        history.append(record).unwrap();
-    }
-    history.finish().unwrap();
 }
 
 #[test]
 fn what_was_recorded_is_read_back() {
     let (folder, run) = written();
-    let read = RunDirectory::read_records(folder.path(), run.scenario.clone()).unwrap();
+    let read = RunDirectory::open(folder.path()).unwrap();
+    assert_eq!(read.scenario, run.scenario);
     assert_eq!(read.history, run.history);
     assert_eq!(read.events, run.events);
     assert_eq!(read.nodes, run.nodes);

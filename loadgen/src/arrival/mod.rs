@@ -94,7 +94,7 @@ fn time_of(stage: &Stage, mass: f64) -> f64 {
 /// fall in order: xⁿ⁻¹ / (n - 1)!. So its length is odd with probability 1 - x + x²/2! - … = e⁻ˣ.
 /// Accept x then; otherwise draw anew with 1 added, as e⁻⁽¹⁺ˣ⁾ = e⁻¹ e⁻ˣ wants and an even length,
 /// whose probability in all is e⁻¹, gives. About 4.3 numbers are drawn for a result.
-fn exponential(rng: &mut impl Rng) -> f64 {
+pub(crate) fn exponential(rng: &mut impl Rng) -> f64 {
     let mut whole = 0.0;
     loop {
         let first: f64 = rng.random();

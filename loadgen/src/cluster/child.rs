@@ -1,30 +1,61 @@
-//! The hidden `node` subcommand: this executable as a node, so that a run needs no other program.
-//!
-//! A node started this way ends with its parent, however the parent ends: it watches its standard
-//! input, which the parent holds open, and on Linux the kernel kills it even while it is stopped.
+//! The hidden subcommands that make this executable a node, so that neither a run nor a container needs
+//! another program.
 
 use std::{io::Read, process::ExitCode};
 
-use clap::Args;
-use veil::cli::node::{NodeArgs, run};
+use clap::Subcommand;
+use veil::cli::{
+    health::{self, HealthArgs},
+    node::{self, NodeArgs},
+};
 
-/// Act as a node of the cluster (used by the process driver).
-#[derive(Debug, Args)]
-#[command(hide = true)]
-pub struct ChildArgs {
-    #[command(flatten)]
-    node: NodeArgs,
+/// What this executable does as a node of a cluster. `loadgen` and `evaluation` both understand it.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// As `veil node`: serves until it is told to stop (used in containers).
+    #[command(hide = true)]
+    Node(NodeArgs),
+    /// As `veil health` (used in containers).
+    #[command(hide = true)]
+    Health(HealthArgs),
+    /// A node that ends with its parent, however the parent ends (used by the process driver).
+    ///
+    /// It watches its standard input, which the parent holds open, and on Linux the kernel kills it
+    /// even while it is stopped.
+    #[command(hide = true)]
+    Child(NodeArgs),
+    /// Does nothing until it is told to stop: it keeps a volume that lives in memory (used in containers).
+    #[command(hide = true)]
+    Hold,
 }
 
-/// Runs the node until it is told to stop or its parent is gone.
-pub fn main(args: &ChildArgs) -> ExitCode {
-    match end_with_parent().map_err(anyhow::Error::from).and_then(|()| run(&args.node)) {
+/// Does what was asked: 0 done, 1 failed.
+pub fn main(command: &NodeCommand) -> ExitCode {
+    let done = match command {
+        NodeCommand::Node(args) => node::run(args),
+        NodeCommand::Health(args) => health::run(args),
+        NodeCommand::Child(args) => {
+            end_with_parent().map_err(anyhow::Error::from).and_then(|()| node::run(args))
+        }
+        NodeCommand::Hold => hold(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", veil::cli::describe(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Waits for a signal: as the first process of a container, this one gets none that it does not ask for.
+fn hold() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::terminate()).map(|mut terminate| async move { terminate.recv().await })?.await;
+        Ok::<_, std::io::Error>(())
+    })?)
 }
 
 fn end_with_parent() -> std::io::Result<()> {

@@ -1,7 +1,11 @@
 //! Leads every connection to a node through a proxy, one for each caller and port, so that faults can
 //! shape or cut each link on its own.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use veil::{
     consensus::{PeerAnswer, PeerRequest},
@@ -10,7 +14,7 @@ use veil::{
         client::{Member, NodeId},
         connection::Connection,
         frame::Link,
-        transport::Tcp,
+        transport::{Network, Tcp},
     },
 };
 
@@ -33,27 +37,28 @@ pub struct Detours {
 }
 
 impl Detours {
-    /// Starts the proxies for all links between these nodes, and from outside to each.
+    /// Starts the proxies for all links between these nodes, and from outside to each, on an address of
+    /// this machine that the nodes reach.
     ///
     /// # Errors
     /// When no port is free.
-    pub async fn around(members: &[Member]) -> Result<Self, ClusterError> {
+    pub async fn around(members: &[Member], at: IpAddr) -> Result<Self, ClusterError> {
         let nodes: Vec<NodeId> = std::iter::once(OUTSIDE).chain(members.iter().map(|m| m.id)).collect();
         let links = Links::between(&nodes);
         let (mut routes, mut peers, mut proxies) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for from in nodes {
             let mut own = Vec::new();
             for member in members {
-                let (Some(there), Some(back)) = (links.watch(from, member.id), links.watch(member.id, from))
+                let (Some(there), Some(back)) =
+                    (links.lane((from, member.id)), links.lane((member.id, from)))
                 else {
                     continue;
                 };
                 for address in [&member.client, &member.peer] {
                     let target = parse(address)?;
                     let seed = proxies.len() as u64;
-                    let proxy = Proxy::start(target, there.clone(), back.clone(), seed).await;
-                    let proxy =
-                        proxy.map_err(|source| ClusterError::Port { address: target.ip(), source })?;
+                    let proxy = Proxy::start(at, target, there.clone(), back.clone(), seed).await;
+                    let proxy = proxy.map_err(|source| ClusterError::Port { address: at, source })?;
                     if address == &member.peer {
                         peers.insert((from, member.id), proxy.address());
                     }
@@ -80,10 +85,13 @@ impl Detours {
     /// hello of the node itself.
     pub async fn comes_through(&self, from: NodeId, to: NodeId) -> bool {
         let Some(address) = self.peers.get(&(from, to)) else { return false };
-        let tcp = Tcp::default();
-        let address = address.to_string();
-        Connection::<PeerRequest, PeerAnswer>::open(&tcp, &address, Link::Peer, PROBE_PATIENCE).await.is_ok()
+        says_hello(&Tcp::default(), &address.to_string()).await
     }
+}
+
+/// Whether a node answers at this peer address, reached by way of `network`.
+pub(super) async fn says_hello(network: &dyn Network, address: &str) -> bool {
+    Connection::<PeerRequest, PeerAnswer>::open(network, address, Link::Peer, PROBE_PATIENCE).await.is_ok()
 }
 
 fn parse(address: &str) -> Result<SocketAddr, ClusterError> {

@@ -1,81 +1,74 @@
-//! Cuts links, and makes sure that they are cut.
+//! Cuts links, and makes sure that these are cut, and no others.
 
-use std::time::Duration;
+use super::{Effect, Well, probe};
+use crate::{
+    cluster::{Cluster, Doing},
+    link::{DirectedLink, Shape},
+    scenario::Cut,
+};
 
-use futures_util::future::join_all;
-use tokio::time::Instant;
-use veil::wire::client::NodeId;
-
-use crate::cluster::{ClusterError, ProcessCluster};
-
-/// On a busy machine a mended link may take so long to let a first connection through.
-const HEAL_PATIENCE: Duration = Duration::from_secs(5);
-/// The pause between probes.
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// Cuts the links for which `which` holds.
-pub(super) fn begin(
-    cluster: &ProcessCluster,
-    node: NodeId,
-    which: impl Fn(NodeId, NodeId) -> bool,
-) -> Result<(), ClusterError> {
-    cluster.detours(node)?.links().change(which, |shape| shape.cuts += 1);
-    Ok(())
+/// A fault that cuts links.
+pub(super) struct Cutting {
+    links: Vec<DirectedLink>,
+    how: Cut,
 }
 
-/// Mends them. A link that another fault cuts too stays cut.
-pub(super) fn end(
-    cluster: &ProcessCluster,
-    node: NodeId,
-    which: impl Fn(NodeId, NodeId) -> bool,
-) -> Result<(), ClusterError> {
-    cluster.detours(node)?.links().change(which, |shape| shape.cuts = shape.cuts.saturating_sub(1));
-    Ok(())
-}
+impl Cutting {
+    pub(super) fn new(links: Vec<DirectedLink>, how: Cut) -> Self {
+        Self { links, how }
+    }
 
-/// Makes sure that no connection between the node and any other comes about.
-pub(super) async fn verify(cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
-    let others: Vec<NodeId> = cluster.members().iter().map(|member| member.id).collect();
-    let (through, _) = probe(cluster, node, &others).await?;
-    match through.first() {
-        Some((from, to)) => Err(ClusterError::NotCut { from: *from, to: *to }),
-        None => Ok(()),
+    pub(super) fn links(&self) -> &[DirectedLink] {
+        &self.links
+    }
+
+    /// The links between nodes along which connections still come about: those that are cut in neither
+    /// direction.
+    fn spared(&self, cluster: &dyn Cluster) -> Vec<DirectedLink> {
+        let nodes = || cluster.members().iter().map(|member| member.id);
+        let pairs = nodes().flat_map(|from| nodes().map(move |to| (from, to)));
+        let cut = |(from, to)| self.links.contains(&(from, to)) || self.links.contains(&(to, from));
+        pairs.filter(|(from, to)| from != to && !cut((*from, *to))).collect()
     }
 }
 
-/// Makes sure that connections between the node and these others come about again.
-pub(super) async fn verify_healed(
-    cluster: &ProcessCluster,
-    node: NodeId,
-    others: &[NodeId],
-) -> Result<(), ClusterError> {
-    let deadline = Instant::now() + HEAL_PATIENCE;
-    loop {
-        let (_, silent) = probe(cluster, node, others).await?;
-        match silent.first() {
-            None => return Ok(()),
-            Some((from, to)) if Instant::now() >= deadline => {
-                return Err(ClusterError::StillCut { from: *from, to: *to });
-            }
-            Some(_) => tokio::time::sleep(PAUSE).await,
-        }
+impl Effect for Cutting {
+    fn inject<'a>(&'a self, cluster: &'a dyn Cluster) -> Doing<'a> {
+        cluster.change_links(
+            &self.links,
+            match self.how {
+                Cut::Silent => &|shape| shape.cuts += 1,
+                Cut::Reset => &|shape| shape.resets += 1,
+            },
+        )
     }
-}
 
-type Pairs = Vec<(NodeId, NodeId)>;
+    /// A link that another fault cuts too stays cut.
+    fn heal<'a>(&'a self, cluster: &'a dyn Cluster) -> Doing<'a> {
+        cluster.change_links(
+            &self.links,
+            match self.how {
+                Cut::Silent => &|shape: &mut Shape| shape.cuts = shape.cuts.saturating_sub(1),
+                Cut::Reset => &|shape: &mut Shape| shape.resets = shape.resets.saturating_sub(1),
+            },
+        )
+    }
 
-/// Tries a connection both ways between the node and each of these others: which come through, and
-/// which do not.
-async fn probe(
-    cluster: &ProcessCluster,
-    node: NodeId,
-    others: &[NodeId],
-) -> Result<(Pairs, Pairs), ClusterError> {
-    let detours = cluster.detours(node)?;
-    let others = others.iter().copied().filter(|id| *id != node);
-    let probes = others.flat_map(|other| [(node, other), (other, node)]);
-    let probed = join_all(probes.map(async |(from, to)| (detours.comes_through(from, to).await, (from, to))));
-    let (through, silent): (Vec<_>, Vec<_>) = probed.await.into_iter().partition(|(came, _)| *came);
-    let pairs = |probed: Vec<(bool, (NodeId, NodeId))>| probed.into_iter().map(|(_, pair)| pair).collect();
-    Ok((pairs(through), pairs(silent)))
+    /// No connection comes about along a link that is cut in either direction, as it needs both; along the
+    /// others they do.
+    fn verify<'a>(&'a self, cluster: &'a dyn Cluster, well: Well<'a>) -> Doing<'a> {
+        Box::pin(async move {
+            let back = self.links.iter().map(|(from, to)| (*to, *from));
+            let mut cut: Vec<_> = self.links.iter().copied().chain(back).collect();
+            cut.sort_unstable();
+            cut.dedup();
+            let spared = self.spared(cluster);
+            let (none, all) = tokio::join!(probe::none(cluster, &cut), probe::all(cluster, &spared, well));
+            none.and(all)
+        })
+    }
+
+    fn verify_healed<'a>(&'a self, cluster: &'a dyn Cluster, well: Well<'a>) -> Doing<'a> {
+        Box::pin(probe::all(cluster, &self.links, well))
+    }
 }

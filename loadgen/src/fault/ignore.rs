@@ -2,17 +2,10 @@
 
 use veil::wire::client::NodeId;
 
-use super::cut;
-use crate::cluster::{ClusterError, ProcessCluster};
+use super::probe::both_ways;
+use crate::{cluster::OUTSIDE, link::DirectedLink};
 
-fn concerns(node: NodeId) -> impl Fn(NodeId, NodeId) -> bool {
-    move |from, to| from == node || to == node
-}
-
-pub(super) fn inject(cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
-    cut::begin(cluster, node, concerns(node))
-}
-
-pub(super) fn heal(cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
-    cut::end(cluster, node, concerns(node))
+/// All links of the node.
+pub(super) fn links(nodes: &[NodeId], node: NodeId) -> Vec<DirectedLink> {
+    both_ways(node, nodes.iter().copied().chain([OUTSIDE]))
 }

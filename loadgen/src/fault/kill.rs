@@ -2,12 +2,18 @@
 
 use veil::wire::client::NodeId;
 
-use crate::cluster::{ClusterError, ProcessCluster};
+use super::Effect;
+use crate::cluster::{Cluster, Doing};
 
-pub(super) async fn inject(cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
-    cluster.kill(node).await
-}
+/// Strikes this node.
+pub(super) struct Kill(pub(super) NodeId);
 
-pub(super) async fn heal(cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
-    cluster.restart(node).await
+impl Effect for Kill {
+    fn inject<'a>(&'a self, cluster: &'a dyn Cluster) -> Doing<'a> {
+        cluster.kill(self.0)
+    }
+
+    fn heal<'a>(&'a self, cluster: &'a dyn Cluster) -> Doing<'a> {
+        cluster.restart(self.0)
+    }
 }

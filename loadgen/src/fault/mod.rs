@@ -1,63 +1,89 @@
 //! Faults: what they do to a node, and when.
 
+mod bridge;
 mod cut;
+mod disk_full;
+mod flapping;
+mod halves;
 mod ignore;
 mod kill;
+mod link;
+mod one_way;
 mod partition;
 mod pause;
+mod probe;
+mod replace;
+mod restart;
 mod schedule;
 mod stop;
+pub mod table;
+mod throttle;
 
+use futures_util::future::BoxFuture;
 use veil::wire::client::NodeId;
 
 pub use schedule::{FaultLog, inject_all};
 
 use crate::{
-    cluster::{ClusterError, ProcessCluster},
+    cluster::{Cluster, Doing},
     scenario::FaultKind,
 };
+use cut::Cutting;
 
-/// Does to a node what `kind` says. Returns when it has happened.
-async fn inject(kind: FaultKind, cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
-    match kind {
-        FaultKind::Kill => kill::inject(cluster, node).await,
-        FaultKind::Stop => stop::inject(cluster, node).await,
-        FaultKind::Pause => pause::inject(cluster, node).await,
-        FaultKind::Ignore => ignore::inject(cluster, node),
-        FaultKind::Partition => partition::inject(cluster, node),
+/// What a fault does to one node. Each of these returns when it has happened.
+trait Effect: Send + Sync {
+    /// Does it.
+    fn inject<'a>(&'a self, cluster: &'a dyn Cluster) -> Doing<'a>;
+
+    /// Undoes it.
+    fn heal<'a>(&'a self, cluster: &'a dyn Cluster) -> Doing<'a>;
+
+    /// Keeps it up until `until` is over. Most faults stand by themselves.
+    fn stand<'a>(&'a self, _: &'a dyn Cluster, until: BoxFuture<'a, ()>) -> Doing<'a> {
+        Box::pin(async move {
+            until.await;
+            Ok(())
+        })
+    }
+
+    /// Makes sure that it has taken hold, by trying what it should prevent. Where the driver has waited
+    /// for it already there is nothing to try. `well` tells which nodes no other fault has struck.
+    fn verify<'a>(&'a self, _: &'a dyn Cluster, _well: Well<'a>) -> Doing<'a> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Makes sure that it is undone.
+    fn verify_healed<'a>(&'a self, _: &'a dyn Cluster, _well: Well<'a>) -> Doing<'a> {
+        Box::pin(async { Ok(()) })
     }
 }
 
-/// Undoes it. Returns when it has happened.
-async fn heal(kind: FaultKind, cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
-    match kind {
-        FaultKind::Kill => kill::heal(cluster, node).await,
-        FaultKind::Stop => stop::heal(cluster, node).await,
-        FaultKind::Pause => pause::heal(cluster, node).await,
-        FaultKind::Ignore => ignore::heal(cluster, node),
-        FaultKind::Partition => partition::heal(cluster, node),
-    }
-}
+/// Which nodes can be expected to answer at this moment.
+type Well<'a> = &'a (dyn Fn(NodeId) -> bool + Sync);
 
-/// Makes sure that a fault has taken hold, by trying what it should prevent. For signals the driver has
-/// waited for the process already.
-async fn verify(kind: FaultKind, cluster: &ProcessCluster, node: NodeId) -> Result<(), ClusterError> {
+/// What a fault of this kind does to `node`, one of `nodes`.
+fn effect(kind: FaultKind, nodes: &[NodeId], node: NodeId) -> Box<dyn Effect> {
     match kind {
-        FaultKind::Kill | FaultKind::Stop | FaultKind::Pause => Ok(()),
-        FaultKind::Ignore | FaultKind::Partition => cut::verify(cluster, node).await,
-    }
-}
-
-/// Makes sure that a fault is undone; `others` are the nodes that nothing is wrong with.
-async fn verify_healed(
-    kind: FaultKind,
-    cluster: &ProcessCluster,
-    node: NodeId,
-    others: &[NodeId],
-) -> Result<(), ClusterError> {
-    match kind {
-        FaultKind::Kill | FaultKind::Stop | FaultKind::Pause => Ok(()),
-        FaultKind::Ignore | FaultKind::Partition => cut::verify_healed(cluster, node, others).await,
+        FaultKind::Kill => Box::new(kill::Kill(node)),
+        FaultKind::Stop => Box::new(stop::Stop(node)),
+        FaultKind::Restart => Box::new(restart::Restart(node)),
+        FaultKind::Pause => Box::new(pause::Pause(node)),
+        FaultKind::Throttle { share } => Box::new(throttle::Throttle { node, share }),
+        FaultKind::DiskFull => Box::new(disk_full::DiskFull(node)),
+        FaultKind::Replace => Box::new(replace::Replace(node)),
+        FaultKind::Ignore { cut } => Box::new(Cutting::new(ignore::links(nodes, node), cut)),
+        FaultKind::Partition { cut } => Box::new(Cutting::new(partition::links(nodes, node), cut)),
+        FaultKind::Halves { cut } => Box::new(Cutting::new(halves::links(nodes, node), cut)),
+        FaultKind::OneWay { direction, cut } => {
+            Box::new(Cutting::new(one_way::links(nodes, node, direction), cut))
+        }
+        FaultKind::Bridge { cut } => Box::new(Cutting::new(bridge::links(nodes, node), cut)),
+        FaultKind::Flapping { period, cut } => {
+            Box::new(flapping::Flapping { cutting: Cutting::new(partition::links(nodes, node), cut), period })
+        }
+        FaultKind::Link { quality, links } => {
+            Box::new(link::Worse { links: link::links(nodes, node, links), quality })
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use veil::wire::client::{Leadership, NodeId};
 
-use super::{heal, inject, verify, verify_healed};
+use super::{Effect, effect};
 use crate::{
-    cluster::{ClusterError, ProcessCluster},
+    cluster::{Cluster, ClusterError},
     record::{Event, EventKind},
     scenario::{Fault, Target},
 };
@@ -35,7 +35,7 @@ pub struct FaultLog {
 pub async fn inject_all(
     faults: &[Fault],
     seed: u64,
-    cluster: Arc<ProcessCluster>,
+    cluster: Arc<dyn Cluster>,
     leadership: watch::Receiver<Leadership>,
     start: Instant,
     over: watch::Receiver<bool>,
@@ -73,7 +73,7 @@ struct Strike {
     number: usize,
     fault: Fault,
     rng: ChaCha8Rng,
-    cluster: Arc<ProcessCluster>,
+    cluster: Arc<dyn Cluster>,
     leadership: watch::Receiver<Leadership>,
     struck: Struck,
     start: Instant,
@@ -95,13 +95,14 @@ impl Struck {
         taken
     }
 
-    /// Takes one of `members` that no other fault has.
-    fn take_any(&self, members: &[NodeId], rng: &mut impl Rng) -> Vec<NodeId> {
+    /// Takes so many of `members` that no other fault has, or as many as there are.
+    fn take_some(&self, members: &[NodeId], count: usize, rng: &mut impl Rng) -> Vec<NodeId> {
         let mut taken = Vec::new();
         self.0.send_if_modified(|struck| {
-            let free: Vec<NodeId> = members.iter().copied().filter(|node| !struck.contains(node)).collect();
-            if !free.is_empty() {
-                let chosen = free[rng.random_range(0..free.len())];
+            let mut free: Vec<NodeId> =
+                members.iter().copied().filter(|node| !struck.contains(node)).collect();
+            while taken.len() < count && !free.is_empty() {
+                let chosen = free.remove(rng.random_range(0..free.len()));
                 struck.insert(chosen);
                 taken.push(chosen);
             }
@@ -115,6 +116,12 @@ impl Struck {
             struck.remove(&node);
         });
     }
+}
+
+/// What a fault does to one of the nodes that it strikes.
+struct Blow {
+    node: NodeId,
+    effect: Box<dyn Effect>,
 }
 
 impl Strike {
@@ -138,46 +145,68 @@ impl Strike {
                 return log;
             }
         };
+        let members = self.members();
+        let struck: Vec<Blow> = (nodes.iter())
+            .map(|node| Blow { node: *node, effect: effect(self.fault.kind, &members, *node) })
+            .collect();
         // All at once, not one after the other.
-        let injecting = nodes.iter().map(|node| self.step(EventKind::Fault, *node));
-        self.note(&mut log, join_all(injecting).await);
-        let healed_after = async {
-            match self.fault.heal {
-                Some(after) => tokio::time::sleep_until(self.start + self.fault.at + after).await,
-                None => std::future::pending().await,
-            }
-        };
-        let standing = async {
-            tokio::select! {
-                () = ended(&mut over) => {}
-                () = healed_after => {}
-            }
-        };
-        let verifying = join_all(nodes.iter().map(|node| verify(self.fault.kind, &self.cluster, *node)));
-        let (verified, ()) = tokio::join!(verifying, standing);
-        self.note_failures(&mut log, verified);
-        let healing = nodes.iter().map(|node| self.step(EventKind::Heal, *node));
-        self.note(&mut log, join_all(healing).await);
-        let well = self.well();
-        let verifying = nodes.iter().map(|node| verify_healed(self.fault.kind, &self.cluster, *node, &well));
+        self.note(&mut log, join_all(struck.iter().map(|blow| self.step(EventKind::Fault, blow))).await);
+        let stood = join_all(struck.iter().map(|blow| self.stand(blow, &nodes))).await;
+        self.note_failures(&mut log, stood.into_iter().flatten());
+        self.note(&mut log, join_all(struck.iter().map(|blow| self.step(EventKind::Heal, blow))).await);
+        let well = |node| self.is_well(node);
+        let verifying = struck.iter().map(|blow| blow.effect.verify_healed(&*self.cluster, &well));
         self.note_failures(&mut log, join_all(verifying).await);
         log
     }
 
+    /// Keeps a fault up, and makes sure that it has taken hold, until it is to be healed. The other nodes
+    /// that it has `struck` are as well as it leaves them.
+    async fn stand(&self, blow: &Blow, struck: &[NodeId]) -> [Result<(), ClusterError>; 2] {
+        let well = |node| struck.contains(&node) || self.is_well(node);
+        let mut verified = Ok(());
+        let until = async {
+            (verified, ()) = tokio::join!(blow.effect.verify(&*self.cluster, &well), self.until_healed());
+        };
+        let stood = blow.effect.stand(&*self.cluster, Box::pin(until)).await;
+        [stood, verified]
+    }
+
+    /// Waits until the fault is to be healed.
+    async fn until_healed(&self) {
+        let mut over = self.over.clone();
+        let due = async {
+            match self.fault.heal {
+                _ if self.fault.kind.heals_by_itself() => {}
+                Some(after) => tokio::time::sleep_until(self.start + self.fault.at + after).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = ended(&mut over) => {}
+            () = due => {}
+        }
+    }
+
     /// Resolves whom to strike, and takes them; nobody else strikes them until they are healed.
     async fn targets(&mut self) -> Result<Vec<NodeId>, String> {
-        let members: Vec<NodeId> = self.cluster.members().iter().map(|member| member.id).collect();
+        let members = self.members();
+        let count = self.fault.target.count(members.len());
         let taken = match self.fault.target {
             Target::All => self.struck.take(members),
             Target::Node(id) => self.struck.take([id]),
-            Target::Random => self.struck.take_any(&members, &mut self.rng),
+            Target::Random | Target::Minority | Target::Majority => {
+                self.struck.take_some(&members, count, &mut self.rng)
+            }
             Target::Leader => tokio::time::timeout(LEADER_PATIENCE, self.leader()).await.unwrap_or_default(),
         };
         match self.fault.target {
             _ if !taken.is_empty() => Ok(taken),
             Target::Leader => Err("nobody leads who is not struck by another fault already".to_owned()),
             Target::Node(id) => Err(format!("n{id} is struck by another fault already")),
-            Target::All | Target::Random => Err("every node is struck by another fault already".to_owned()),
+            Target::All | Target::Random | Target::Minority | Target::Majority => {
+                Err("every node is struck by another fault already".to_owned())
+            }
         }
     }
 
@@ -201,12 +230,13 @@ impl Strike {
         }
     }
 
-    async fn step(&self, event: EventKind, node: NodeId) -> Result<Event, String> {
+    async fn step(&self, event: EventKind, Blow { node, effect }: &Blow) -> Result<Event, String> {
+        let node = *node;
         let invoked = self.start.elapsed();
         let kind = self.fault.kind;
         let done = match event {
-            EventKind::Heal => heal(kind, &self.cluster, node).await,
-            _ => inject(kind, &self.cluster, node).await,
+            EventKind::Heal => effect.heal(&*self.cluster).await,
+            _ => effect.inject(&*self.cluster).await,
         };
         let completed = self.start.elapsed();
         tracing::info!(?event, kind = kind.name(), node, ?completed, "fault");
@@ -225,13 +255,20 @@ impl Strike {
         })
     }
 
-    /// The nodes that no fault has struck.
-    fn well(&self) -> Vec<NodeId> {
-        let struck = self.struck.0.borrow();
-        self.cluster.members().iter().map(|member| member.id).filter(|id| !struck.contains(id)).collect()
+    fn members(&self) -> Vec<NodeId> {
+        self.cluster.members().iter().map(|member| member.id).collect()
     }
 
-    fn note_failures(&self, log: &mut FaultLog, verified: Vec<Result<(), ClusterError>>) {
+    /// Whether no fault has struck that node.
+    fn is_well(&self, node: NodeId) -> bool {
+        !self.struck.0.borrow().contains(&node)
+    }
+
+    fn note_failures(
+        &self,
+        log: &mut FaultLog,
+        verified: impl IntoIterator<Item = Result<(), ClusterError>>,
+    ) {
         let failed = verified.into_iter().filter_map(Result::err);
         log.failures.extend(failed.map(|error| format!("fault {}: {error}", self.number)));
     }

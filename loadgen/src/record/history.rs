@@ -97,6 +97,23 @@ pub enum Call {
     },
 }
 
+impl Record {
+    /// When it was observed; a shed operation when it was due.
+    pub fn at_ns(&self) -> i64 {
+        match self {
+            Self::Invoke { at_ns, .. } | Self::Complete { at_ns, .. } => *at_ns,
+            Self::Shed { due_ns, .. } => *due_ns,
+        }
+    }
+
+    /// The operation that it tells of.
+    pub fn op(&self) -> u64 {
+        match self {
+            Self::Invoke { op, .. } | Self::Complete { op, .. } | Self::Shed { op, .. } => *op,
+        }
+    }
+}
+
 impl Call {
     /// Which kind of operation this is.
     pub fn kind(&self) -> OperationKind {
@@ -182,6 +199,8 @@ impl HistoryWriter {
             let mut out = BufWriter::with_capacity(1 << 18, File::create(path)?);
             out.write_all(MAGIC)?;
             out.write_all(&[VERSION])?;
+            // Whoever writes this may be killed at any time: what is left is a history all the same.
+            out.flush()?;
             Ok(out)
         };
         let out = write().map_err(|e| RecordError::io(path, e))?;

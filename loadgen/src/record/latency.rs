@@ -20,7 +20,7 @@ use hdrhistogram::{
     },
 };
 
-use super::RecordError;
+use super::{LatencyLine, RecordError};
 use crate::scenario::{OperationKind, OutcomeKind};
 
 const INTERVAL_NS: u64 = 1_000_000_000;
@@ -60,6 +60,8 @@ impl LatencyLog {
             .with_base_time(started)
             .begin_log_with(&mut log.out, &mut log.serializer)
             .map_err(io)?;
+        // Whoever writes this may be killed at any time: what is left is a log all the same.
+        log.out.flush().map_err(io)?;
         Ok(log)
     }
 
@@ -80,21 +82,37 @@ impl LatencyLog {
         let Ok(at_ns) = u64::try_from(at_ns) else {
             return Ok(());
         };
-        let interval = at_ns / INTERVAL_NS;
+        self.histogram(at_ns / INTERVAL_NS, kind, outcome)?.saturating_record(latency_ns);
+        Ok(())
+    }
+
+    /// Adds what another log has of an interval. Intervals come in order of time.
+    ///
+    /// # Errors
+    /// When an interval is over and cannot be written, or the histogram is of another kind.
+    pub fn add(&mut self, line: &LatencyLine) -> Result<(), RecordError> {
+        let added = self.histogram(line.interval, line.kind, line.outcome)?.add(&line.histogram);
+        added.map_err(|e| RecordError::malformed(&self.path, e))
+    }
+
+    /// What is recorded of an operation and outcome, in an interval that is not before the open one.
+    fn histogram(
+        &mut self,
+        interval: u64,
+        kind: OperationKind,
+        outcome: OutcomeKind,
+    ) -> Result<&mut Histogram<u32>, RecordError> {
         if interval > self.interval {
             self.write_interval()?;
             self.interval = interval;
         }
-        let slot = &mut self.histograms[tag_index(kind, outcome)];
-        let histogram = match slot {
-            Some(histogram) => histogram,
-            None => slot.insert(
+        match &mut self.histograms[tag_index(kind, outcome)] {
+            Some(histogram) => Ok(histogram),
+            slot => Ok(slot.insert(
                 Histogram::new_with_bounds(1, MAX_LATENCY_NS, 3)
                     .map_err(|e| RecordError::malformed(&self.path, e))?,
-            ),
-        };
-        histogram.saturating_record(latency_ns);
-        Ok(())
+            )),
+        }
     }
 
     /// Writes the last interval.

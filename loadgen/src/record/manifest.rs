@@ -39,6 +39,52 @@ pub struct Manifest {
     pub machine: Machine,
     /// The nodes.
     pub nodes: Vec<NodeManifest>,
+    /// What the nodes' containers were made with; absent where nodes were not containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containers: Option<Containers>,
+    /// What each node was allowed to use; absent where it was not limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<NodeLimits>,
+    /// How links were led, cut and shaped, in words: `direct`, `every link through the link proxy`,
+    /// `direct, cut by iptables`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<String>,
+    /// From the start of the program's run until the first request of the set-up was sent, s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_request_s: Option<f64>,
+    /// How many load generators there were; those who did not record it had one.
+    #[serde(default = "one")]
+    pub generators: u32,
+}
+
+/// What the nodes' containers were made with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Containers {
+    /// The engine and its versions: `Docker 20.10.24, API 1.41`.
+    pub engine: String,
+    /// The image's id: `sha256:…`.
+    pub image: String,
+    /// The image's size, bytes.
+    pub image_bytes: u64,
+    /// The network between the nodes.
+    pub network: String,
+    /// Its addresses: `172.30.0.0/24`.
+    pub subnet: String,
+}
+
+/// What each node was allowed to use, as the scenario says; absent is without a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct NodeLimits {
+    /// Processors.
+    pub cpus: Option<f64>,
+    /// Memory, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Disk, bytes.
+    pub disk_bytes: Option<u64>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// The machine that ran it.
@@ -65,6 +111,12 @@ pub struct NodeManifest {
     pub client_address: String,
     /// Where other nodes reach it; absent for a cluster that was already there.
     pub peer_address: Option<String>,
+    /// Its container's id, short; absent where it was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Its log, relative to the run directory; absent where none was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
 }
 
 impl Manifest {
@@ -84,5 +136,77 @@ impl Manifest {
     pub fn read(path: &Path) -> Result<Self, RecordError> {
         let text = std::fs::read_to_string(path).map_err(|e| RecordError::io(path, e))?;
         serde_json::from_str(&text).map_err(|e| RecordError::malformed(path, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As runs wrote it before containers, limits, links and logs were recorded.
+    const OLD: &str = r#"{
+  "format": 1,
+  "name": "leader-kill-20261121T035007",
+  "scenario": "leader-kill",
+  "seed": 42,
+  "driver": "process",
+  "version": "0.1.0",
+  "commit": "379a126b3e5658246f7c6b61187a629da6858bc1",
+  "build": "release",
+  "started": "2026-11-21T03:50:07Z",
+  "load_s": 45.0,
+  "users": 256,
+  "interrupted": null,
+  "complete": true,
+  "machine": {
+    "os": "Linux (Debian GNU/Linux 12)",
+    "kernel": "6.18.44-fc-v669",
+    "cpu": "AMD EPYC",
+    "cores": 2,
+    "memory_bytes": 25276502016
+  },
+  "nodes": [
+    {
+      "id": 1,
+      "client_address": "127.0.0.1:43075",
+      "peer_address": "127.0.0.1:34399"
+    }
+  ]
+}"#;
+
+    #[test]
+    fn a_manifest_without_the_later_fields_reads_and_gains_only_the_one_generator() {
+        let old: Manifest = serde_json::from_str(OLD).unwrap();
+        assert_eq!((old.name.as_str(), old.nodes.len()), ("leader-kill-20261121T035007", 1));
+        assert_eq!(
+            (&old.containers, old.limits, &old.links, old.first_request_s),
+            (&None, None, &None, None)
+        );
+        assert!(old.nodes.iter().all(|node| node.container.is_none() && node.log.is_none()));
+        assert_eq!(old.generators, 1);
+        let stated = OLD.replace("\n  ]\n}", "\n  ],\n  \"generators\": 1\n}");
+        assert_eq!(serde_json::to_string_pretty(&old).unwrap(), stated);
+    }
+
+    #[test]
+    fn what_containers_add_is_read_back() {
+        let mut manifest: Manifest = serde_json::from_str(OLD).unwrap();
+        manifest.containers = Some(Containers {
+            engine: "Docker 20.10.24, API 1.41".into(),
+            image: "sha256:2fb1".into(),
+            image_bytes: 9_000_000,
+            network: "veil-1".into(),
+            subnet: "172.30.0.0/24".into(),
+        });
+        manifest.limits =
+            Some(NodeLimits { cpus: Some(0.5), memory_bytes: Some(256 << 20), disk_bytes: None });
+        manifest.links = Some("direct, cut by iptables".into());
+        manifest.first_request_s = Some(1.25);
+        manifest.nodes[0].container = Some("0123456789ab".into());
+        manifest.nodes[0].log = Some("nodes/n1/log.txt".into());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        manifest.write(&path).unwrap();
+        assert_eq!(Manifest::read(&path).unwrap(), manifest);
     }
 }

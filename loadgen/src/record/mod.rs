@@ -7,14 +7,18 @@
 mod events;
 mod history;
 mod latency;
+mod latency_lines;
 mod manifest;
+mod merge;
 mod nodes;
 mod readback;
 
 pub use events::{Event, EventKind, read_events, write_events};
 pub use history::{Call, HistoryReader, HistoryWriter, Outcome, Record, Reply};
 pub use latency::LatencyLog;
-pub use manifest::{Machine, Manifest, NodeManifest};
+pub use latency_lines::{LatencyLine, LatencyLines};
+pub use manifest::{Containers, Machine, Manifest, NodeLimits, NodeManifest};
+pub use merge::merge;
 pub use nodes::{NodeSample, read_node_samples, write_node_samples};
 pub use readback::{GrantState, ImageState, NodeReadback, Readback};
 

@@ -1,12 +1,12 @@
 //! The progress line. Silent without a terminal.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{sync::watch, time::Instant};
 use veil::wire::client::Leadership;
 
-use super::recorder::Counters;
+use super::team::Tally;
 use crate::scenario::{Load, OutcomeKind};
 
 /// How often the line is drawn anew.
@@ -31,12 +31,7 @@ impl Drop for Step {
 }
 
 /// Shows the load as it goes, until the future is dropped.
-pub async fn show(
-    load: Load,
-    start: Instant,
-    counters: Arc<Counters>,
-    leadership: watch::Receiver<Leadership>,
-) {
+pub async fn show(load: Load, start: Instant, tally: Tally, leadership: watch::Receiver<Leadership>) {
     let length = load.length();
     let bar = ProgressBar::new(length.as_millis() as u64);
     // The template is a constant of this program.
@@ -58,13 +53,15 @@ pub async fn show(
             Some(_) => "load",
             None => "last answers",
         };
-        let count = |outcome: OutcomeKind| format!("{} {}", counters.get(outcome), outcome.name());
+        let total = tally.total();
+        let count = |outcome: OutcomeKind| format!("{} {}", total.ended(outcome), outcome.name());
         let counts = OutcomeKind::ALL.map(count).join(", ");
         bar.set_message(format!(
-            "{stage} {:.0}/{:.0} s at {:.0}/s: {counts}; {leader}",
+            "{stage} {:.0}/{:.0} s at {:.0}/s: {counts}, {} in flight; {leader}",
             at.as_secs_f64(),
             length.as_secs_f64(),
             load.rate_at(at),
+            total.in_flight,
         ));
     }
 }

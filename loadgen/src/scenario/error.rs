@@ -27,4 +27,16 @@ pub enum ScenarioError {
         /// What would have been right.
         expected: String,
     },
+    /// The driver has no means for a fault.
+    #[error("{key}: {fault} is not available with the {driver} driver: {reason}")]
+    Unavailable {
+        /// The offending key, such as `fault[2]`, in order of time.
+        key: String,
+        /// The fault's name.
+        fault: &'static str,
+        /// The driver's.
+        driver: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
 }

@@ -11,6 +11,8 @@ use super::OperationKind;
 pub struct Load {
     /// Simulated users.
     pub clients: u32,
+    /// How many load generators they are split among.
+    pub generators: u32,
     /// How gaps between operations are drawn.
     pub arrival: Arrival,
     /// Above so many outstanding operations a due one is shed.
@@ -26,6 +28,29 @@ pub struct Load {
 }
 
 impl Load {
+    /// There are no more load generators.
+    pub const MAX_GENERATORS: u32 = 16;
+
+    /// Whether so many generators can share this load.
+    ///
+    /// # Errors
+    /// When one of them would have nothing to do.
+    pub fn can_be_split(&self, generators: u32) -> Result<(), SplitError> {
+        let refuse = |expected: String| Err(SplitError { generators, expected });
+        let (clients, most) = (self.clients, self.max_in_flight);
+        if generators == 0 || generators > Self::MAX_GENERATORS {
+            return refuse(format!("a whole number from 1 to {}", Self::MAX_GENERATORS));
+        }
+        // One shares a picture, another one looks at it.
+        if generators > 1 && generators > clients / 2 {
+            return refuse(format!("at least two of the {clients} clients for each"));
+        }
+        if generators > most {
+            return refuse(format!("at least one of the {most} of max_in_flight for each"));
+        }
+        Ok(())
+    }
+
     /// How long all stages last.
     pub fn length(&self) -> Duration {
         self.stages.iter().map(|stage| stage.length).sum()
@@ -48,6 +73,16 @@ impl Load {
     pub fn rate_at(&self, at: Duration) -> f64 {
         (self.stage_at(at)).map_or(0.0, |(stage, into)| stage.rate_at(into))
     }
+}
+
+/// A load that cannot be split among so many generators.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{generators} load generators are not possible; expected {expected}")]
+pub struct SplitError {
+    /// How many were wanted.
+    pub generators: u32,
+    /// What would have been right.
+    pub expected: String,
 }
 
 /// How gaps between operations are drawn.

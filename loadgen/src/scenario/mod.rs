@@ -4,6 +4,7 @@
 //! every default spelled out. Whatever is wrong with a file is told with its line, its key and what
 //! was expected there: see [`ScenarioError`].
 
+mod chaos;
 mod error;
 mod fault;
 mod limit;
@@ -11,20 +12,27 @@ mod limit_text;
 mod load;
 mod operation;
 mod read;
+mod read_chaos;
 mod read_fault;
+mod read_kind;
+mod settle;
 mod source;
+mod target;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::record::NodeLimits;
+pub use chaos::Chaos;
 pub use error::ScenarioError;
-pub use fault::{Fault, FaultKind, Target};
+pub use fault::{Cut, Direction, Fault, FaultKind, Reach};
 pub use limit::{Comparison, FailoverFigure, Limit, Metric, Window};
 pub use limit_text::LimitError;
-pub use load::{Arrival, Images, Load, Stage};
+pub use load::{Arrival, Images, Load, SplitError, Stage};
 pub use operation::{OperationKind, OutcomeKind};
+pub use target::Target;
 
 /// A scenario, complete: defaults filled in, every value checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +45,8 @@ pub struct Scenario {
     pub load: Load,
     /// What is broken, in order of time. `fault[0]` of a limit is the first here.
     pub faults: Vec<Fault>,
+    /// What is yet to be drawn in place of `faults`; see [`Scenario::settle`].
+    pub chaos: Option<Chaos>,
     /// What must hold in the end.
     pub pass: Pass,
 }
@@ -48,6 +58,8 @@ pub struct Cluster {
     pub nodes: u32,
     /// How nodes are started.
     pub driver: Driver,
+    /// What each node may use. Processes are not held to it.
+    pub limits: NodeLimits,
 }
 
 /// How nodes are started.
@@ -56,13 +68,19 @@ pub struct Cluster {
 pub enum Driver {
     /// Each node is a process of this machine.
     Process,
+    /// Each node is a container with an address of its own.
+    Docker,
 }
 
 impl Driver {
+    /// Every driver, in the order of messages.
+    pub const ALL: [Self; 2] = [Self::Process, Self::Docker];
+
     /// The name used in scenarios and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Docker => "docker",
         }
     }
 }

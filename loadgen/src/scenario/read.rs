@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs::File, io, io::Read as _, path::Path, time::Duration};
 
 use super::{
-    Arrival, Cluster, Driver, HistoryCheck, Images, Limit, Load, OperationKind, Pass, Scenario,
-    ScenarioError, Stage, read_fault,
+    Arrival, Cluster, Driver, HistoryCheck, Images, Limit, Load, Metric, NodeLimits, OperationKind, Pass,
+    Scenario, ScenarioError, SplitError, Stage, read_chaos, read_fault,
     source::{Item, Keys, MAX_DURATION, Section, Source},
 };
 
@@ -15,10 +15,12 @@ const MAX_RATE: f64 = 1e6;
 /// Every due time is drawn before the run: at 8 bytes each this many are 400 MB.
 const MAX_OPERATIONS: f64 = 5e7;
 
-const ROOT: Keys = Keys { known: &["version", "seed", "cluster", "load", "fault", "pass"], later: &[] };
-const CLUSTER: Keys = Keys { known: &["nodes", "driver"], later: &["coordinator", "policy"] };
+const ROOT: Keys =
+    Keys { known: &["version", "seed", "cluster", "load", "fault", "chaos", "pass"], later: &[] };
+const CLUSTER: Keys =
+    Keys { known: &["nodes", "driver", "cpus", "memory", "disk"], later: &["coordinator", "policy"] };
 const LOAD: Keys = Keys {
-    known: &["clients", "arrival", "max_in_flight", "timeout", "stages", "mix", "images"],
+    known: &["clients", "generators", "arrival", "max_in_flight", "timeout", "stages", "mix", "images"],
     later: &[],
 };
 const STAGE: Keys = Keys { known: &["for", "rate", "warmup"], later: &[] };
@@ -59,18 +61,39 @@ impl Scenario {
         let seed = root.get("seed").map_or(Ok(1), |item| item.integer(0..=u64::MAX))?;
         let cluster = cluster(&root.section("cluster", &CLUSTER)?)?;
         let load = load(&root.section("load", &LOAD)?)?;
-        let faults = read_fault::faults(root.get("fault"), load.length(), cluster.nodes)?;
-        let pass = pass(&root.section("pass", &PASS)?, faults.len())?;
-        Ok(Self { seed, cluster, load, faults, pass })
+        let faults = read_fault::faults(root.get("fault"), load.length(), &cluster)?;
+        let chaos = match root.get("chaos") {
+            Some(item) if faults.is_empty() => {
+                Some(read_chaos::chaos(&item.section(&read_chaos::CHAOS)?, load.length(), &cluster)?)
+            }
+            Some(item) => return Err(item.invalid("given with [[fault]]", "one or the other")),
+            None => None,
+        };
+        let faults_known = if chaos.is_some() { None } else { Some(faults.len()) };
+        let pass = pass(&root.section("pass", &PASS)?, faults_known)?;
+        Ok(Self { seed, cluster, load, faults, chaos, pass })
     }
 }
 
 fn cluster(section: &Section) -> Result<Cluster, ScenarioError> {
     let nodes = (section.get("nodes")).map_or(Ok(3), |item| item.integer_among(&[1, 3, 5], "1, 3 or 5"))?;
     let driver = section.get("driver").map_or(Ok(Driver::Process), |item| {
-        item.choice(&[(Driver::Process.name(), Driver::Process)], &["docker"])
+        item.choice(&Driver::ALL.map(|driver| (driver.name(), driver)), &[])
     })?;
-    Ok(Cluster { nodes, driver })
+    let limits = NodeLimits {
+        cpus: section.get("cpus").map(|item| processors(&item)).transpose()?,
+        memory_bytes: section.get("memory").map(|item| item.bytes()).transpose()?,
+        disk_bytes: section.get("disk").map(|item| item.bytes()).transpose()?,
+    };
+    Ok(Cluster { nodes, driver, limits })
+}
+
+fn processors(item: &Item) -> Result<f64, ScenarioError> {
+    const EXPECTED: &str = "a number of processors above 0 and up to 1024, such as 0.5";
+    match item.number(EXPECTED)? {
+        cpus if cpus > 0.0 && cpus <= 1024.0 => Ok(cpus),
+        cpus => Err(item.invalid(format_args!("{cpus} is not possible"), EXPECTED)),
+    }
 }
 
 fn load(section: &Section) -> Result<Load, ScenarioError> {
@@ -80,6 +103,7 @@ fn load(section: &Section) -> Result<Load, ScenarioError> {
     };
     let load = Load {
         clients: count("clients", 256, 1_000_000)?,
+        generators: count("generators", 1, Load::MAX_GENERATORS)?,
         arrival: (section.get("arrival")).map_or(Ok(Arrival::Poisson), |item| item.choice(&arrivals, &[]))?,
         max_in_flight: count("max_in_flight", 4096, 1_000_000)?,
         timeout: (section.get("timeout"))
@@ -88,6 +112,9 @@ fn load(section: &Section) -> Result<Load, ScenarioError> {
         mix: mix(section)?,
         images: section.get("images").map_or(Ok(Images::Photos), images)?,
     };
+    if let Err(SplitError { generators, expected }) = load.can_be_split(load.generators) {
+        return Err(section.invalid("generators", format_args!("{generators} are too many"), expected));
+    }
     if load.length() > MAX_DURATION {
         return Err(section.invalid("stages", "together too long", "at most \"24h\""));
     }
@@ -179,7 +206,8 @@ fn images(item: Item) -> Result<Images, ScenarioError> {
     }
 }
 
-fn pass(section: &Section, faults: usize) -> Result<Pass, ScenarioError> {
+/// `faults` is how many there are, if that is known already.
+fn pass(section: &Section, faults: Option<usize>) -> Result<Pass, ScenarioError> {
     let checks = HistoryCheck::ALL.map(|check| (check.name(), check));
     let mut history = Vec::new();
     match section.get("history") {
@@ -198,8 +226,13 @@ fn pass(section: &Section, faults: usize) -> Result<Pass, ScenarioError> {
     if let Some(item) = section.get("limits") {
         const EXPECTED: &str = "a limit such as \"ok_ratio >= 0.99\"";
         for item in item.array("a list of limits such as [\"ok_ratio >= 0.99\"]")? {
-            let limit = Limit::parse(item.string(EXPECTED)?, faults);
-            limits.push(limit.map_err(|e| item.invalid(e.wrong, e.expected))?);
+            let limit = Limit::parse(item.string(EXPECTED)?, faults.unwrap_or(usize::MAX));
+            let limit = limit.map_err(|e| item.invalid(e.wrong, e.expected))?;
+            if let (Metric::Fault { index: Some(index), .. }, None) = (limit.metric, faults) {
+                let wrong = format!("which fault is fault[{index}] is not known before it is drawn");
+                return Err(item.invalid(wrong, "fault[*]"));
+            }
+            limits.push(limit);
         }
     }
     Ok(Pass { history, limits })

@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, fmt::Display, ops::RangeInclusive, time::Duration};
 
+use bytesize::ByteSize;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -12,7 +13,11 @@ use super::ScenarioError;
 
 /// No duration in a scenario is longer.
 pub(super) const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
+/// No size or rate is larger.
+const MAX_BYTES: u64 = 1 << 50;
 const DURATION: &str = "a duration with a unit such as \"2s\"";
+const SIZE: &str = "a size with a unit such as \"64MiB\"";
+const RATE: &str = "bytes a second with a unit such as \"1MB/s\"";
 
 /// A file's name and text.
 pub(super) struct Source<'a> {
@@ -180,6 +185,13 @@ impl<'a> Item<'a> {
         Ok(array.iter().enumerate().map(element).collect())
     }
 
+    /// The two elements of an array.
+    pub(super) fn pair(&self, expected: &str) -> Result<[Self; 2], ScenarioError> {
+        let items = self.array(expected)?;
+        let count = items.len();
+        items.try_into().map_err(|_| self.invalid(format_args!("is an array of {count}"), expected))
+    }
+
     /// Whether this is an array.
     pub(super) fn is_array(&self) -> bool {
         self.value.get_ref().is_array()
@@ -251,6 +263,34 @@ impl<'a> Item<'a> {
         match self.duration()? {
             Duration::ZERO => Err(self.invalid("is zero", "more than \"0s\"")),
             length => Ok(length),
+        }
+    }
+
+    /// A size: a string with a unit. At least one byte.
+    pub(super) fn bytes(&self) -> Result<u64, ScenarioError> {
+        self.number_of_bytes("", SIZE)
+    }
+
+    /// A rate: a size and `/s`. At least one byte a second.
+    pub(super) fn bytes_a_second(&self) -> Result<u64, ScenarioError> {
+        self.number_of_bytes("/s", RATE)
+    }
+
+    fn number_of_bytes(&self, ending: &str, expected: &str) -> Result<u64, ScenarioError> {
+        if let DeValue::Integer(_) | DeValue::Float(_) = self.value.get_ref() {
+            return Err(self.invalid("has no unit", expected));
+        }
+        let text = self.string(expected)?;
+        let size = text.strip_suffix(ending).filter(|size| size.ends_with(['B', 'b']));
+        let bytes = size.and_then(|size| size.parse::<ByteSize>().ok()).map(|size| size.as_u64());
+        match bytes {
+            Some(0) => Err(self.invalid("is zero", format_args!("at least \"1B{ending}\""))),
+            Some(bytes) if bytes > MAX_BYTES => {
+                Err(self
+                    .invalid(format_args!("{text} is too large"), format_args!("at most \"1PiB{ending}\"")))
+            }
+            Some(bytes) => Ok(bytes),
+            None => Err(self.invalid(format_args!("\"{text}\" is not possible"), expected)),
         }
     }
 

@@ -1,13 +1,12 @@
 //! A user lists what is there to see.
 
-use rand::Rng;
 use tokio::time::Instant;
 use veil::{
     client::{Client, ClientError},
     directory::UserName,
 };
 
-use super::{Done, World};
+use super::{Done, world::user_name};
 use crate::record::{Call, Outcome, Reply};
 
 /// See the module.
@@ -17,8 +16,8 @@ pub struct Discover {
 }
 
 impl Discover {
-    pub(super) fn choose(world: &World, rng: &mut impl Rng) -> Self {
-        Self { user: world.any_user(rng) }
+    pub(super) fn choose(user: u32) -> Self {
+        Self { user: user_name('u', u64::from(user)) }
     }
 
     pub(super) fn call(&self) -> Call {

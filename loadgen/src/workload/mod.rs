@@ -5,6 +5,8 @@
 
 mod discover;
 mod grant;
+mod part;
+mod plan;
 mod register;
 mod seal;
 mod view;
@@ -13,30 +15,16 @@ mod world;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
-use veil::{
-    client::{Client, ClientError},
-    directory::UserName,
-};
+use veil::client::{Client, ClientError};
 
+pub use part::{NoSuchPart, Part};
+pub use plan::{Plan, Planned};
 pub use world::World;
 
 use crate::{
     record::{Call, Outcome, Reply},
     scenario::OperationKind,
 };
-
-/// What one operation will be, before anybody knows what there will be to do it to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Planned {
-    /// Its number; also names what it makes.
-    pub op: u64,
-    /// When it is due, nanoseconds after the first stage began.
-    pub due_ns: u64,
-    /// What it is.
-    pub kind: OperationKind,
-    /// Decides everything else.
-    pub draw: u64,
-}
 
 /// An operation that knows its user and its object.
 #[derive(Debug)]
@@ -69,8 +57,8 @@ impl Done {
 }
 
 impl Prepared {
-    /// The registration of one of the world's own users, before the first stage.
-    pub fn register(user: UserName) -> Self {
+    /// The registration of one of the world's own users, by number, before the first stage.
+    pub fn register(user: u32) -> Self {
         Self::Register(register::Register::of(user))
     }
 
@@ -79,8 +67,8 @@ impl Prepared {
         let mut rng = ChaCha8Rng::seed_from_u64(planned.draw);
         match planned.kind {
             OperationKind::Register => Self::Register(register::Register::choose(planned.op)),
-            OperationKind::Seal => Self::Seal(seal::Seal::choose(planned.op, world, &mut rng)),
-            OperationKind::Discover => Self::Discover(discover::Discover::choose(world, &mut rng)),
+            OperationKind::Seal => Self::Seal(seal::Seal::choose(planned, world, &mut rng)),
+            OperationKind::Discover => Self::Discover(discover::Discover::choose(planned.user)),
             OperationKind::View => Self::View(view::View::choose(world, &mut rng)),
             OperationKind::Grant => Self::Grant(grant::Grant::choose(world, &mut rng)),
         }

@@ -17,8 +17,8 @@ impl Register {
         Self { user: user_name('r', op) }
     }
 
-    pub(super) fn of(user: UserName) -> Self {
-        Self { user }
+    pub(super) fn of(user: u32) -> Self {
+        Self { user: user_name('u', u64::from(user)) }
     }
 
     pub(super) fn call(&self) -> Call {

@@ -12,8 +12,8 @@ use veil::{
 };
 
 use super::{
-    Done, World, outcome,
-    world::{Published, Viewer},
+    Done, Planned, World, outcome,
+    world::{Published, Viewer, user_name},
 };
 use crate::{
     photos::Photo,
@@ -37,19 +37,18 @@ pub struct Seal {
 }
 
 impl Seal {
-    pub(super) fn choose(op: u64, world: &World, rng: &mut impl Rng) -> Self {
-        let owner = world.any_user(rng);
+    pub(super) fn choose(planned: Planned, world: &World, rng: &mut impl Rng) -> Self {
         let photo = world.photos.pick(rng.next_u64()).clone();
         let viewers = rng.random_range(VIEWERS);
         let mut grants = BTreeMap::new();
         for _ in 0..viewers {
-            let viewer = world.any_user(rng);
             // The owner needs no grant and is not counted.
-            if viewer != owner {
+            if let Some(viewer) = world.anybody_else(planned.user, rng) {
                 grants.insert(viewer, rng.random_range(VIEWS));
             }
         }
-        Self { owner, photo, grants, keep: op.is_multiple_of(KEEP_ONE_IN) }
+        let owner = user_name('u', u64::from(planned.user));
+        Self { owner, photo, grants, keep: planned.op.is_multiple_of(KEEP_ONE_IN) }
     }
 
     pub(super) fn call(&self) -> Call {

@@ -1,4 +1,8 @@
-//! What the simulated users know in common: who there is, and which images can be viewed.
+//! What the simulated users of a generator know in common: who there is, and which images can be viewed.
+//!
+//! Users share their images with users of the same generator. So a generator knows every image that its users
+//! may look at, and how many views they should have left, without asking anybody, and no two generators act
+//! for one user.
 
 use std::sync::{
     Arc,
@@ -12,6 +16,7 @@ use veil::{
     seal::SealedFile,
 };
 
+use super::Part;
 use crate::photos::Photos;
 
 /// How many images are tried for one with views left before one without is taken.
@@ -20,8 +25,10 @@ const TRIES: usize = 8;
 /// Everybody and everything.
 #[derive(Debug)]
 pub struct World {
-    /// Registered before the first stage.
-    users: Vec<UserName>,
+    /// Users of all generators.
+    all: u32,
+    /// Those that are here.
+    part: Part,
     /// What owners seal.
     pub(super) photos: Photos,
     images: RwLock<Vec<Arc<Published>>>,
@@ -47,19 +54,31 @@ pub(super) struct Viewer {
 }
 
 impl World {
-    /// A world of so many users, named `u0000000`, `u0000001`, …, with nothing to see yet.
-    pub fn new(users: u32, photos: Photos) -> Self {
-        let users = (0..users).map(|number| user_name('u', u64::from(number))).collect();
-        Self { users, photos, images: RwLock::default() }
+    /// The world of one part of `all` users, named `u0000000`, `u0000001`, …, with nothing to see yet.
+    pub fn new(all: u32, part: Part, photos: Photos) -> Self {
+        Self { all, part, photos, images: RwLock::default() }
     }
 
-    /// The users, in order.
-    pub fn users(&self) -> &[UserName] {
-        &self.users
+    /// The users, by number.
+    pub fn users(&self) -> impl ExactSizeIterator<Item = u32> + use<> {
+        self.part.users(self.all)
     }
 
+    /// Any user.
     pub(super) fn any_user(&self, rng: &mut impl Rng) -> UserName {
-        self.users[rng.random_range(0..self.users.len())].clone()
+        self.name_at(rng.random_range(0..self.users().len()))
+    }
+
+    /// Any user but this one, given by number; nobody where there is no other.
+    pub(super) fn anybody_else(&self, than: u32, rng: &mut impl Rng) -> Option<UserName> {
+        let others = self.users().len().checked_sub(1).filter(|others| *others > 0)?;
+        let place = rng.random_range(0..others);
+        Some(self.name_at(place + usize::from(place >= self.part.place(than))))
+    }
+
+    fn name_at(&self, place: usize) -> UserName {
+        let number = self.users().nth(place).expect("a place below the number of users");
+        user_name('u', u64::from(number))
     }
 
     pub(super) fn publish(&self, published: Published) {
@@ -88,4 +107,31 @@ impl World {
 pub(super) fn user_name(letter: char, number: u64) -> UserName {
     // One letter and digits are within the alphabet and the length.
     UserName::try_from(format!("{letter}{number:07}")).expect("a letter and at most 20 digits are a name")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    #[test]
+    fn users_meet_everybody_of_their_part_and_nobody_else() {
+        let photos = Photos::built_in(1);
+        for (part, names) in Part::all(3).zip([["u0000000", "u0000003"], ["u0000001", "u0000004"]]) {
+            let world = World::new(5, part, photos.clone());
+            let mut rng = ChaCha8Rng::seed_from_u64(1);
+            let anybody: BTreeSet<_> = (0..100).map(|_| world.any_user(&mut rng).to_string()).collect();
+            assert_eq!(anybody, BTreeSet::from(names.map(str::to_owned)));
+            for (user, other) in world.users().zip(names.iter().rev()) {
+                let met = world.anybody_else(user, &mut rng).map(|name| name.to_string());
+                assert_eq!(met.as_deref(), Some(*other));
+            }
+        }
+        let alone = World::new(3, Part::all(3).next().unwrap(), photos);
+        assert_eq!(alone.anybody_else(0, &mut ChaCha8Rng::seed_from_u64(1)), None);
+    }
 }

@@ -1,7 +1,9 @@
 //! The `veil` program: one file a subcommand.
 
 mod grant;
+pub mod health;
 mod list;
+mod member;
 pub mod node;
 mod register;
 mod seal;
@@ -31,12 +33,14 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Node(node::NodeArgs),
+    Health(health::HealthArgs),
     Register(register::RegisterArgs),
     Seal(seal::SealArgs),
     List(list::ListArgs),
     View(view::ViewArgs),
     Grant(grant::GrantArgs),
     Status(status::StatusArgs),
+    Member(member::MemberArgs),
 }
 
 /// What every command that talks to a cluster takes.
@@ -90,12 +94,14 @@ pub fn init_tracing() {
 pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Node(args) => node::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Register(args) => block_on(register::run(args)),
         Command::Seal(args) => block_on(seal::run(args)),
         Command::List(args) => block_on(list::run(args)),
         Command::View(args) => block_on(view::run(args)),
         Command::Grant(args) => block_on(grant::run(args)),
         Command::Status(args) => block_on(status::run(args)),
+        Command::Member(args) => block_on(member::run(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,12 +4,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
+use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     consensus::Folder,
     node::{Entropy, Environment, Node, NodeConfig, system_clock},
-    wire::transport::Tcp,
+    wire::{client::Member, transport::Tcp},
 };
 
 /// Run one node of a cluster.
@@ -21,6 +22,15 @@ pub struct NodeArgs {
     /// The configuration file; see docs/architecture.md for an example.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// Where a node really listens.
+#[derive(Serialize)]
+struct Listening<'a> {
+    #[serde(flatten)]
+    member: &'a Member,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<&'a str>,
 }
 
 /// Runs a node until it is told to stop.
@@ -45,7 +55,7 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     serving.block_on(async {
         let stop = stop_signal()?;
         let node = Node::start(config, environment).await?;
-        println!("{}", serde_json::to_string(node.member())?);
+        println!("{}", serde_json::to_string(&Listening { member: node.member(), http: node.http() })?);
         let failed = tokio::select! {
             () = stop => None,
             reason = node.failed() => Some(reason),

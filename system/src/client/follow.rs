@@ -1,9 +1,13 @@
-//! Keeps the client's knowledge of the leadership fresh: every node is asked to tell when it changes.
+//! Keeps the client's knowledge of the cluster fresh: every node is asked to tell when the leadership
+//! changes, and the leader who the members are.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::Inner;
-use crate::wire::client::{Leadership, Member, Reply, Request, WATCH_PATIENCE_MS};
+use crate::wire::client::{Leadership, Member, MemberRole, Reply, Request, WATCH_PATIENCE_MS};
 
 /// A node answers a watch after [`WATCH_PATIENCE_MS`] at the latest; a silent one is asked anew.
 pub(super) const WATCH_PATIENCE: Duration = Duration::from_millis(WATCH_PATIENCE_MS + 500);
@@ -20,6 +24,13 @@ pub(super) async fn follow_leadership(client: Weak<Inner>, address: String) {
         match answer {
             Ok(Ok(Reply::Leadership(now))) => {
                 inner.learn(&now);
+                // The leader is asked for the members as well.
+                if now.leader.as_ref().is_some_and(|leader| leader.client == address)
+                    && let Ok(Ok(Reply::Members(members))) =
+                        inner.links.ask(&address, &Request::Members, WATCH_PATIENCE).await
+                {
+                    inner.learn_members(&members);
+                }
                 seen = now;
                 drop(inner);
             }
@@ -34,7 +45,10 @@ pub(super) async fn follow_leadership(client: Weak<Inner>, address: String) {
 impl Inner {
     /// Takes in what a node says of the leadership. An older term teaches nothing; in the same term a
     /// known leader beats none.
-    pub(super) fn learn(&self, news: &Leadership) {
+    pub(super) fn learn(self: &Arc<Self>, news: &Leadership) {
+        if let Some(leader) = &news.leader {
+            self.meet(&leader.client);
+        }
         self.leadership.send_if_modified(|known| {
             let newer = news.term > known.term || (news.term == known.term && known.leader.is_none());
             let changes = newer && *known != *news;
@@ -46,7 +60,8 @@ impl Inner {
     }
 
     /// A node named the leader without its term, in refusing a request.
-    pub(super) fn learn_leader(&self, leader: Member) {
+    pub(super) fn learn_leader(self: &Arc<Self>, leader: Member) {
+        self.meet(&leader.client);
         self.leadership.send_if_modified(|known| {
             // Two nodes may hold different opinions for a moment: a known leader is only replaced by
             // news of a later term.
@@ -56,6 +71,28 @@ impl Inner {
             }
             unknown
         });
+    }
+
+    /// Takes in who the members are, to know whom to turn to when the nodes that this client was given are no
+    /// longer there, and forgets who is no member any more.
+    pub(super) fn learn_members(self: &Arc<Self>, members: &[MemberRole]) {
+        self.met.lock().retain(|address, following| {
+            let member = members.iter().any(|role| role.member.client == *address);
+            if !member {
+                following.abort();
+            }
+            member
+        });
+        members.iter().for_each(|role| self.meet(&role.member.client));
+    }
+
+    /// Follows a node from now on, if it was unknown.
+    fn meet(self: &Arc<Self>, address: &str) {
+        let mut met = self.met.lock();
+        if !self.nodes.iter().any(|node| node == address) && !met.contains_key(address) {
+            let following = tokio::spawn(follow_leadership(Arc::downgrade(self), address.to_owned()));
+            met.insert(address.to_owned(), following.abort_handle());
+        }
     }
 
     /// The node we took for the leader is not, or is gone.

@@ -5,13 +5,14 @@ mod follow;
 mod retry;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{sync::watch, time::Instant};
+use parking_lot::Mutex;
+use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
 use crate::{
     directory::{ImageId, Listing, OpenView, Refusal, Register, RequestId, SetGrant, UserName},
@@ -19,8 +20,8 @@ use crate::{
     seal::ContentKey,
     wire::{
         client::{
-            Answer, Change, Consistency, ImageSummary, Leadership, NodeStatus, Query, Reply, Request,
-            ServiceError,
+            Answer, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole, NodeId,
+            NodeStatus, Query, Reply, Request, ServiceError,
         },
         connection::CallError,
         frame::Link,
@@ -28,6 +29,9 @@ use crate::{
         transport::Network,
     },
 };
+
+/// How much of its time [`Client::add_member`] gives the new member to catch up.
+const ADD_SHARE: f64 = 0.8;
 
 /// Why the cluster did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +64,9 @@ pub enum ClientError {
     /// The node answered with something else.
     #[error("node answered another question: {0}")]
     Protocol(String),
+    /// The members cannot be changed like that.
+    #[error(transparent)]
+    Membership(#[from] MemberError),
 }
 
 /// An opened view.
@@ -89,7 +96,10 @@ pub struct Client {
 }
 
 struct Inner {
+    /// Those that the client was given.
     nodes: Vec<String>,
+    /// Those that it has heard of since, and whoever follows their view.
+    met: Mutex<HashMap<String, AbortHandle>>,
     links: Links<Request, Answer>,
     leadership: watch::Sender<Leadership>,
     /// Which node is asked next when no leader is known.
@@ -119,6 +129,7 @@ impl Client {
             clock: system_clock(),
             entropy: Entropy::from_system(),
             nodes,
+            met: Mutex::default(),
         });
         for address in &inner.nodes {
             tokio::spawn(follow::follow_leadership(Arc::downgrade(&inner), address.clone()));
@@ -220,6 +231,48 @@ impl Client {
         match self.inner.ask_leader(&read, deadline).await? {
             Reply::Listing(listing) => Ok(listing),
             other => Err(protocol(&other)),
+        }
+    }
+
+    /// Who the members are, as the leader knows them.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn members(&self, deadline: Instant) -> Result<Vec<MemberRole>, ClientError> {
+        match self.inner.ask_leader(&Request::Members, deadline).await? {
+            Reply::Members(members) => {
+                self.inner.learn_members(&members);
+                Ok(members)
+            }
+            other => Err(protocol(&other)),
+        }
+    }
+
+    /// Makes a node a member, and waits until it has caught up and has a vote. Nothing happens if it is a
+    /// member already. One that does not catch up in time is not made a member.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn add_member(&self, member: Member, deadline: Instant) -> Result<(), ClientError> {
+        // What is left is for the answer to travel.
+        let patience = deadline.saturating_duration_since(Instant::now()).mul_f64(ADD_SHARE);
+        let add = Request::AddMember { member, patience_ms: patience.as_millis() as u64 };
+        match self.inner.ask_leader(&add, deadline).await? {
+            Reply::MemberAdded => Ok(()),
+            other => Err(protocol(&other)),
+        }
+    }
+
+    /// Makes a node a member no longer. Nothing happens if it is none.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn remove_member(&self, id: NodeId, deadline: Instant) -> Result<(), ClientError> {
+        match self.inner.ask_leader(&Request::RemoveMember { id }, deadline).await {
+            // An earlier attempt, by whomever, has done it.
+            Ok(Reply::MemberRemoved) | Err(ClientError::Membership(MemberError::Unknown { .. })) => Ok(()),
+            Ok(other) => Err(protocol(&other)),
+            Err(error) => Err(error),
         }
     }
 
@@ -352,6 +405,8 @@ impl Inner {
             return leader.client.clone();
         }
         let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.nodes[turn % self.nodes.len()].clone()
+        let met = self.met.lock();
+        let known: Vec<_> = self.nodes.iter().chain(met.keys()).collect();
+        known[turn % known.len()].clone()
     }
 }

@@ -1,6 +1,6 @@
 //! One request, as many attempts as it takes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -8,7 +8,7 @@ use super::{ClientError, Inner};
 use crate::{
     directory::Refusal,
     wire::{
-        client::{Leadership, Member, NodeId, Reply, Request, ServiceError},
+        client::{Leadership, Member, MemberError, NodeId, Reply, Request, ServiceError},
         connection::CallError,
     },
 };
@@ -72,7 +72,7 @@ enum Attempted {
 impl Inner {
     /// Asks whoever leads until the answer is certain.
     pub(super) async fn ask_leader(
-        &self,
+        self: &Arc<Self>,
         request: &Request,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
@@ -102,7 +102,7 @@ impl Inner {
 
     /// Asks the worker that the leader names, and another one if that fails.
     pub(super) async fn ask_worker(
-        &self,
+        self: &Arc<Self>,
         request: &Request,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
@@ -135,9 +135,16 @@ impl Inner {
         Err(attempts.give_up())
     }
 
-    async fn attempt(&self, address: &str, request: &Request, attempts: &mut Attempts) -> Attempted {
+    async fn attempt(
+        self: &Arc<Self>,
+        address: &str,
+        request: &Request,
+        attempts: &mut Attempts,
+    ) -> Attempted {
         let patience = attempts.time_left();
-        let attempt = ATTEMPT + Duration::from_secs_f64(request.payload() as f64 / SLOWEST);
+        let attempt = ATTEMPT
+            + Duration::from_secs_f64(request.payload() as f64 / SLOWEST)
+            + Duration::from_millis(request.patience_ms());
         let connection = match self.links.get(address, CONNECT.min(patience)).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -185,10 +192,15 @@ impl Inner {
                 // A node may still name a leader that has just died: never ask in a tight circle.
                 Attempted::Again { pause: !known || attempts.pause > PAUSE_MIN }
             }
-            Err(error @ (ServiceError::Busy { .. } | ServiceError::Internal(_))) => {
+            Err(
+                error @ (ServiceError::Busy { .. }
+                | ServiceError::Internal(_)
+                | ServiceError::Membership(MemberError::UnderWay)),
+            ) => {
                 attempts.note(true, format!("{address}: {error}"));
                 Attempted::Again { pause: true }
             }
+            Err(ServiceError::Membership(error)) => Attempted::Settled(Err(error.into())),
             Err(error @ ServiceError::Unsettled(_)) => {
                 attempts.note(false, format!("{address}: {error}"));
                 Attempted::Again { pause: true }

@@ -15,19 +15,20 @@ use parking_lot::RwLock;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use tokio::sync::oneshot;
 
-use super::types::{Entry, LogId, TypeConfig, Vote};
+use super::types::{DiskId, Entry, LogId, TypeConfig, Vote};
 use crate::wire::codec;
 
 /// Index to encoded entry.
 const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
-/// Vote, committed and purged log ids, and the format version, by name.
+/// Vote, committed and purged log ids, the disk's number and the format version, by name.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const VOTE: &str = "vote";
 const COMMITTED: &str = "committed";
 const PURGED: &str = "purged";
+const DISK: &str = "disk";
 const FORMAT: &str = "format";
 /// What [`FORMAT`] must say.
-const FORMAT_VERSION: u8 = 1;
+const FORMAT_VERSION: u8 = 2;
 
 /// How many flushed entries stay in memory.
 pub(super) const TAIL_LIMIT: usize = 16_384;
@@ -40,6 +41,7 @@ fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
 #[derive(Debug, Clone)]
 pub struct LogStore {
     database: Arc<Database>,
+    disk: DiskId,
     memory: Arc<RwLock<Tail>>,
     /// The last field, so that the writer, which ends with the last sender, lets go of the database
     /// last.
@@ -106,12 +108,13 @@ enum Write {
 }
 
 impl LogStore {
-    /// Opens the log in `database` and starts its writer thread, which ends with the last clone.
+    /// Opens the log in `database` and starts its writer thread, which ends with the last clone. An empty
+    /// database gets the number `fresh`.
     ///
     /// # Errors
     /// When the database cannot be read, is of another format, or has a gap.
-    pub fn open(database: Database) -> io::Result<(Self, Closed)> {
-        let tail = load(&database)?;
+    pub fn open(database: Database, fresh: DiskId) -> io::Result<(Self, Closed)> {
+        let (tail, disk) = load(&database, fresh)?;
         let database = Arc::new(database);
         let memory = Arc::new(RwLock::new(tail));
         let (writer, orders) = crossbeam_channel::unbounded();
@@ -122,7 +125,12 @@ impl LogStore {
             drop(thread_database);
             drop(closing);
         })?;
-        Ok((Self { database, memory, writer }, closed))
+        Ok((Self { database, disk, memory, writer }, closed))
+    }
+
+    /// The number of the disk that the log is on.
+    pub fn disk(&self) -> DiskId {
+        self.disk
     }
 
     fn order(&self, write: Write) -> io::Result<()> {
@@ -139,9 +147,9 @@ impl LogStore {
     }
 }
 
-fn load(database: &Database) -> io::Result<Tail> {
+fn load(database: &Database, fresh: DiskId) -> io::Result<(Tail, DiskId)> {
     let transaction = database.begin_write().map_err(other)?;
-    let tail = {
+    let loaded = {
         let mut meta = transaction.open_table(META).map_err(other)?;
         let log = transaction.open_table(LOG).map_err(other)?;
         let format = meta.get(FORMAT).map_err(other)?.map(|value| value.value().to_vec());
@@ -152,8 +160,13 @@ fn load(database: &Database) -> io::Result<Tail> {
                     "the log is of format {found:?}, this program reads [{FORMAT_VERSION}]"
                 )));
             }
-            None => drop(meta.insert(FORMAT, [FORMAT_VERSION].as_slice()).map_err(other)?),
+            None => {
+                let disk = codec::encode(&fresh).map_err(other)?;
+                meta.insert(DISK, disk.as_slice()).map_err(other)?;
+                meta.insert(FORMAT, [FORMAT_VERSION].as_slice()).map_err(other)?;
+            }
         }
+        let disk = read_meta(&meta, DISK)?.ok_or_else(|| io::Error::other("the log has no disk number"))?;
         let mut tail = Tail {
             vote: read_meta(&meta, VOTE)?,
             committed: read_meta(&meta, COMMITTED)?,
@@ -170,10 +183,10 @@ fn load(database: &Database) -> io::Result<Tail> {
             tail.entries.push_front(entry);
         }
         tail.flushed = tail.entries.back().map(|entry| entry.log_id.index);
-        tail
+        (tail, disk)
     };
     transaction.commit().map_err(other)?;
-    Ok(tail)
+    Ok(loaded)
 }
 
 fn read_meta<T: serde::de::DeserializeOwned>(

@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ProposeError,
-    types::{TypeConfig, Vote},
+    types::{DiskId, TypeConfig, Vote},
 };
-use crate::directory::{Action, Answer, RequestId};
+use crate::{
+    directory::{Action, Answer, RequestId},
+    wire::client::NodeId,
+};
 
 /// What a node asks another.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum PeerRequest {
-    /// Raft: entries, or a heartbeat.
-    Append(AppendEntriesRequest<TypeConfig>),
-    /// Raft: a vote.
-    Vote(VoteRequest<TypeConfig>),
-    /// Raft: would you vote for me?
-    PreVote(VoteRequest<TypeConfig>),
-    /// Raft: take over.
-    TransferLeader(TransferLeaderRequest<TypeConfig>),
-    /// Raft: a piece of a snapshot.
-    Snapshot(SnapshotPiece),
+    /// From member to member.
+    Raft {
+        /// The disk of the member that is meant. Any other disk must not answer for it.
+        to: DiskId,
+        /// The message.
+        message: RaftMessage,
+    },
     /// To the leader: put this into the log, on behalf of a worker.
     Propose {
         /// Names the request.
@@ -33,6 +33,34 @@ pub enum PeerRequest {
         /// The change.
         action: Action,
     },
+    /// Who are you? Asked before a node is made a member.
+    Greet,
+}
+
+/// What members say to one another.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum RaftMessage {
+    /// Entries, or a heartbeat.
+    Append(AppendEntriesRequest<TypeConfig>),
+    /// A vote.
+    Vote(VoteRequest<TypeConfig>),
+    /// Would you vote for me?
+    PreVote(VoteRequest<TypeConfig>),
+    /// Take over.
+    TransferLeader(TransferLeaderRequest<TypeConfig>),
+    /// A piece of a snapshot.
+    Snapshot(SnapshotPiece),
+}
+
+/// Who a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its number.
+    pub node: NodeId,
+    /// Its disk.
+    pub disk: DiskId,
+    /// Whether the disk holds neither entry nor vote.
+    pub empty: bool,
 }
 
 /// A piece of a snapshot, sent in order over one connection.
@@ -53,18 +81,27 @@ pub struct SnapshotPiece {
 /// What a node answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum PeerAnswer {
-    /// To [`PeerRequest::Append`].
+    /// To [`RaftMessage::Append`].
     Append(AppendEntriesResponse<TypeConfig>),
-    /// To [`PeerRequest::Vote`] and [`PeerRequest::PreVote`].
+    /// To [`RaftMessage::Vote`] and [`RaftMessage::PreVote`].
     Vote(VoteResponse<TypeConfig>),
-    /// To [`PeerRequest::TransferLeader`].
+    /// To [`RaftMessage::TransferLeader`].
     TransferLeader(openraft::raft::TransferLeaderResponse<TypeConfig>),
-    /// To the last [`PeerRequest::Snapshot`].
+    /// To the last [`RaftMessage::Snapshot`].
     Snapshot(SnapshotResponse<TypeConfig>),
-    /// To every other [`PeerRequest::Snapshot`].
+    /// To every other [`RaftMessage::Snapshot`].
     MoreSnapshot,
     /// To [`PeerRequest::Propose`].
     Proposed(Result<Answer, ProposeError>),
-    /// The request made no sense or Raft has stopped.
+    /// To [`PeerRequest::Greet`].
+    Identity(Identity),
+    /// The request made no sense, was meant for another disk, or Raft has stopped.
     Failed(String),
+}
+
+impl PeerAnswer {
+    /// Whether it is a follower's answer to its leader.
+    pub fn follows(&self) -> bool {
+        matches!(self, Self::Append(answer) if !matches!(answer, AppendEntriesResponse::HigherVote(_)))
+    }
 }

@@ -1,8 +1,11 @@
 //! The openraft adapter. Nothing outside this module knows which Raft it is.
 
+mod arriving;
 mod disk;
+mod leadership;
 mod log;
 mod machine;
+mod membership;
 mod message;
 mod network;
 mod snapshot;
@@ -11,26 +14,35 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use openraft::{
-    Config, ReadPolicy, SnapshotPolicy,
-    errors::{ClientWriteError, Fatal, LinearizableReadError, RaftError},
-    storage::Snapshot as OpenraftSnapshot,
+    Config, SnapshotPolicy,
+    async_runtime::watch::WatchReceiver,
+    errors::{ClientWriteError, RaftError},
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
-pub use self::{
-    disk::{Disk, Folder},
-    message::{PeerAnswer, PeerRequest, SnapshotPiece},
-};
 use self::{
+    arriving::ArrivingSnapshot,
+    leadership::{BarrierWaiter, confirm_leadership, watch_leadership},
     log::{Closed, LogStore},
     machine::Machine,
     network::PeerNetwork,
     types::Raft,
+};
+pub use self::{
+    disk::{Disk, Folder},
+    leadership::BarrierError,
+    membership::ChangeError,
+    message::{Identity, PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
+    types::DiskId,
 };
 use crate::{
     directory::{Action, Answer, Command, Directory, RequestId},
@@ -105,20 +117,6 @@ pub enum ProposeError {
     Unsettled(String),
 }
 
-/// Why a read cannot be made linearizable here and now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BarrierError {
-    /// Somebody else leads.
-    #[error("not the leader")]
-    NotLeader {
-        /// Who, if known.
-        leader: Option<Member>,
-    },
-    /// A majority did not confirm the leadership in time, or Raft has stopped.
-    #[error("{0}")]
-    Unconfirmed(String),
-}
-
 /// How far log and state machine are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
@@ -130,13 +128,17 @@ pub struct Progress {
     pub snapshot: u64,
 }
 
-type BarrierWaiter = oneshot::Sender<Result<(), BarrierError>>;
-
 /// One node's part in the cluster's agreement. Clones share it.
 #[derive(Clone)]
 pub struct Consensus {
     raft: Raft,
     machine: Machine,
+    network: Arc<dyn Network>,
+    disk: DiskId,
+    /// Says once that others take this disk for another one.
+    mistaken: Arc<Once>,
+    /// Held while members are being changed here.
+    changing: Arc<tokio::sync::Mutex<()>>,
     places: Arc<Semaphore>,
     leadership: watch::Receiver<Leadership>,
     barriers: mpsc::UnboundedSender<BarrierWaiter>,
@@ -144,23 +146,12 @@ pub struct Consensus {
     closed: Arc<Mutex<Option<Closed>>>,
 }
 
-struct ArrivingSnapshot {
-    transfer: u64,
-    bytes: Vec<u8>,
-}
-
-/// How long another node may take to take over the leadership.
-const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the last users of the log may take to let go of it.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a read may wait for the directory to reach what is committed.
-const APPLY_PATIENCE: Duration = Duration::from_secs(1);
-/// The largest snapshot accepted from a leader, bytes.
-const SNAPSHOT_LIMIT: usize = crate::wire::codec::MAX_VALUE;
 
 impl Consensus {
-    /// Starts Raft on the current runtime, which should be its own. With `bootstrap`, a node that
-    /// holds nothing founds the cluster of these members; exactly one node may, once.
+    /// Starts Raft on the current runtime, which should be its own. An empty disk gets the number `fresh`.
+    /// The node stands for no election before [`take_part`](Self::take_part) lets it.
     ///
     /// # Errors
     /// [`StartError`].
@@ -169,7 +160,7 @@ impl Consensus {
         timing: Timing,
         disk: Arc<dyn Disk>,
         network: Arc<dyn Network>,
-        bootstrap: Option<BTreeMap<NodeId, Member>>,
+        fresh: DiskId,
     ) -> Result<Self, StartError> {
         let millis = |duration: Duration| duration.as_millis() as u64;
         let config = Config {
@@ -178,6 +169,7 @@ impl Consensus {
             election_timeout_min: millis(timing.election_min),
             election_timeout_max: millis(timing.election_max),
             enable_pre_vote: Some(true),
+            enable_elect: false,
             // A leader that was restarted stands for election like anybody: one term, one reign.
             enable_leader_restore: Some(false),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(timing.snapshot_every),
@@ -188,32 +180,29 @@ impl Consensus {
             ..Config::default()
         };
         let config = Arc::new(config.validate()?);
-        let open = {
-            let disk = disk.clone();
-            move || {
-                let (log, closed) = LogStore::open(disk.open_database()?)?;
-                Ok::<_, StartError>((log, closed, Machine::open(disk)?))
-            }
+        let open = move || {
+            let (log, closed) = LogStore::open(disk.open_database()?, fresh)?;
+            Ok::<_, StartError>((log, closed, Machine::open(disk)?))
         };
         let (log, closed, machine) = match tokio::task::spawn_blocking(open).await {
             Ok(opened) => opened?,
             Err(panic) => return Err(StartError::Stopped(panic.to_string())),
         };
-        let raft = Raft::new(id, config, PeerNetwork { network }, log, machine.clone())
+        let disk = log.disk();
+        let peers = PeerNetwork { network: network.clone() };
+        let raft = Raft::new(id, config, peers, log, machine.clone())
             .await
             .map_err(|e| StartError::Stopped(e.to_string()))?;
-        let stopped = |error: Fatal<types::TypeConfig>| StartError::Stopped(error.to_string());
-        if let Some(members) = bootstrap
-            && !raft.is_initialized().await.map_err(stopped)?
-        {
-            raft.initialize(members).await.map_err(|e| StartError::Stopped(e.to_string()))?;
-        }
         let (barriers, waiting) = mpsc::unbounded_channel();
         tokio::spawn(confirm_leadership(raft.clone(), machine.clone(), waiting));
         Ok(Self {
             leadership: watch_leadership(&raft),
             raft,
             machine,
+            network,
+            disk,
+            mistaken: Arc::new(Once::new()),
+            changing: Arc::default(),
             places: Arc::new(Semaphore::new(PROPOSAL_LIMIT)),
             barriers,
             arriving: Arc::default(),
@@ -240,22 +229,10 @@ impl Consensus {
                 written.data.ok_or_else(|| ProposeError::Unsettled("the entry held no command".to_owned()))
             }
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
-                Err(ProposeError::NotLeader { leader: forward.leader_node })
+                Err(ProposeError::NotLeader { leader: forward.leader_node.map(|seat| seat.member) })
             }
             Err(error) => Err(ProposeError::Unsettled(error.to_string())),
         }
-    }
-
-    /// Waits until the local directory reflects every change acknowledged before the call. Calls
-    /// that arrive while a round is under way share the next one.
-    ///
-    /// # Errors
-    /// [`BarrierError`].
-    pub async fn read_barrier(&self) -> Result<(), BarrierError> {
-        let stopped = || BarrierError::Unconfirmed("raft has stopped".to_owned());
-        let (sender, confirmed) = oneshot::channel();
-        self.barriers.send(sender).map_err(|_| stopped())?;
-        confirmed.await.map_err(|_| stopped())?
     }
 
     /// A frozen copy of the local directory, which costs next to nothing, and the index of the last
@@ -264,19 +241,8 @@ impl Consensus {
         self.machine.look(|image| (image.directory.clone(), image.applied.map_or(0, |log_id| log_id.index)))
     }
 
-    /// Who leads, and a wake-up when that changes.
-    pub fn leadership(&self) -> watch::Receiver<Leadership> {
-        self.leadership.clone()
-    }
-
-    /// All members of the cluster.
-    pub fn members(&self) -> Vec<Member> {
-        self.machine.look(|image| image.membership.nodes().map(|(_, member)| member.clone()).collect())
-    }
-
     /// How far log and state machine are.
     pub fn progress(&self) -> Progress {
-        use openraft::async_runtime::watch::WatchReceiver;
         let metrics = self.raft.metrics();
         // Nothing is awaited while the borrow is held: Raft waits for it.
         let metrics = metrics.borrow_watched();
@@ -289,56 +255,42 @@ impl Consensus {
 
     /// Answers another node.
     pub async fn answer(&self, request: PeerRequest, now_ms: u64) -> PeerAnswer {
+        match request {
+            PeerRequest::Raft { to, message } if to == self.disk => self.answer_member(message).await,
+            PeerRequest::Raft { to, .. } => self.refuse(to),
+            PeerRequest::Propose { request, action } => {
+                PeerAnswer::Proposed(self.propose(request, action, now_ms).await)
+            }
+            PeerRequest::Greet => match self.identity().await {
+                Ok(identity) => PeerAnswer::Identity(identity),
+                Err(reason) => PeerAnswer::Failed(reason),
+            },
+        }
+    }
+
+    async fn answer_member(&self, message: RaftMessage) -> PeerAnswer {
         fn or_failed<T, E: std::error::Error>(
             result: Result<T, E>,
             wrap: impl FnOnce(T) -> PeerAnswer,
         ) -> PeerAnswer {
             result.map_or_else(|error| PeerAnswer::Failed(error.to_string()), wrap)
         }
-        match request {
-            PeerRequest::Append(append) => {
+        match message {
+            RaftMessage::Append(append) => {
                 or_failed(self.raft.append_entries(append).await, PeerAnswer::Append)
             }
-            PeerRequest::Vote(vote) => or_failed(self.raft.vote(vote).await, PeerAnswer::Vote),
-            PeerRequest::PreVote(vote) => or_failed(self.raft.pre_vote(vote).await, PeerAnswer::Vote),
-            PeerRequest::TransferLeader(transfer) => {
+            RaftMessage::Vote(vote) => or_failed(self.raft.vote(vote).await, PeerAnswer::Vote),
+            RaftMessage::PreVote(vote) => or_failed(self.raft.pre_vote(vote).await, PeerAnswer::Vote),
+            RaftMessage::TransferLeader(transfer) => {
                 or_failed(self.raft.handle_transfer_leader(transfer).await, PeerAnswer::TransferLeader)
             }
-            PeerRequest::Propose { request, action } => {
-                PeerAnswer::Proposed(self.propose(request, action, now_ms).await)
-            }
-            PeerRequest::Snapshot(piece) => self.take_snapshot_piece(piece).await,
-        }
-    }
-
-    async fn take_snapshot_piece(&self, piece: SnapshotPiece) -> PeerAnswer {
-        let (vote, last) = (piece.vote, piece.last);
-        let bytes = match collect(&mut self.arriving.lock(), piece) {
-            Ok(bytes) => bytes,
-            Err(reason) => return PeerAnswer::Failed(reason),
-        };
-        let Some(bytes) = bytes.filter(|_| last) else {
-            return PeerAnswer::MoreSnapshot;
-        };
-        let bytes = bytes::Bytes::from(bytes);
-        let copy = bytes.clone();
-        // Decoding a large directory takes a while: not where heartbeats are answered.
-        let meta = match tokio::task::spawn_blocking(move || snapshot::read(&copy).map(|i| i.meta())).await {
-            Ok(Ok(meta)) => meta,
-            Ok(Err(error)) => return PeerAnswer::Failed(error.to_string()),
-            Err(panic) => return PeerAnswer::Failed(panic.to_string()),
-        };
-        let whole = OpenraftSnapshot { meta, snapshot: bytes };
-        match self.raft.install_full_snapshot(vote, whole).await {
-            Ok(answer) => PeerAnswer::Snapshot(answer),
-            Err(error) => PeerAnswer::Failed(error.to_string()),
+            RaftMessage::Snapshot(piece) => self.take_snapshot_piece(piece).await,
         }
     }
 
     /// Waits until Raft has stopped by itself, which it does when the disk fails, and says why. A node
     /// without Raft must not go on as if it were a member.
     pub async fn failed(&self) -> String {
-        use openraft::async_runtime::watch::WatchReceiver;
         let mut metrics = self.raft.metrics();
         loop {
             if let Err(fatal) = &metrics.borrow_watched().running_state {
@@ -347,30 +299,6 @@ impl Consensus {
             if metrics.changed().await.is_err() {
                 return "raft has ended".to_owned();
             }
-        }
-    }
-
-    /// If this node leads, has the follower whose log is most complete take over, and waits until it has,
-    /// or a little while. Raft must go on being served meanwhile.
-    pub async fn hand_over(&self) {
-        use openraft::async_runtime::watch::WatchReceiver;
-        let id = *self.raft.node_id();
-        let successor = {
-            let metrics = self.raft.metrics();
-            let metrics = metrics.borrow_watched();
-            // Only a leader has followers to replicate to.
-            let followers = metrics.replication.iter().flatten();
-            followers.filter(|(node, _)| **node != id).max_by_key(|(_, matched)| **matched).map(|(n, _)| *n)
-        };
-        let Some(successor) = successor else { return };
-        if let Err(error) = self.raft.trigger().transfer_leader(successor).await {
-            tracing::warn!(%error, "the leadership cannot be handed over");
-            return;
-        }
-        let mut leadership = self.leadership();
-        let moved = leadership.wait_for(|now| now.leader.as_ref().is_some_and(|leader| leader.id != id));
-        if tokio::time::timeout(HAND_OVER_PATIENCE, moved).await.is_err() {
-            tracing::warn!(successor, "nobody has taken over the leadership");
         }
     }
 
@@ -386,85 +314,4 @@ impl Consensus {
             tracing::warn!("the log's database is still in use");
         }
     }
-}
-
-/// Adds a piece to what has arrived; hands out the whole with the last piece.
-fn collect(arriving: &mut Option<ArrivingSnapshot>, piece: SnapshotPiece) -> Result<Option<Vec<u8>>, String> {
-    if piece.offset == 0 {
-        *arriving = Some(ArrivingSnapshot { transfer: piece.transfer, bytes: Vec::new() });
-    }
-    let Some(snapshot) = arriving.as_mut().filter(|snapshot| snapshot.transfer == piece.transfer) else {
-        return Err(format!("snapshot transfer {} is not under way", piece.transfer));
-    };
-    if snapshot.bytes.len() as u64 != piece.offset {
-        return Err(format!("snapshot piece at {}, expected {}", piece.offset, snapshot.bytes.len()));
-    }
-    if snapshot.bytes.len() + piece.bytes.len() > SNAPSHOT_LIMIT {
-        *arriving = None;
-        return Err(format!("snapshot larger than {SNAPSHOT_LIMIT} bytes"));
-    }
-    snapshot.bytes.extend_from_slice(&piece.bytes);
-    if !piece.last {
-        return Ok(None);
-    }
-    Ok(arriving.take().map(|snapshot| snapshot.bytes))
-}
-
-/// Confirms the leadership with a majority, once for all reads that wait (ReadIndex).
-async fn confirm_leadership(
-    raft: Raft,
-    machine: Machine,
-    mut waiting: mpsc::UnboundedReceiver<BarrierWaiter>,
-) {
-    while let Some(first) = waiting.recv().await {
-        let mut round = vec![first];
-        while let Ok(next) = waiting.try_recv() {
-            round.push(next);
-        }
-        let confirmed = match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-            Ok(linearizer) => {
-                let applied = machine.wait_applied(linearizer.read_log_id().index());
-                let behind = |_| BarrierError::Unconfirmed("the directory lags behind the log".to_owned());
-                tokio::time::timeout(APPLY_PATIENCE, applied).await.map_err(behind)
-            }
-            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
-                Err(BarrierError::NotLeader { leader: forward.leader_node })
-            }
-            Err(error) => Err(BarrierError::Unconfirmed(error.to_string())),
-        };
-        for waiter in round {
-            // The asker may have given up.
-            let _ = waiter.send(confirmed.clone());
-        }
-    }
-}
-
-/// Follows Raft's metrics and tells when term or leader change.
-fn watch_leadership(raft: &Raft) -> watch::Receiver<Leadership> {
-    use openraft::async_runtime::watch::WatchReceiver;
-    let mut metrics = raft.server_metrics();
-    let (sender, receiver) = watch::channel(Leadership::default());
-    tokio::spawn(async move {
-        loop {
-            let now = {
-                let metrics = metrics.borrow_watched();
-                let member = |id| metrics.membership_config.membership().get_node(&id).cloned();
-                Leadership {
-                    term: metrics.vote.leader_id.term,
-                    leader: metrics.current_leader.and_then(member),
-                }
-            };
-            sender.send_if_modified(|known| {
-                let changed = *known != now;
-                if changed {
-                    *known = now;
-                }
-                changed
-            });
-            if metrics.changed().await.is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }

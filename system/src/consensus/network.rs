@@ -24,11 +24,11 @@ use openraft::{
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
-    message::{PeerAnswer, PeerRequest, SnapshotPiece},
-    types::{Snapshot, TypeConfig, Vote},
+    message::{PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
+    types::{DiskId, Seat, Snapshot, TypeConfig, Vote},
 };
 use crate::wire::{
-    client::{Member, NodeId},
+    client::NodeId,
     connection::{CallError, Connection},
     frame::Link,
     transport::Network,
@@ -53,8 +53,8 @@ pub(super) struct PeerNetwork {
 impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
     type Network = PeerLink;
 
-    async fn new_client(&mut self, _target: NodeId, node: &Member) -> PeerLink {
-        PeerLink::new(self.network.clone(), node.peer.clone())
+    async fn new_client(&mut self, _target: NodeId, seat: &Seat) -> PeerLink {
+        PeerLink::new(self.network.clone(), seat)
     }
 }
 
@@ -62,6 +62,7 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
 pub(super) struct PeerLink {
     network: Arc<dyn Network>,
     address: String,
+    disk: DiskId,
     connection: Slot,
     /// Since when every question went unanswered.
     silent_since: Option<Instant>,
@@ -80,8 +81,9 @@ enum Slot {
 type RpcError = RPCError<TypeConfig>;
 
 impl PeerLink {
-    fn new(network: Arc<dyn Network>, address: String) -> Self {
-        Self { network, address, connection: Slot::Empty, silent_since: None }
+    fn new(network: Arc<dyn Network>, seat: &Seat) -> Self {
+        let address = seat.member.peer.clone();
+        Self { network, address, disk: seat.disk, connection: Slot::Empty, silent_since: None }
     }
 
     /// Asks, within `patience`.
@@ -125,7 +127,8 @@ impl PeerLink {
         }
     }
 
-    async fn rpc(&mut self, request: PeerRequest, patience: Duration) -> Result<PeerAnswer, RpcError> {
+    async fn rpc(&mut self, message: RaftMessage, patience: Duration) -> Result<PeerAnswer, RpcError> {
+        let request = PeerRequest::Raft { to: self.disk, message };
         match self.ask(&request, patience).await {
             Ok(PeerAnswer::Failed(reason)) => Err(Unreachable::from_string(reason).into()),
             Ok(answer) => Ok(answer),
@@ -150,7 +153,7 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let heartbeat = request.entries.is_empty();
         let patience = if heartbeat { option.hard_ttl() } else { APPEND_PATIENCE };
-        match self.rpc(PeerRequest::Append(request), patience).await? {
+        match self.rpc(RaftMessage::Append(request), patience).await? {
             PeerAnswer::Append(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }
@@ -161,7 +164,7 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        match self.rpc(PeerRequest::Vote(request), option.hard_ttl()).await? {
+        match self.rpc(RaftMessage::Vote(request), option.hard_ttl()).await? {
             PeerAnswer::Vote(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }
@@ -172,7 +175,7 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        match self.rpc(PeerRequest::PreVote(request), option.hard_ttl()).await? {
+        match self.rpc(RaftMessage::PreVote(request), option.hard_ttl()).await? {
             PeerAnswer::Vote(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }
@@ -183,7 +186,7 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
         request: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
-        match self.rpc(PeerRequest::TransferLeader(request), option.hard_ttl()).await? {
+        match self.rpc(RaftMessage::TransferLeader(request), option.hard_ttl()).await? {
             PeerAnswer::TransferLeader(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }
@@ -211,7 +214,7 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
                     bytes: bytes.slice(offset..end),
                     last,
                 };
-                match self.rpc(PeerRequest::Snapshot(piece), PIECE_PATIENCE).await? {
+                match self.rpc(RaftMessage::Snapshot(piece), PIECE_PATIENCE).await? {
                     PeerAnswer::MoreSnapshot if !last => offset = end,
                     PeerAnswer::Snapshot(answer) => return Ok(answer),
                     answer => return Err(unexpected(&answer).into()),

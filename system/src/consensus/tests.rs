@@ -10,7 +10,7 @@ struct Builder;
 impl StoreBuilder<TypeConfig, LogStore, Machine> for Builder {
     async fn build(&self) -> Result<((), LogStore, Machine), StorageError<TypeConfig>> {
         let disk = Memory::default();
-        let (log, _closed) = LogStore::open(disk.open_database().unwrap()).unwrap();
+        let (log, _closed) = LogStore::open(disk.open_database().unwrap(), DiskId::default()).unwrap();
         Ok(((), log, Machine::open(Arc::new(disk)).unwrap()))
     }
 }
@@ -52,7 +52,7 @@ mod durable {
     /// A log in `folder`, and what tells when it is closed.
     fn open(folder: &tempfile::TempDir) -> (LogStore, Closed) {
         let disk = Folder::create(folder.path()).unwrap();
-        LogStore::open(disk.open_database().unwrap()).unwrap()
+        LogStore::open(disk.open_database().unwrap(), DiskId::default()).unwrap()
     }
 
     async fn close(log: LogStore, closed: Closed) {
@@ -66,15 +66,18 @@ mod durable {
     }
 
     #[tokio::test]
-    async fn log_vote_and_committed_survive_a_restart() {
+    async fn disk_log_vote_and_committed_survive_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut log, closed) = open(&folder);
+        let disk = Folder::create(folder.path()).unwrap();
+        let number = DiskId::new(7, 7);
+        let (mut log, closed) = LogStore::open(disk.open_database().unwrap(), number).unwrap();
         log.save_vote(&Vote::new(3, 2)).await.unwrap();
         log.save_committed(Some(id(1, 2))).await.unwrap();
         log.blocking_append((1..=9).map(|index| entry(1, index))).await.unwrap();
         close(log, closed).await;
 
         let (mut log, closed) = open(&folder);
+        assert_eq!(log.disk(), number);
         assert_eq!(log.read_vote().await.unwrap(), Some(Vote::new(3, 2)));
         assert_eq!(log.read_committed().await.unwrap(), Some(id(1, 2)));
         assert_eq!(log.try_get_log_entries(9..).await.unwrap(), [entry(1, 9)]);
@@ -117,7 +120,7 @@ mod durable {
         log.blocking_append([entry(1, 1), entry(1, 2), entry(1, 4)]).await.unwrap();
         close(log, closed).await;
         let disk = Folder::create(folder.path()).unwrap();
-        let error = LogStore::open(disk.open_database().unwrap()).unwrap_err();
+        let error = LogStore::open(disk.open_database().unwrap(), DiskId::default()).unwrap_err();
         assert!(error.to_string().contains("gap"), "{error}");
     }
 
@@ -126,5 +129,98 @@ mod durable {
         let bytes = codec::encode(&entry(2, 5)).unwrap();
         assert_eq!(bytes, [2, 5, 1, 5, 7, 0, 2, b'u', b'5']);
         assert_eq!(codec::encode(&Vote::new(3, 2)).unwrap(), [3, 1, 2, 0]);
+    }
+}
+
+mod seats {
+    use openraft::{
+        EntryPayload, async_runtime::watch::WatchReceiver, entry::RaftEntry, raft::AppendEntriesRequest,
+        vote::leader_id_std::CommittedLeaderId,
+    };
+
+    use super::{
+        super::types::{Entry, LogId, Membership, Seat, Vote},
+        *,
+    };
+    use crate::wire::{codec, transport::Pipes};
+
+    fn seat(disk: DiskId) -> Seat {
+        Seat { member: Member { id: 1, client: "c".to_owned(), peer: "p".to_owned() }, disk }
+    }
+
+    /// Node 1, on an empty disk with this number.
+    async fn node(disk: DiskId) -> Consensus {
+        let timing = Timing {
+            heartbeat: Duration::from_millis(10),
+            election_min: Duration::from_millis(20),
+            election_max: Duration::from_millis(40),
+            ..Timing::default()
+        };
+        let memory = Arc::new(Memory::default());
+        let consensus = Consensus::start(1, timing, memory, Arc::new(Pipes::default()), disk).await.unwrap();
+        let part = consensus.clone();
+        tokio::spawn(async move { part.take_part(None).await });
+        consensus
+    }
+
+    /// What node 2, which leads in term 1, sends: at `index`, node 1 with `seat` is the only member.
+    fn only_member(index: u64, seat: Seat) -> RaftMessage {
+        let id = |index| LogId::new(CommittedLeaderId::new(1), index);
+        let membership = Membership::new(vec![[1].into()], std::collections::BTreeMap::from([(1, seat)]));
+        RaftMessage::Append(AppendEntriesRequest {
+            vote: Vote::new_committed(1, 2),
+            prev_log_id: index.checked_sub(1).map(id),
+            entries: vec![Entry::new(id(index), EntryPayload::Membership(membership.unwrap()))],
+            leader_commit: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn what_is_meant_for_another_disk_is_refused() {
+        let (lost, disk) = (DiskId::new(1, 1), DiskId::new(2, 2));
+        let consensus = node(disk).await;
+        let meant_for = |to| PeerRequest::Raft { to, message: only_member(0, seat(to)) };
+        let refused = consensus.answer(meant_for(lost), 0).await;
+        assert!(
+            matches!(&refused, PeerAnswer::Failed(reason) if reason.contains("remove node 1")),
+            "{refused:?}"
+        );
+        assert!(consensus.identity().await.unwrap().empty);
+        let taken = consensus.answer(meant_for(disk), 0).await;
+        assert!(matches!(taken, PeerAnswer::Append(_)), "{taken:?}");
+    }
+
+    /// Elsewhere the cluster may have gone on without node 1, or with many more.
+    #[tokio::test]
+    async fn a_vote_that_another_disk_once_had_elects_nobody() {
+        let (lost, disk) = (DiskId::new(1, 1), DiskId::new(2, 2));
+        let consensus = node(disk).await;
+        let old_log = PeerRequest::Raft { to: disk, message: only_member(0, seat(lost)) };
+        let taken = consensus.answer(old_log, 0).await;
+        assert!(matches!(taken, PeerAnswer::Append(_)), "{taken:?}");
+        // Time for some ten elections.
+        let mut metrics = consensus.raft.server_metrics();
+        let elected = async {
+            while metrics.borrow_watched().current_leader != Some(1) {
+                metrics.changed().await.unwrap();
+            }
+        };
+        let early = tokio::time::timeout(Duration::from_millis(500), elected).await;
+        assert!(early.is_err(), "elected by the vote of a disk that is gone");
+
+        let end_of_log = PeerRequest::Raft { to: disk, message: only_member(1, seat(disk)) };
+        consensus.answer(end_of_log, 0).await;
+        consensus
+            .leadership()
+            .wait_for(|now| now.leader.as_ref().is_some_and(|leader| leader.id == 1))
+            .await
+            .unwrap();
+    }
+
+    #[test]
+    fn golden_bytes_of_a_seat() {
+        let bytes = codec::encode(&seat(DiskId::new(1, 2))).unwrap();
+        let disk = ((1u128 << 80) | 2).to_le_bytes();
+        assert_eq!(bytes, [&[1, 1, b'c', 1, b'p', 254][..], &disk].concat());
     }
 }

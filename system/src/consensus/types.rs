@@ -2,10 +2,40 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    directory::{Answer, Command},
+    directory::{Answer, Command, RequestId},
     wire::client::{Member, NodeId},
 };
+
+/// Which disk a node has: a number that it draws when it finds the disk empty, and then keeps there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DiskId(u128);
+
+impl DiskId {
+    /// A number for a disk that was found empty now, in milliseconds since the Unix epoch. The time keeps
+    /// two disks of one node apart even where the randomness comes from a seed.
+    pub fn new(unix_ms: u64, random: u128) -> Self {
+        Self(RequestId::new(unix_ms, random).0)
+    }
+}
+
+impl fmt::Display for DiskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// A member as the log knows it: a node with a disk. A node that comes back with another disk has
+/// forgotten how it voted and what it acknowledged, so it is not that member any more.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Seat {
+    /// The node.
+    pub member: Member,
+    /// Its disk.
+    pub disk: DiskId,
+}
 
 openraft::declare_raft_types!(
     /// Veil's Raft: directory commands in, directory answers out, at most one leader a term.
@@ -13,13 +43,14 @@ openraft::declare_raft_types!(
         D = Command,
         R = Option<Answer>,
         NodeId = NodeId,
-        Node = Member,
+        Node = Seat,
         LeaderId = openraft::impls::leader_id_std::LeaderId<u64, NodeId>,
 );
 
 pub(super) type LogId = openraft::type_config::alias::LogIdOf<TypeConfig>;
 pub(super) type Vote = openraft::type_config::alias::VoteOf<TypeConfig>;
 pub(super) type Entry = openraft::type_config::alias::EntryOf<TypeConfig>;
+pub(super) type Membership = openraft::Membership<NodeId, Seat>;
 pub(super) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
 pub(super) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
 pub(super) type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, bytes::Bytes>;

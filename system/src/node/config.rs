@@ -51,6 +51,9 @@ pub struct Listen {
     pub client: String,
     /// For other nodes.
     pub peer: String,
+    /// For health checks and Prometheus; without it there is no HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
 }
 
 /// One detour.
@@ -207,15 +210,25 @@ impl NodeConfig {
         Ok(())
     }
 
-    /// The founding members if this node is to found the cluster, with the address really listened on
-    /// in place of its own entry's.
+    /// The founding members if this node is to found the cluster. Where this node asked for any free
+    /// port, its own entry gets the address really listened on.
     pub(super) fn founding_members(&self, own: &Member) -> Option<BTreeMap<NodeId, Member>> {
         let entry = |member: &Member| {
-            let member = if member.id == self.id { own } else { member };
-            (member.id, member.clone())
+            let mut member = member.clone();
+            if member.id == self.id && any_port(&self.listen.client) {
+                member.client.clone_from(&own.client);
+            }
+            if member.id == self.id && any_port(&self.listen.peer) {
+                member.peer.clone_from(&own.peer);
+            }
+            (member.id, member)
         };
         self.bootstrap.then(|| self.members.iter().map(entry).collect())
     }
+}
+
+fn any_port(address: &str) -> bool {
+    address.ends_with(":0")
 }
 
 /// Durations as text with a unit.
@@ -264,6 +277,17 @@ mod tests {
         let config = load(GOOD).unwrap();
         assert_eq!(config.raft.heartbeat, Duration::from_millis(50));
         assert_eq!(load(&toml::to_string(&config).unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn only_an_address_that_was_left_open_is_replaced() {
+        let mut config = load(GOOD).unwrap();
+        let real = Member { id: 1, client: "0.0.0.0:4711".to_owned(), peer: "0.0.0.0:4712".to_owned() };
+        assert_eq!(config.founding_members(&real).unwrap()[&1], real);
+        // Behind 0.0.0.0 others reach a node at the address that the list gives.
+        config.listen.client = "0.0.0.0:4711".to_owned();
+        let founding = config.founding_members(&real).unwrap();
+        assert_eq!(founding[&1], Member { client: "127.0.0.1:7101".to_owned(), ..real });
     }
 
     #[test]

@@ -88,7 +88,10 @@ pub(super) async fn ask_others(
             let (links, health) = (&links, &health);
             async move {
                 let answer = links.ask(&member.client, &Request::Status, PATIENCE).await;
-                if let Ok(Ok(Reply::Status(status))) = answer {
+                // Who knows no leader cannot have an image recorded: a member that lost its disk, for one.
+                if let Ok(Ok(Reply::Status(status))) = answer
+                    && status.leadership.leader.is_some()
+                {
                     health.report(member.id, status.health);
                 }
             }

@@ -4,6 +4,10 @@ mod config;
 mod environment;
 mod forward;
 mod health;
+mod http;
+mod label;
+mod liveness;
+mod metrics;
 mod pool;
 mod sealing;
 mod service;
@@ -19,14 +23,22 @@ pub use self::{
 use self::{
     forward::Forwarder,
     health::Health,
+    http::Pages,
+    liveness::{Heard, Liveness},
+    metrics::Metrics,
     pool::Pool,
     sealing::Sealing,
     service::{ClientService, PeerService},
 };
 use crate::{
-    consensus::{Consensus, StartError},
+    consensus::{Consensus, DiskId, StartError},
     stego::Cover,
-    wire::{client::Member, frame::Link, links::Links, server::serve},
+    wire::{
+        client::Member,
+        frame::Link,
+        links::Links,
+        server::{Connections, serve},
+    },
 };
 
 /// Why a node does not start.
@@ -36,12 +48,12 @@ pub enum NodeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address} for {link:?} connections: {source}")]
+    #[error("cannot listen on {address} for {whom}: {source}")]
     Listen {
         /// The address.
         address: String,
         /// For whom.
-        link: Link,
+        whom: &'static str,
         /// Why not.
         source: std::io::Error,
     },
@@ -56,6 +68,7 @@ pub enum NodeError {
 /// A running node. Dropping it ends it abruptly; [`stop`](Self::stop) ends it in order.
 pub struct Node {
     member: Member,
+    http: Option<String>,
     consensus: Consensus,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -68,30 +81,40 @@ impl Node {
     pub async fn start(config: NodeConfig, environment: Environment) -> Result<Self, NodeError> {
         config.check()?;
         let Environment { network, disk, clock, entropy, raft_runtime } = environment;
-        let failed = |address: &str, link| {
+        let failed = |address: &str, whom| {
             let address = address.to_owned();
-            move |source| NodeError::Listen { address, link, source }
+            move |source| NodeError::Listen { address, whom, source }
         };
-        let clients = network
-            .listen(&config.listen.client)
-            .await
-            .map_err(failed(&config.listen.client, Link::Client))?;
+        let clients =
+            network.listen(&config.listen.client).await.map_err(failed(&config.listen.client, "clients"))?;
+        let http = match &config.listen.http {
+            Some(address) => Some(network.listen(address).await.map_err(failed(address, "HTTP"))?),
+            None => None,
+        };
         let peers = {
             // A listener belongs to the runtime it is made on.
             let listening = raft_runtime.spawn(network.listen(&config.listen.peer)).await;
             let listening = listening.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
-            listening.map_err(failed(&config.listen.peer, Link::Peer))?
+            listening.map_err(failed(&config.listen.peer, "other nodes"))?
         };
         let member = Member { id: config.id, client: clients.local_address(), peer: peers.local_address() };
         let consensus = {
-            let founding = config.founding_members(&member);
-            let start = Consensus::start(config.id, config.raft.timing(), disk, network.clone(), founding);
+            let fresh = DiskId::new(clock(), entropy.bits());
+            let start = Consensus::start(config.id, config.raft.timing(), disk, network.clone(), fresh);
             let started = raft_runtime.spawn(start).await;
             started.unwrap_or_else(|panic| Err(StartError::Stopped(panic.to_string())))?
         };
         let mut tasks = Vec::new();
-        let peer_service = PeerService { consensus: consensus.clone(), clock: clock.clone() };
-        tasks.push(raft_runtime.spawn(serve(peers, Link::Peer, Arc::new(peer_service))));
+        let heard = Heard::new();
+        let peer_service =
+            PeerService { consensus: consensus.clone(), clock: clock.clone(), heard: heard.clone() };
+        let connections = Connections::default();
+        tasks.push(raft_runtime.spawn(serve(peers, Link::Peer, Arc::new(peer_service), connections)));
+
+        let metrics = Arc::new(Metrics::new());
+        tasks.push(tokio::spawn(metrics::count_leaders(consensus.leadership(), metrics.clone())));
+        let (part, founding) = (consensus.clone(), config.founding_members(&member));
+        tasks.push(raft_runtime.spawn(async move { part.take_part(founding).await }));
 
         let health = Arc::new(Health::new());
         let pool = Pool::start(config.sealing.threads, config.sealing.queue).map_err(NodeError::Threads)?;
@@ -113,16 +136,37 @@ impl Node {
         let limit = config.sealing.threads + config.sealing.queue;
         let places = Semaphore::new(limit);
         let cover = Arc::new(Cover::standard());
-        let sealing = Sealing { pool, places, limit, cover, entropy, forwarder };
-        let client_service =
-            ClientService { id: config.id, consensus: consensus.clone(), clock, health, sealing };
-        tasks.push(tokio::spawn(serve(clients, Link::Client, Arc::new(client_service))));
-        Ok(Self { member, consensus, tasks })
+        let durations = metrics.sealing.clone();
+        let sealing = Sealing { pool, places, limit, cover, entropy, forwarder, durations };
+        let service = ClientService {
+            id: config.id,
+            consensus: consensus.clone(),
+            clock,
+            health,
+            sealing,
+            metrics: metrics.clone(),
+        };
+        let service = Arc::new(service);
+        let connections = Connections::default();
+        tasks.push(tokio::spawn(serve(clients, Link::Client, service.clone(), connections.clone())));
+        let address = http.as_ref().map(|listener| listener.local_address());
+        if let Some(listener) = http {
+            let liveness = Liveness::new(config.id, consensus.clone(), heard, config.raft.election_max);
+            let pages = Arc::new(Pages { service, metrics, liveness, clients: connections });
+            let answer = move |method, path| pages.clone().answer(method, path);
+            tasks.push(tokio::spawn(http::serve(listener, answer)));
+        }
+        Ok(Self { member, http: address, consensus, tasks })
     }
 
     /// The node's number and the addresses it really listens on.
     pub fn member(&self) -> &Member {
         &self.member
+    }
+
+    /// The address at which it really answers HTTP, if it does.
+    pub fn http(&self) -> Option<&str> {
+        self.http.as_deref()
     }
 
     /// Waits until the node can no longer be a member of the cluster, because its disk failed, and says

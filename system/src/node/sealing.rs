@@ -1,8 +1,13 @@
 //! The encryption service: an original comes in, a sealed image goes out, and the directory knows it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -31,6 +36,8 @@ pub(super) struct Sealing {
     pub(super) cover: Arc<Cover>,
     pub(super) entropy: Arc<Entropy>,
     pub(super) forwarder: Forwarder,
+    /// What the sealing threads took.
+    pub(super) durations: Histogram,
 }
 
 impl Sealing {
@@ -89,9 +96,12 @@ impl Sealing {
     ) -> Result<(Bytes, [u8; 32]), ServiceError> {
         let (key, owner, cover) = (key.clone(), owner.clone(), self.cover.clone());
         let (grants, original) = (grants.clone().into_iter().collect(), original.clone());
+        let durations = self.durations.clone();
         let work = move || {
+            let began = Instant::now();
             let digest = blake3::hash(&original).into();
             let sealed = seal_image(&original, &key, image, &owner, grants, 0, &cover)?;
+            durations.observe(began.elapsed().as_secs_f64());
             Ok((Bytes::from(sealed.png), digest))
         };
         match self.pool.run(work).await {

@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{environment::UnixClock, health::Health, sealing::Sealing};
+use super::{environment::UnixClock, health::Health, liveness::Heard, metrics::Metrics, sealing::Sealing};
 use crate::{
-    consensus::{BarrierError, Consensus, PeerAnswer, PeerRequest, ProposeError},
+    consensus::{BarrierError, ChangeError, Consensus, PeerAnswer, PeerRequest, ProposeError},
     directory::{Directory, Effect, PAGE_LIMIT, RequestId},
     wire::{
         client::{
-            Answer, Change, Consistency, ImageSummary, Leadership, NodeId, NodeStatus, Query, Reply, Request,
-            ServiceError, WATCH_PATIENCE_MS,
+            ADD_PATIENCE_MAX_MS, Answer, Change, Consistency, ImageSummary, Leadership, NodeId, NodeStatus,
+            Query, Reply, Request, ServiceError, WATCH_PATIENCE_MS,
         },
         server::Service,
     },
@@ -27,6 +27,7 @@ pub(super) struct ClientService {
     pub(super) clock: UnixClock,
     pub(super) health: Arc<Health>,
     pub(super) sealing: Sealing,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Service for ClientService {
@@ -34,7 +35,8 @@ impl Service for ClientService {
     type Answer = Answer;
 
     async fn answer(self: Arc<Self>, request: Request) -> Answer {
-        match request {
+        let measured = self.metrics.begin(&request);
+        let answer = match request {
             Request::Status => Ok(Reply::Status(self.status())),
             Request::WatchLeadership { seen } => Ok(Reply::Leadership(self.watch_leadership(seen).await)),
             Request::Execute { request, change } => self.execute(request, change).await,
@@ -43,12 +45,24 @@ impl Service for ClientService {
                 self.sealing.seal(request, owner, grants, original).await
             }
             Request::Read { query, consistency } => self.read(query, consistency).await,
-        }
+            Request::Members => self.consensus.roles().await.map(Reply::Members).map_err(not_confirmed),
+            Request::AddMember { member, patience_ms } => {
+                let patience = Duration::from_millis(patience_ms.min(ADD_PATIENCE_MAX_MS));
+                let added = self.consensus.add_member(member, patience).await;
+                added.map(|()| Reply::MemberAdded).map_err(not_changed)
+            }
+            Request::RemoveMember { id } => {
+                let removed = self.consensus.remove_member(id).await;
+                removed.map(|()| Reply::MemberRemoved).map_err(not_changed)
+            }
+        };
+        measured.end(&answer);
+        answer
     }
 }
 
 impl ClientService {
-    fn status(&self) -> NodeStatus {
+    pub(super) fn status(&self) -> NodeStatus {
         let progress = self.consensus.progress();
         let (users, images) = self.consensus.directory().0.counts();
         NodeStatus {
@@ -115,13 +129,25 @@ impl ClientService {
             barrier
                 .await
                 .map_err(|_| ServiceError::Unsettled(format!("no majority within {READ_PATIENCE:?}")))?
-                .map_err(|error| match error {
-                    BarrierError::NotLeader { leader } => ServiceError::NotLeader { leader },
-                    BarrierError::Unconfirmed(reason) => ServiceError::Unsettled(reason),
-                })?;
+                .map_err(not_confirmed)?;
         }
         let (directory, applied) = self.consensus.directory();
         answer_query(directory, applied, query).await
+    }
+}
+
+fn not_confirmed(error: BarrierError) -> ServiceError {
+    match error {
+        BarrierError::NotLeader { leader } => ServiceError::NotLeader { leader },
+        BarrierError::Unconfirmed(reason) => ServiceError::Unsettled(reason),
+    }
+}
+
+fn not_changed(error: ChangeError) -> ServiceError {
+    match error {
+        ChangeError::NotLeader { leader } => ServiceError::NotLeader { leader },
+        ChangeError::Refused(error) => ServiceError::Membership(error),
+        ChangeError::Unsettled(reason) => ServiceError::Unsettled(reason),
     }
 }
 
@@ -146,6 +172,7 @@ async fn answer_query(directory: Directory, applied: u64, query: Query) -> Answe
 pub(super) struct PeerService {
     pub(super) consensus: Consensus,
     pub(super) clock: UnixClock,
+    pub(super) heard: Heard,
 }
 
 impl Service for PeerService {
@@ -153,6 +180,10 @@ impl Service for PeerService {
     type Answer = PeerAnswer;
 
     async fn answer(self: Arc<Self>, request: PeerRequest) -> PeerAnswer {
-        self.consensus.answer(request, (self.clock)()).await
+        let answer = self.consensus.answer(request, (self.clock)()).await;
+        if answer.follows() {
+            self.heard.note();
+        }
+        answer
     }
 }

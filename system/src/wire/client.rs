@@ -69,6 +69,20 @@ pub enum Request {
         /// How fresh the answer must be.
         consistency: Consistency,
     },
+    /// Who are the members? The leader answers.
+    Members,
+    /// Makes a node a member. The leader answers, when the node has caught up and has a vote.
+    AddMember {
+        /// The node.
+        member: Member,
+        /// How long it may take to catch up, milliseconds; at most [`ADD_PATIENCE_MAX_MS`].
+        patience_ms: u64,
+    },
+    /// Makes a node a member no longer. The leader answers.
+    RemoveMember {
+        /// The node.
+        id: NodeId,
+    },
 }
 
 impl Request {
@@ -79,7 +93,22 @@ impl Request {
             _ => 0,
         }
     }
+
+    /// How long the node may be at work on it, beside what every request takes, milliseconds.
+    pub fn patience_ms(&self) -> u64 {
+        match self {
+            Self::AddMember { patience_ms, .. } => *patience_ms,
+            Self::RemoveMember { .. } => REMOVE_PATIENCE_MS,
+            _ => 0,
+        }
+    }
 }
+
+/// How long a member may be on its way out: a leader hands over first, and one that loses its vote is told.
+const REMOVE_PATIENCE_MS: u64 = 2_000;
+
+/// The longest that a new member may take to catch up, milliseconds.
+pub const ADD_PATIENCE_MAX_MS: u64 = 3_600_000;
 
 /// The longest that a node keeps a [`Request::WatchLeadership`] waiting, milliseconds.
 pub const WATCH_PATIENCE_MS: u64 = 1_000;
@@ -188,6 +217,21 @@ pub enum Reply {
         /// BLAKE3 of the directory at that index.
         hash: [u8; 32],
     },
+    /// To [`Request::Members`].
+    Members(Vec<MemberRole>),
+    /// To [`Request::AddMember`]: the node is a member now.
+    MemberAdded,
+    /// To [`Request::RemoveMember`]: the node is a member no longer.
+    MemberRemoved,
+}
+
+/// A member and its part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRole {
+    /// The member.
+    pub member: Member,
+    /// Whether it has a vote. One without is being filled, or on its way out.
+    pub voter: bool,
 }
 
 /// An image without its key.
@@ -277,4 +321,81 @@ pub enum ServiceError {
     /// Something broke inside the node. Nothing was changed.
     #[error("internal error: {0}")]
     Internal(String),
+    /// The members cannot be changed like that.
+    #[error(transparent)]
+    Membership(MemberError),
+}
+
+/// Why the members cannot be changed as asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum MemberError {
+    /// There is no such member.
+    #[error("node {id} is not a member")]
+    Unknown {
+        /// Which.
+        id: NodeId,
+    },
+    /// The number is taken, by a member at other addresses.
+    #[error("node {} is a member already, at {} for clients and {} for nodes", known.id, known.client, known.peer)]
+    OtherAddress {
+        /// The member.
+        known: Member,
+    },
+    /// The node is a member, but its disk is not the one that it was a member with.
+    #[error("node {id} is a member with another disk than it has now: remove it, then add it again")]
+    OtherDisk {
+        /// Which node.
+        id: NodeId,
+    },
+    /// Somebody else answers at the address.
+    #[error("the node at {peer} is node {found}, not node {expected}")]
+    OtherNode {
+        /// The address.
+        peer: String,
+        /// Who was expected.
+        expected: NodeId,
+        /// Who is there.
+        found: NodeId,
+    },
+    /// Without it there would be no cluster.
+    #[error("node {id} is the last voter: a cluster needs one")]
+    Last {
+        /// Which.
+        id: NodeId,
+    },
+    /// Members are changed one after the other.
+    #[error("another change of the members is under way")]
+    UnderWay,
+    /// The node was not reached, or is too slow.
+    #[error("node {id} has not caught up within {waited:.1?} and is not a member: {reason}")]
+    NotCaughtUp {
+        /// Which.
+        id: NodeId,
+        /// How long it was waited for.
+        waited: std::time::Duration,
+        /// What it was waited for.
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::codec;
+
+    fn member() -> Member {
+        Member { id: 4, client: "c".to_owned(), peer: "p".to_owned() }
+    }
+
+    #[test]
+    fn golden_bytes_of_what_is_said_about_members() {
+        let add = Request::AddMember { member: member(), patience_ms: 9 };
+        assert_eq!(codec::encode(&add).unwrap(), [7, 4, 1, b'c', 1, b'p', 9]);
+        assert_eq!(codec::encode(&Request::Members).unwrap(), [6]);
+        assert_eq!(codec::encode(&Request::RemoveMember { id: 4 }).unwrap(), [8, 4]);
+        let members: Answer = Ok(Reply::Members(vec![MemberRole { member: member(), voter: true }]));
+        assert_eq!(codec::encode(&members).unwrap(), [0, 11, 1, 4, 1, b'c', 1, b'p', 1]);
+        let refused: Answer = Err(ServiceError::Membership(MemberError::Last { id: 4 }));
+        assert_eq!(codec::encode(&refused).unwrap(), [1, 6, 4, 4]);
+    }
 }

@@ -39,13 +39,64 @@ pub trait Service: Send + Sync + 'static {
     fn answer(self: Arc<Self>, request: Self::Request) -> impl Future<Output = Self::Answer> + Send;
 }
 
-/// Accepts connections and serves them until the listener fails or the future is dropped.
-pub async fn serve<S: Service>(mut listener: Box<dyn Listener>, link: Link, service: Arc<S>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+/// The connections of one listener. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    places: Arc<Semaphore>,
+    limit: usize,
+}
+
+impl Connections {
+    /// At most `limit` at a time.
+    pub fn up_to(limit: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(limit)), limit }
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.limit - self.places.available_permits()
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self::up_to(CONNECTIONS)
+    }
+}
+
+/// Accepts connections and answers what is asked on them until the future is dropped.
+pub async fn serve<S: Service>(
+    listener: Box<dyn Listener>,
+    link: Link,
+    service: Arc<S>,
+    connections: Connections,
+) {
+    let serve_one = |stream| {
+        let served = serve_connection(stream, link, service.clone());
+        async {
+            match served.await {
+                Err(WireError::Closed) => Ok(()),
+                ended => ended,
+            }
+        }
+    };
+    accept(listener, connections, serve_one).await;
+}
+
+/// Accepts connections and has each served by itself until the future is dropped.
+pub async fn accept<F, E>(
+    mut listener: Box<dyn Listener>,
+    connections: Connections,
+    serve_one: impl Fn(BoxedStream) -> F,
+) where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: std::fmt::Display,
+{
+    let Connections { places, limit } = connections;
     // Dropped with this future, it ends every connection.
-    let mut connections = JoinSet::new();
+    let mut served = JoinSet::new();
     loop {
-        reap(&mut connections);
+        reap(&mut served);
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -56,15 +107,14 @@ pub async fn serve<S: Service>(mut listener: Box<dyn Listener>, link: Link, serv
             }
         };
         let Ok(place) = places.clone().try_acquire_owned() else {
-            tracing::warn!(%from, limit = CONNECTIONS, "connection refused: too many are open");
+            tracing::warn!(%from, limit, "connection refused: too many are open");
             continue;
         };
-        let service = service.clone();
-        connections.spawn(async move {
+        let serving = serve_one(stream);
+        served.spawn(async move {
             let _place = place;
-            match serve_connection(stream, link, service).await {
-                Ok(()) | Err(WireError::Closed) => {}
-                Err(error) => tracing::debug!(%from, %error, "connection ended"),
+            if let Err(error) = serving.await {
+                tracing::debug!(%from, %error, "connection ended");
             }
         });
     }
@@ -162,7 +212,7 @@ mod tests {
     async fn echo() -> (Pipes, tokio::task::JoinHandle<()>) {
         let network = Pipes::default();
         let listener = network.listen("node").await.unwrap();
-        (network, tokio::spawn(serve(listener, Link::Peer, Arc::new(Echo))))
+        (network, tokio::spawn(serve(listener, Link::Peer, Arc::new(Echo), Connections::default())))
     }
 
     async fn connect(network: &Pipes) -> Connection<(u64, Vec<u8>), Vec<u8>> {

@@ -1,4 +1,8 @@
-use std::{sync::Arc, time::Duration};
+mod links;
+mod paper;
+mod processes;
+
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 use veil::{
@@ -8,8 +12,8 @@ use veil::{
 
 use super::*;
 use crate::{
-    cluster::StartOptions,
-    record::EventKind,
+    cluster::{LinkNeeds, ProcessCluster, StartOptions},
+    record::{EventKind, NodeLimits},
     scenario::{Fault, Target},
 };
 
@@ -25,14 +29,21 @@ struct Stage {
 
 impl Stage {
     async fn new(nodes: u32) -> Self {
+        Self::of(nodes, "node.sh").await
+    }
+
+    /// Nodes played by a script of this folder.
+    async fn of(nodes: u32, script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the nodes");
         let options = StartOptions {
             nodes,
+            founders: nodes,
             folder: folder.path().to_owned(),
-            program: concat!(env!("CARGO_MANIFEST_DIR"), "/src/fault/tests/node.sh").into(),
+            program: Path::new(env!("CARGO_MANIFEST_DIR")).join("src/fault/tests").join(script),
             raft: RaftConfig::default(),
             sealing: SealingConfig::default(),
-            detours: false,
+            links: LinkNeeds::None,
+            limits: NodeLimits::default(),
             keep_data: false,
         };
         let cluster = Arc::new(ProcessCluster::start(options).await.expect("the stand-ins start"));
@@ -149,6 +160,35 @@ async fn all_leaves_out_who_is_down_and_the_leader_is_one_who_is_up() {
 }
 
 #[tokio::test]
+async fn a_minority_and_a_majority_are_drawn_from_the_seed() {
+    for (target, nodes, count) in [
+        (Target::Minority, 3, 1),
+        (Target::Majority, 3, 2),
+        (Target::Minority, 5, 2),
+        (Target::Majority, 5, 3),
+    ] {
+        let stage = Stage::new(nodes).await;
+        let down = || (1..=u64::from(nodes)).filter(|node| stage.cluster.is_down(*node)).count();
+        let faults = [kill(target, 0, HOUR)];
+        let (log, ()) = tokio::join!(stage.play(&faults), end_when(&stage, || down() == count));
+        assert_eq!(nodes_of(&log, EventKind::Fault).len(), count, "{target} of {nodes}");
+        assert!(log.failures.is_empty(), "{:?}", log.failures);
+    }
+}
+
+#[tokio::test]
+async fn who_is_restarted_is_back_as_soon_as_it_has_ended() {
+    let stage = Stage::new(1).await;
+    let restart = Fault { kind: FaultKind::Restart, heal: None, ..kill(Target::Node(1), 0, HOUR) };
+    let log = stage.play(&[restart]).await;
+    assert!(log.failures.is_empty(), "{:?}", log.failures);
+    let [struck, healed] = &log.events[..] else { panic!("{:?}", log.events) };
+    assert_eq!((struck.event, healed.event), (EventKind::Fault, EventKind::Heal));
+    assert!(stage.folder.path().join("n1/ended-in-order").exists() && !stage.cluster.is_down(1));
+    assert!(healed.invoked_s - struck.completed_s < 0.1, "{:?}", log.events);
+}
+
+#[tokio::test]
 async fn a_node_that_is_down_cannot_be_killed_or_paused() {
     let stage = Stage::new(1).await;
     stage.cluster.kill(1).await.unwrap();
@@ -157,7 +197,7 @@ async fn a_node_that_is_down_cannot_be_killed_or_paused() {
     assert!(stage.cluster.pause(1).await.is_err());
     assert!(stage.cluster.kill(9).await.is_err());
     // Killing what is left is no error.
-    stage.cluster.kill_all().await;
+    stage.cluster.end().await;
 }
 
 #[tokio::test]

@@ -70,6 +70,71 @@ fn a_limit_on_faults_needs_faults() {
 }
 
 #[test]
+fn some_faults_need_several_nodes() {
+    let said = |fault: &str| {
+        let text = format!("{LEAST}[cluster]\nnodes = 1\n[[fault]]\nat = '1s'\n{fault}");
+        Scenario::parse(&text, "b.toml").unwrap_err().to_string()
+    };
+    let expected = "halves needs other nodes; expected cluster.nodes to be at least 3";
+    assert_eq!(said("do = 'halves'"), format!("b.toml:8: fault[0].do: {expected}"));
+    assert_eq!(
+        said("do = 'kill'\ntarget = 'minority'"),
+        "b.toml:9: fault[0].target: \"minority\" of one node is nobody; \
+         expected one of leader, random, majority, all, n1"
+    );
+}
+
+#[test]
+fn what_is_drawn_is_checked_as_what_is_written() {
+    let said = |keys: &str| {
+        let text = format!("{LEAST}[chaos]\n{keys}");
+        Scenario::parse(&text, "b.toml").map_or_else(|error| error.to_string(), |_| "accepted".to_owned())
+    };
+    let between = "between = ['1s', '9s']\n";
+    let faults = "kill, stop, restart, pause, throttle, disk_full, replace, ignore, partition, halves, one_way, \
+                  bridge, flapping, link";
+    let cases = [
+        ("", "4: chaos.between: missing; expected two times such as [\"30s\", \"50s\"]".to_owned()),
+        ("between = ['1s', '11s']", "5: chaos.between[1]: 11s is after the end; expected at most 10s, when the last stage ends".to_owned()),
+        ("between = '1s'", "5: chaos.between: is a string; expected two times such as [\"30s\", \"50s\"]".to_owned()),
+        ("every = '0s'", "6: chaos.every: is zero; expected more than \"0s\"".to_owned()),
+        ("heal = ['8s', '2s']", "6: chaos.heal: begins with the longer one; expected the shortest and the longest such as [\"2s\", \"8s\"]".to_owned()),
+        ("heal = '2s'", "6: chaos.heal: is a string; expected the shortest and the longest such as [\"2s\", \"8s\"]".to_owned()),
+        ("heal = ['2s', '61s']", "6: chaos.heal[1]: 1m 1s is too long; expected at most \"1m\"".to_owned()),
+        ("faults = []", "6: chaos.faults: is empty; expected a list of faults such as [\"kill\", \"pause\"]".to_owned()),
+        ("faults = ['kill', 'kill']", "6: chaos.faults[1]: is listed twice; expected each fault once".to_owned()),
+        ("faults = ['disk_full']", "6: chaos.faults[0]: disk_full fills a disk of limited size, and there is no limit; expected disk = \"64MiB\" or another size in [cluster]".to_owned()),
+        ("faults = ['fire']", format!("6: chaos.faults[0]: \"fire\" is unknown; expected one of {faults}")),
+        ("target = 'all'", "6: chaos.target: unknown key; expected one of between, every, faults, heal".to_owned()),
+        ("[[fault]]\nat = '1s'\ndo = 'kill'", "4: chaos: given with [[fault]]; expected one or the other".to_owned()),
+        ("[pass]\nlimits = ['fault[0].elect < 1s']", "7: pass.limits[0]: which fault is fault[0] is not known before it is drawn; expected fault[*]".to_owned()),
+    ];
+    for (keys, expected) in cases {
+        let keys = if keys.contains("between") || keys.is_empty() {
+            keys.to_owned()
+        } else {
+            format!("{between}{keys}")
+        };
+        assert_eq!(said(&keys), format!("b.toml:{expected}"));
+    }
+    assert_eq!(said(&format!("{between}[pass]\nlimits = ['fault[*].elect < 1s']")), "accepted");
+}
+
+#[test]
+fn what_a_driver_cannot_do_is_told_before_anything_is_started() {
+    let said = |faults: &str| {
+        let text = format!("{LEAST}[cluster]\ndisk = '64MiB'\n{faults}");
+        Scenario::parse(&text, "b.toml").unwrap().settle().unwrap_err().to_string()
+    };
+    let reason = "disk_full is not available with the process driver: \
+                  it needs a volume of limited size for each node, and processes share this machine's disk";
+    let faults = "[[fault]]\nat = '2s'\ndo = 'disk_full'\n[[fault]]\nat = '1s'\ndo = 'kill'";
+    assert_eq!(said(faults), format!("fault[1]: {reason}"));
+    let chaos = "[chaos]\nbetween = ['1s', '9s']\nfaults = ['kill', 'disk_full']";
+    assert_eq!(said(chaos), format!("chaos.faults[1]: {reason}"));
+}
+
+#[test]
 fn stages_are_needed() {
     let said = |text| Scenario::parse(text, "b.toml").unwrap_err().to_string();
     let expected = "expected a list of stages such as [{ for = \"40s\", rate = 400 }]";

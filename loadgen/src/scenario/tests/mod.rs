@@ -34,6 +34,7 @@ driver = "process"
 
 [load]
 clients = 256
+generators = 1
 arrival = "poisson"
 max_in_flight = 4096
 timeout = "2s"

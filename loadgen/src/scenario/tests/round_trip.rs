@@ -1,8 +1,14 @@
 //! Whatever a scenario says, its resolved file says the same.
 
-use proptest::{collection::vec, option, prelude::*, sample::subsequence};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{select, subsequence},
+};
 
 use super::*;
+use crate::link::Quality;
 
 /// Up to 20 minutes, down to the nanosecond.
 fn length() -> impl Strategy<Value = Duration> {
@@ -32,26 +38,94 @@ fn load() -> impl Strategy<Value = Load> {
         "[a-z \"'\\\\é/\n.]{1,20}".prop_map(|folder| Images::Folder(folder.into())),
     ];
     let counts = (1u32..=1_000_000, 1u32..=1_000_000);
-    (counts, arrival, length(), vec(stage(), 1..4), vec(0u32..=1000, 5), images).prop_map(
-        |((clients, max_in_flight), arrival, timeout, mut stages, weights, images)| {
+    (counts, 1u32..=16, arrival, length(), vec(stage(), 1..4), vec(0u32..=1000, 5), images).prop_map(
+        |((clients, max_in_flight), generators, arrival, timeout, mut stages, weights, images)| {
+            let generators = generators.min(clients / 2).min(max_in_flight).max(1);
             stages[0].warmup = false;
             let mut mix: std::collections::BTreeMap<_, _> =
                 OperationKind::ALL.into_iter().zip(weights).collect();
             *mix.entry(OperationKind::Discover).or_default() += 1;
-            Load { clients, arrival, max_in_flight, timeout, stages, mix, images }
+            Load { clients, generators, arrival, max_in_flight, timeout, stages, mix, images }
         },
     )
 }
 
+fn share() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.0), Just(1.0), 0.0..1.0f64]
+}
+
+fn quality() -> impl Strategy<Value = Quality> {
+    let rate = option::of(prop_oneof![1u64..1 << 50, (1u64..5000).prop_map(|kb| kb * 1000)]);
+    (length(), option::of(length()), share(), share(), rate).prop_map(
+        |(delay, jitter, loss, resets, rate)| Quality {
+            delay,
+            jitter: jitter.unwrap_or_default(),
+            loss,
+            resets,
+            rate,
+        },
+    )
+}
+
+fn kind() -> impl Strategy<Value = FaultKind> {
+    let cut = || select(Cut::ALL.to_vec());
+    let period = (100_000_000u64..30_000_000_000).prop_map(Duration::from_nanos);
+    prop_oneof![
+        select(vec![FaultKind::Kill, FaultKind::Stop, FaultKind::Restart, FaultKind::Pause]),
+        Just(FaultKind::DiskFull),
+        (0.05..=1.0f64).prop_map(|share| FaultKind::Throttle { share }),
+        cut().prop_map(|cut| FaultKind::Ignore { cut }),
+        cut().prop_map(|cut| FaultKind::Partition { cut }),
+        cut().prop_map(|cut| FaultKind::Halves { cut }),
+        cut().prop_map(|cut| FaultKind::Bridge { cut }),
+        (select(Direction::ALL.to_vec()), cut())
+            .prop_map(|(direction, cut)| FaultKind::OneWay { direction, cut }),
+        (period, cut()).prop_map(|(period, cut)| FaultKind::Flapping { period, cut }),
+        (quality(), select(Reach::ALL.to_vec()))
+            .prop_map(|(quality, links)| FaultKind::Link { quality, links }),
+    ]
+}
+
 /// A fault that strikes at that part of the load.
 fn fault() -> impl Strategy<Value = (f64, Fault)> {
-    let target =
-        prop_oneof![Just(Target::Leader), Just(Target::Random), Just(Target::All), Just(Target::Node(1)),];
-    let kind = prop::sample::select(FaultKind::ALL.to_vec());
+    let targets =
+        [Target::Leader, Target::Random, Target::Node(1), Target::All, Target::Majority, Target::Minority];
     let heal = option::of((1u64..30_000_000_000).prop_map(Duration::from_nanos));
-    (0.0..0.999, kind, target, heal).prop_map(|(part, kind, target, heal)| {
+    (0.0..0.999, kind(), select(targets.to_vec()), heal).prop_map(|(part, kind, target, heal)| {
         let at = Duration::ZERO;
+        let heal = heal.filter(|_| !kind.heals_by_itself());
         (part, Fault { at, kind, target, heal })
+    })
+}
+
+/// Whether a cluster can be struck by it at all.
+fn is_possible(fault: &Fault, cluster: &Cluster) -> bool {
+    let count = fault.target.count(cluster.nodes as usize);
+    let one = matches!(fault.target, Target::Leader | Target::Random | Target::Node(_));
+    let has_disk = fault.kind != FaultKind::DiskFull || cluster.limits.disk_bytes.is_some();
+    let strikes_one = !fault.kind.strikes_one() || (one && cluster.nodes >= 3);
+    count > 0 && has_disk && strikes_one
+}
+
+fn cluster() -> impl Strategy<Value = Cluster> {
+    let size = || option::of(1u64..1 << 50);
+    let cpus = option::of(1e-3..1024.0f64);
+    let nodes = select(vec![1u32, 3, 5]);
+    (nodes, cpus, size(), size()).prop_map(|(nodes, cpus, memory_bytes, disk_bytes)| Cluster {
+        nodes,
+        driver: Driver::Process,
+        limits: NodeLimits { cpus, memory_bytes, disk_bytes },
+    })
+}
+
+fn chaos() -> impl Strategy<Value = Chaos> {
+    let faults = option::of(subsequence(FaultKind::EACH[1..].to_vec(), 0..13));
+    let heal = (1u64..30_000, 0u64..30_000).prop_map(|(from, more)| [from, from + more]);
+    (length(), heal, faults).prop_map(|(every, heal, faults)| Chaos {
+        between: Default::default(),
+        every,
+        heal: heal.map(Duration::from_millis),
+        faults,
     })
 }
 
@@ -63,24 +137,27 @@ fn limit() -> impl Strategy<Value = String> {
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
-    let cluster = prop_oneof![Just(1u32), Just(3), Just(5)];
     let history = subsequence(HistoryCheck::ALL.to_vec(), 0..=3);
-    (any::<u64>(), cluster, load(), vec(fault(), 0..5), history, vec(limit(), 0..4)).prop_map(
-        |(seed, nodes, load, faults, history, limits)| {
+    let faults = (vec(fault(), 0..5), option::of(chaos()));
+    (any::<u64>(), cluster(), load(), faults, history, vec(limit(), 0..4)).prop_map(
+        |(seed, cluster, load, (faults, chaos), history, limits)| {
             let end = load.length();
             let mut faults: Vec<_> = (faults.into_iter())
                 .map(|(part, fault)| Fault { at: end.mul_f64(part), ..fault })
-                .filter(|fault| fault.at < end)
+                .filter(|fault| fault.at < end && is_possible(fault, &cluster))
                 .collect();
             faults.sort_by_key(|fault| fault.at);
             let limits = limits.iter().map(|text| Limit::parse(text, faults.len()).unwrap()).collect();
-            Scenario {
-                seed,
-                cluster: Cluster { nodes, driver: Driver::Process },
-                load,
-                faults,
-                pass: Pass { history, limits },
-            }
+            let chaos = chaos.filter(|_| faults.is_empty()).map(|mut chaos| {
+                chaos.between = [end / 4, end];
+                chaos.faults = chaos.faults.map(|mut faults| {
+                    faults.retain(|kind| kind.lacks(&cluster).is_none());
+                    faults.push(FaultKind::Kill);
+                    faults
+                });
+                chaos
+            });
+            Scenario { seed, cluster, load, faults, chaos, pass: Pass { history, limits } }
         },
     )
 }
@@ -92,6 +169,17 @@ proptest! {
         let again = Scenario::parse(&text, "again.toml");
         prop_assert!(again.is_ok(), "{}\n{text}", again.unwrap_err());
         prop_assert_eq!(again.unwrap(), scenario);
+    }
+
+    #[test]
+    fn what_was_drawn_is_written_out_and_is_not_drawn_again(scenario in scenario()) {
+        let Ok(settled) = scenario.settle() else { return Ok(()) };
+        prop_assert_eq!(&settled.chaos, &None);
+        let again = Scenario::parse(&settled.to_toml(), "again.toml");
+        prop_assert!(again.is_ok(), "{}\n{}", again.unwrap_err(), settled.to_toml());
+        let again = again.unwrap();
+        prop_assert_eq!(&again, &settled);
+        prop_assert_eq!(again.settle().unwrap(), settled);
     }
 
     #[test]

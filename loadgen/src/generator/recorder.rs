@@ -11,23 +11,31 @@ use std::{
     time::SystemTime,
 };
 
+use super::message::Counts;
 use crate::{
     record::{Call, HistoryWriter, LatencyLog, Outcome, Record, RecordError, file},
     scenario::{OperationKind, OutcomeKind},
 };
 
-/// How operations have ended so far, in the order of [`OutcomeKind::ALL`].
+/// Operations of the load, counted as they go.
 #[derive(Debug, Default)]
-pub struct Counters([AtomicU64; 4]);
+pub struct Counters {
+    sent: AtomicU64,
+    /// In the order of [`OutcomeKind::ALL`].
+    ended: [AtomicU64; OutcomeKind::ALL.len()],
+}
 
 impl Counters {
     fn add(&self, outcome: OutcomeKind) {
-        self.0[outcome as usize].fetch_add(1, Ordering::Relaxed);
+        self.ended[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many operations ended so.
-    pub fn get(&self, outcome: OutcomeKind) -> u64 {
-        self.0[outcome as usize].load(Ordering::Relaxed)
+    /// How they stand now.
+    pub fn now(&self) -> Counts {
+        let ended = self.ended.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let answered: u64 = ended.iter().sum::<u64>() - ended[OutcomeKind::Shed as usize];
+        // Sent is read last: whoever has ended by then was sent before.
+        Counts::new(self.sent.load(Ordering::Relaxed).saturating_sub(answered), ended)
     }
 }
 
@@ -37,7 +45,7 @@ struct Line {
     latency: Option<(OperationKind, OutcomeKind, i64, u64)>,
 }
 
-/// Where operations are told. Clones write to the same files.
+/// Where operations of the load are told. Clones write to the same files.
 #[derive(Clone)]
 pub struct Recorder {
     lines: mpsc::Sender<Line>,
@@ -48,15 +56,24 @@ pub struct Recorder {
 pub struct Writing(JoinHandle<Result<(), RecordError>>);
 
 impl Recorder {
-    /// Creates the files in the folder of the run. The first stage begins at `started`.
+    /// Creates the files in a folder. The first stage begins at `started`; what is told of `before` stands in
+    /// front of it.
     ///
     /// # Errors
     /// When they cannot be written.
-    pub fn create(folder: &Path, started: SystemTime) -> Result<(Self, Writing), RecordError> {
+    pub fn create(
+        folder: &Path,
+        started: SystemTime,
+        before: impl FnOnce() -> Vec<Record> + Send + 'static,
+        counters: Arc<Counters>,
+    ) -> Result<(Self, Writing), RecordError> {
         let mut history = HistoryWriter::create(&folder.join(file::HISTORY))?;
         let mut latencies = LatencyLog::create(&folder.join(file::LATENCY), started)?;
         let (lines, incoming) = mpsc::channel::<Line>();
         let writing = std::thread::spawn(move || {
+            for record in before() {
+                history.append(&record)?;
+            }
             for Line { record, latency } in incoming {
                 history.append(&record)?;
                 if let Some((kind, outcome, at_ns, latency_ns)) = latency {
@@ -66,16 +83,12 @@ impl Recorder {
             history.finish()?;
             latencies.finish()
         });
-        Ok((Self { lines, counters: Arc::default() }, Writing(writing)))
-    }
-
-    /// How operations of the load have ended so far.
-    pub fn counters(&self) -> Arc<Counters> {
-        self.counters.clone()
+        Ok((Self { lines, counters }, Writing(writing)))
     }
 
     /// An operation is being sent.
     pub fn invoke(&self, op: u64, due_ns: i64, at_ns: i64, call: Call) {
+        self.counters.sent.fetch_add(1, Ordering::Relaxed);
         self.send(Record::Invoke { op, due_ns, at_ns, call }, None);
     }
 
@@ -83,9 +96,7 @@ impl Recorder {
     pub fn complete(&self, op: u64, kind: OperationKind, due_ns: i64, at_ns: i64, outcome: Outcome) {
         let ended = outcome.kind();
         let latency_ns = u64::try_from(at_ns - due_ns).unwrap_or(0);
-        if due_ns >= 0 {
-            self.counters.add(ended);
-        }
+        self.counters.add(ended);
         self.send(Record::Complete { op, at_ns, outcome }, Some((kind, ended, at_ns, latency_ns)));
     }
 
@@ -106,7 +117,11 @@ impl Writing {
     ///
     /// # Errors
     /// When something could not be written.
-    pub fn finish(self) -> Result<(), RecordError> {
-        self.0.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    pub async fn finish(self) -> Result<(), RecordError> {
+        let joining = tokio::task::spawn_blocking(|| self.0.join());
+        joining
+            .await
+            .unwrap_or_else(|panic| Err(panic.into_panic()))
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }

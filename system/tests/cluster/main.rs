@@ -2,102 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
+mod harness;
+mod membership;
+mod replacement;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use veil::{
-    client::{Client, ClientError},
+    client::ClientError,
     consensus::{Disk, Folder},
-    directory::{Refusal, SetGrant, UserName},
-    node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, system_clock},
+    directory::{Refusal, SetGrant},
+    node::RaftConfig,
     seal::SealedFile,
-    wire::{client::Member, transport::Pipes},
 };
 
-struct Cluster {
-    network: Pipes,
-    nodes: BTreeMap<u64, Node>,
-    members: Vec<Member>,
-    raft: RaftConfig,
-    disks: BTreeMap<u64, tempfile::TempDir>,
-}
-
-impl Cluster {
-    async fn start(size: u64, raft: RaftConfig) -> Self {
-        let members: Vec<_> = (1..=size)
-            .map(|id| Member { id, client: format!("n{id}:client"), peer: format!("n{id}:peer") })
-            .collect();
-        let disks = members.iter().map(|member| (member.id, tempfile::tempdir().unwrap())).collect();
-        let mut cluster = Self { network: Pipes::default(), nodes: BTreeMap::new(), members, raft, disks };
-        // The founder last, so that the others are there to elect it at once.
-        for id in (1..=size).rev() {
-            cluster.start_node(id).await;
-        }
-        cluster
-    }
-
-    /// Starts a node from whatever its folder holds.
-    async fn start_node(&mut self, id: u64) {
-        let disk = Folder::create(self.disks[&id].path()).unwrap();
-        self.start_node_on(id, Arc::new(disk)).await;
-    }
-
-    async fn start_node_on(&mut self, id: u64, disk: Arc<dyn Disk>) {
-        let member = &self.members[id as usize - 1];
-        let config = NodeConfig {
-            id,
-            data: self.disks[&id].path().to_owned(),
-            bootstrap: id == 1,
-            shared_port: false,
-            listen: Listen { client: member.client.clone(), peer: member.peer.clone() },
-            members: self.members.clone(),
-            routes: Vec::new(),
-            raft: self.raft.clone(),
-            sealing: SealingConfig { threads: 1, queue: 8 },
-        };
-        let environment = Environment {
-            network: Arc::new(self.network.clone()),
-            disk,
-            clock: system_clock(),
-            entropy: Arc::new(Entropy::from_seed(id)),
-            raft_runtime: tokio::runtime::Handle::current(),
-        };
-        self.nodes.insert(id, Node::start(config, environment).await.unwrap());
-    }
-
-    async fn stop_node(&mut self, id: u64) {
-        self.nodes.remove(&id).unwrap().stop().await;
-    }
-
-    fn client(&self) -> Client {
-        let addresses = self.members.iter().map(|member| member.client.clone()).collect();
-        Client::new(Arc::new(self.network.clone()), addresses, 1).unwrap()
-    }
-
-    /// Waits until a node holds what another one holds, and has applied at least `index`.
-    async fn wait_until_equal(&self, client: &Client, ids: [u64; 2], index: u64) {
-        let address = |id: u64| &self.members[id as usize - 1].client;
-        loop {
-            let patience = Duration::from_secs(5);
-            let (left, right) = tokio::join!(
-                client.hash_of(address(ids[0]), patience),
-                client.hash_of(address(ids[1]), patience)
-            );
-            match (left, right) {
-                (Ok(left), Ok(right)) if left == right && left.0 >= index => return,
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    }
-}
-
-fn name(text: &str) -> UserName {
-    text.parse().unwrap()
-}
-
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(20)
-}
+use self::harness::{Cluster, name, register_many, soon};
 
 /// A small real PNG.
 fn photo() -> bytes::Bytes {
@@ -181,16 +101,6 @@ async fn without_a_majority_nothing_is_acknowledged() {
     );
 }
 
-/// Registers users and gives back the log index after which all of them are known.
-async fn register_many(cluster: &Cluster, client: &Client, users: std::ops::Range<u32>) -> u64 {
-    for number in users {
-        client.register(client.request_id(), name(&format!("user-{number}")), soon()).await.unwrap();
-    }
-    let leader = client.leadership().borrow().leader.clone().unwrap();
-    assert!(cluster.nodes.contains_key(&leader.id));
-    client.status(&leader.client, Duration::from_secs(5)).await.unwrap().applied
-}
-
 /// A node that was away catches up, from the log or from a snapshot.
 async fn catch_up(snapshot_every: u64) -> u64 {
     let raft = RaftConfig { snapshot_every, ..RaftConfig::default() };
@@ -203,7 +113,7 @@ async fn catch_up(snapshot_every: u64) -> u64 {
     let index = register_many(&cluster, &client, 20..200).await;
     cluster.start_node(away).await;
     cluster.wait_until_equal(&client, [leader, away], index).await;
-    let address = &cluster.members[away as usize - 1].client;
+    let address = &cluster.members[&away].client;
     let users = client.users_of(address, Duration::from_secs(5)).await.unwrap();
     assert_eq!(users.len(), 200);
     client.status(address, Duration::from_secs(5)).await.unwrap().snapshot

@@ -1,0 +1,50 @@
+//! `overlay.md`: the table for where figures are not shown.
+
+use std::fmt::Write;
+
+use super::Overlay;
+use crate::report::markdown::{plain, row, table};
+
+/// Differences, runs, and the table.
+pub fn render(overlay: &Overlay) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "# {}\n", plain(&overlay.title()));
+    for (title, list) in overlay.differences.told() {
+        let _ = writeln!(out, "**{title}**\n");
+        for difference in list {
+            let _ = writeln!(out, "- {}", plain(difference));
+        }
+        out.push('\n');
+    }
+    table(&mut out, &["", "run", "driver", "verdict"], 4);
+    for layer in &overlay.layers {
+        let m = &layer.run.manifest;
+        let verdict = layer.assessment.judgement.verdict.name();
+        row(&mut out, &[layer.letter.to_string(), plain(&m.name), plain(&m.driver), verdict.to_owned()]);
+    }
+    for group in &overlay.groups {
+        let _ = writeln!(out, "\n## {}\n", plain(&group.name));
+        let names = overlay.columns();
+        table(&mut out, &names.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+        for figure in &group.rows {
+            let mut cells = vec![figure.name()];
+            for (place, cell) in figure.cells.iter().enumerate() {
+                cells.push(plain(&cell.words));
+                if place > 0 {
+                    cells.push(cell.ratio_words());
+                }
+            }
+            row(&mut out, &cells);
+        }
+    }
+    let _ = writeln!(out, "\n## What ran where\n");
+    let letters = overlay.layers.iter().map(|layer| layer.letter.to_string());
+    let names: Vec<String> = std::iter::once(String::new()).chain(letters).collect();
+    table(&mut out, &names.iter().map(String::as_str).collect::<Vec<_>>(), names.len());
+    for (name, values) in overlay.facts() {
+        let cells: Vec<String> = std::iter::once(name.to_owned()).chain(values).map(|c| plain(&c)).collect();
+        row(&mut out, &cells);
+    }
+    out
+}

@@ -1,0 +1,37 @@
+//! The table in a few lines, for a terminal.
+
+use std::{fmt::Write, path::Path};
+
+use super::Overlay;
+use crate::report::terminal::table;
+
+/// Runs, differences, the table, and where the page lies.
+pub fn render(overlay: &Overlay, html: &Path) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    for layer in &overlay.layers {
+        let _ = writeln!(out, "{}: {}", layer.label(), layer.assessment.judgement.verdict.name());
+    }
+    for (title, list) in overlay.differences.told() {
+        let _ = writeln!(out, "\n{title}");
+        for difference in list {
+            let _ = writeln!(out, "  - {difference}");
+        }
+    }
+    for group in &overlay.groups {
+        let mut rows = vec![overlay.columns()];
+        for row in &group.rows {
+            let mut cells = vec![row.name()];
+            for (place, cell) in row.cells.iter().enumerate() {
+                cells.push(cell.words.clone());
+                if place > 0 {
+                    cells.push(cell.ratio_words());
+                }
+            }
+            rows.push(cells);
+        }
+        let _ = writeln!(out, "\n{}\n{}", group.name, table(&rows));
+    }
+    let _ = writeln!(out, "\noverlay: {}", html.display());
+    out
+}

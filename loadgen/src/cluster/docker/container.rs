@@ -1,0 +1,175 @@
+//! What the containers of a run look like to the engine.
+
+use std::{
+    collections::HashMap,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+
+use bollard::{
+    models::{
+        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
+        NetworkingConfig, PortBinding, VolumeCreateRequest,
+    },
+    query_parameters::CreateContainerOptionsBuilder,
+};
+
+use super::engine::{Engine, failed};
+use crate::{cluster::ClusterError, record::NodeLimits};
+
+/// The ports of a node, which has an address of its own.
+pub(super) const CLIENT_PORT: u16 = 7101;
+pub(super) const PEER_PORT: u16 = 7201;
+pub(super) const HTTP_PORT: u16 = 7301;
+/// Where a node finds its configuration and its data.
+pub(super) const CONFIG: &str = "/etc/veil";
+pub(super) const DATA: &str = "/data";
+/// User and group of a node, as in the recipe.
+const USER: u32 = 65_532;
+/// The kernel hands processor time out in periods, µs.
+const PERIOD: i64 = 100_000;
+/// What a run gives a container beside the node: nothing that it could do without.
+const UNPRIVILEGED: &str = "no-new-privileges";
+
+/// A node's container, and its volume of the same name.
+#[derive(Debug, Clone)]
+pub(super) struct Spec {
+    pub(super) name: String,
+    pub(super) image: String,
+    pub(super) network: String,
+    pub(super) address: Ipv4Addr,
+    /// The folder on this machine that holds `node.toml`.
+    pub(super) folder: PathBuf,
+    pub(super) limits: NodeLimits,
+    pub(super) labels: HashMap<String, String>,
+}
+
+impl Spec {
+    /// Makes the volume and the container. Nothing runs yet.
+    pub(super) async fn create(&self, engine: &Engine) -> Result<(), ClusterError> {
+        let volume = VolumeCreateRequest {
+            name: Some(self.name.clone()),
+            driver_opts: self.limits.disk_bytes.map(limited_disk),
+            labels: Some(self.labels.clone()),
+            ..VolumeCreateRequest::default()
+        };
+        engine
+            .docker
+            .create_volume(volume)
+            .await
+            .map_err(failed(format!("make the volume {}", self.name)))?;
+        if self.limits.disk_bytes.is_some() {
+            let keeper = self.keeper();
+            self.create_container(engine, &keeper, self.keeping()).await?;
+            let started = engine.docker.start_container(&keeper, None).await;
+            started.map_err(failed(format!("start {keeper}")))?;
+        }
+        self.create_container(engine, &self.name, self.node()).await
+    }
+
+    /// The name of the container that keeps a volume in memory while the node is down.
+    pub(super) fn keeper(&self) -> String {
+        format!("{}-keeper", self.name)
+    }
+
+    fn keeping(&self) -> ContainerCreateBody {
+        ContainerCreateBody {
+            cmd: Some(vec!["hold".to_owned()]),
+            healthcheck: Some(no_health_check()),
+            host_config: Some(HostConfig {
+                binds: Some(vec![format!("{}:{DATA}", self.name)]),
+                network_mode: Some("none".to_owned()),
+                ..self.confined()
+            }),
+            ..self.body()
+        }
+    }
+
+    /// Removes the container and all that it has stored.
+    pub(super) async fn remove(&self, engine: &Engine) -> Result<(), ClusterError> {
+        engine.remove_container(&self.name).await?;
+        if self.limits.disk_bytes.is_some() {
+            engine.remove_container(&self.keeper()).await?;
+        }
+        engine.remove_volume(&self.name).await
+    }
+
+    async fn create_container(
+        &self,
+        engine: &Engine,
+        name: &str,
+        container: ContainerCreateBody,
+    ) -> Result<(), ClusterError> {
+        let named = CreateContainerOptionsBuilder::default().name(name).build();
+        let made = engine.docker.create_container(Some(named), container).await;
+        made.map(drop).map_err(failed(format!("make the container {name}")))
+    }
+
+    fn node(&self) -> ContainerCreateBody {
+        let loopback = |_| {
+            // Any free port, for a person who wants to look inside while a run lasts.
+            let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: None };
+            Some(vec![binding])
+        };
+        let ports = [CLIENT_PORT, HTTP_PORT].map(|port| format!("{port}/tcp"));
+        let address =
+            EndpointIpamConfig { ipv4_address: Some(self.address.to_string()), ..Default::default() };
+        let endpoint = EndpointSettings { ipam_config: Some(address), ..EndpointSettings::default() };
+        ContainerCreateBody {
+            exposed_ports: Some(ports.to_vec()),
+            healthcheck: Some(no_health_check()),
+            networking_config: Some(NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
+            }),
+            host_config: Some(HostConfig {
+                binds: Some(vec![bind(&self.folder, CONFIG), format!("{}:{DATA}", self.name)]),
+                network_mode: Some(self.network.clone()),
+                port_bindings: Some(ports.iter().cloned().map(|port| (port, loopback(()))).collect()),
+                cpu_period: Some(PERIOD),
+                cpu_quota: Some(quota(self.limits.cpus)),
+                memory: self.limits.memory_bytes.and_then(|bytes| bytes.try_into().ok()),
+                ..self.confined()
+            }),
+            ..self.body()
+        }
+    }
+
+    fn body(&self) -> ContainerCreateBody {
+        ContainerCreateBody {
+            image: Some(self.image.clone()),
+            labels: Some(self.labels.clone()),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    fn confined(&self) -> HostConfig {
+        HostConfig {
+            readonly_rootfs: Some(true),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec![UNPRIVILEGED.to_owned()]),
+            ..HostConfig::default()
+        }
+    }
+}
+
+/// A probe every few seconds would take part in what is measured.
+fn no_health_check() -> HealthConfig {
+    HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }
+}
+
+/// So much processor time a period, µs; unlimited is -1.
+pub(super) fn quota(cpus: Option<f64>) -> i64 {
+    cpus.map_or(-1, |cpus| (cpus * PERIOD as f64) as i64)
+}
+
+/// A folder of this machine, which the container may read.
+fn bind(folder: &Path, at: &str) -> String {
+    format!("{}:{at}:ro", folder.display())
+}
+
+/// A file system of limited size. It lives in memory, as long as a container uses it.
+fn limited_disk(bytes: u64) -> HashMap<String, String> {
+    let options = format!("size={bytes},uid={USER},gid={USER},mode=0755");
+    let options = [("type", "tmpfs"), ("device", "tmpfs"), ("o", &options)];
+    options.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}

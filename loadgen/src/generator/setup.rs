@@ -1,0 +1,121 @@
+//! What happens before the first stage: users register and a few images are sealed.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+use veil::client::Client;
+
+use crate::{
+    record::{Call, Outcome, Record, Reply},
+    scenario::OperationKind,
+    workload::{Part, Planned, Prepared, World},
+};
+
+/// How long the cluster may take until somebody leads.
+const LEADER_PATIENCE: Duration = Duration::from_secs(30);
+/// How long one operation may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How many operations are under way at a time, of all generators.
+const AT_A_TIME: u32 = 32;
+
+/// Why there is nothing to begin with.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// The cluster does not serve.
+    #[error("nobody leads the cluster after {waited:?}")]
+    NobodyLeads {
+        /// How long that was.
+        waited: Duration,
+    },
+    /// Users cannot register or the first images cannot be sealed.
+    #[error("set-up failed: {kind}: {reason}")]
+    NotDone {
+        /// What.
+        kind: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An operation of the set-up, for the history.
+pub(super) struct SetUp {
+    op: u64,
+    call: Call,
+    sent: Instant,
+    ended: Instant,
+    outcome: Outcome,
+}
+
+/// Waits until the cluster serves.
+///
+/// # Errors
+/// [`SetUpError::NobodyLeads`]
+pub async fn wait_for_leader(client: &Client) -> Result<(), SetUpError> {
+    let mut leadership = client.leadership();
+    let known = leadership.wait_for(|now| now.leader.is_some());
+    match tokio::time::timeout(LEADER_PATIENCE, known).await {
+        Ok(Ok(_)) => Ok(()),
+        _ => Err(SetUpError::NobodyLeads { waited: LEADER_PATIENCE }),
+    }
+}
+
+/// Registers the users of this part and seals its first images.
+pub(super) async fn set_up(
+    client: &Client,
+    world: &World,
+    first_images: Vec<Planned>,
+    part: Part,
+) -> Result<Vec<SetUp>, SetUpError> {
+    // Registrations bear the numbers of the users.
+    let registering = world.users().map(|user| (u64::from(user), Prepared::register(user)));
+    let mut done = perform(client, world, part, OperationKind::Register, registering).await?;
+    let sealing = first_images.into_iter().map(|planned| (planned.op, Prepared::choose(planned, world)));
+    done.extend(perform(client, world, part, OperationKind::Seal, sealing).await?);
+    Ok(done)
+}
+
+async fn perform(
+    client: &Client,
+    world: &World,
+    part: Part,
+    kind: OperationKind,
+    operations: impl Iterator<Item = (u64, Prepared)>,
+) -> Result<Vec<SetUp>, SetUpError> {
+    let performing = operations.map(|(op, operation)| async move {
+        let (call, sent) = (operation.call(), Instant::now());
+        let done = operation.perform(client, world, sent + PATIENCE).await;
+        SetUp { op, call, sent, ended: done.at, outcome: done.outcome }
+    });
+    let at_a_time = part.share(AT_A_TIME) as usize;
+    let done: Vec<SetUp> = stream::iter(performing).buffer_unordered(at_a_time).collect().await;
+    for operation in &done {
+        match &operation.outcome {
+            Outcome::Ok(_) => {}
+            // A cluster that was there before may know these users; they are as good as new.
+            Outcome::Failed(reason)
+                if kind == OperationKind::Register && reason.ends_with("exists already") => {}
+            Outcome::Failed(reason) | Outcome::Unknown(reason) => {
+                return Err(SetUpError::NotDone { kind: kind.name(), reason: reason.clone() });
+            }
+        }
+    }
+    let known = |operation: &SetUp| match &operation.outcome {
+        Outcome::Ok(Reply::Registered | Reply::Sealed { .. }) => true,
+        Outcome::Ok(_) | Outcome::Failed(_) | Outcome::Unknown(_) => false,
+    };
+    Ok(done.into_iter().filter(known).collect())
+}
+
+/// The set-up as the history tells it, in order of time.
+pub(super) fn records(done: Vec<SetUp>, since_start: impl Fn(Instant) -> i64) -> Vec<Record> {
+    let mut records: Vec<(i64, Record)> = Vec::with_capacity(2 * done.len());
+    for SetUp { op, call, sent, ended, outcome } in done {
+        let (sent_ns, ended_ns) = (since_start(sent), since_start(ended));
+        records.push((sent_ns, Record::Invoke { op, due_ns: sent_ns, at_ns: sent_ns, call }));
+        records.push((ended_ns, Record::Complete { op, at_ns: ended_ns, outcome }));
+    }
+    // Stable: what was sent and ended in one nanosecond stays in that order.
+    records.sort_by_key(|(at_ns, _)| *at_ns);
+    records.into_iter().map(|(_, record)| record).collect()
+}

@@ -1,0 +1,104 @@
+//! What ran where, for `run.json`.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use veil::{client::Client, wire::client::NodeId};
+
+use super::{RunOptions, machine};
+use crate::{
+    cluster::{Cluster, Description},
+    record::{HistoryReader, Manifest, NodeManifest},
+};
+
+/// How long a node of an existing cluster may take to say its number.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a run has made and found.
+pub(super) struct Made {
+    /// When it began.
+    pub(super) began: SystemTime,
+    /// How long after that the first request was sent, s.
+    pub(super) first_request_s: Option<f64>,
+    /// What the cluster is made of, unless it was there before.
+    pub(super) description: Option<Description>,
+    /// The nodes.
+    pub(super) nodes: Vec<NodeManifest>,
+}
+
+/// The identity card of a run, with why it is not whole, if it is not.
+pub(super) fn describe(
+    options: &RunOptions,
+    folder: &Path,
+    made: Made,
+    interrupted: Option<String>,
+) -> Manifest {
+    let RunOptions { scenario, name, .. } = options;
+    let Made { began, first_request_s, description, mut nodes } = made;
+    for node in &mut nodes {
+        node.container = description.as_ref().and_then(|d| d.container_names.get(&node.id)).cloned();
+    }
+    Manifest {
+        format: 1,
+        name: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        scenario: name.clone(),
+        seed: scenario.seed,
+        driver: options.nodes.as_ref().map_or(scenario.cluster.driver.name(), |_| "existing").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commit: option_env!("VEIL_COMMIT").map(str::to_owned),
+        build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
+        started: humantime::format_rfc3339_seconds(began).to_string(),
+        load_s: scenario.load.length().as_secs_f64(),
+        users: scenario.load.clients,
+        complete: interrupted.is_none(),
+        interrupted,
+        machine: machine::describe(),
+        nodes,
+        generators: scenario.load.generators,
+        containers: description.as_ref().and_then(|d| d.containers.clone()),
+        limits: description.as_ref().and_then(|d| d.limits),
+        links: description.map(|d| d.links.to_owned()),
+        first_request_s,
+    }
+}
+
+/// How long after the run began its first request was sent, s, if the load began `start` after it.
+pub(super) fn first_request_s(history: &Path, start: Duration) -> Option<f64> {
+    // What was sent before the load began has a time below zero, and stands first.
+    let first = HistoryReader::open(history).ok()?.next()?.ok()?;
+    Some(start.as_secs_f64() + first.at_ns() as f64 / 1e9)
+}
+
+/// The number of the node at each address.
+pub(super) async fn node_ids(client: &Client, cluster: Option<&dyn Cluster>) -> BTreeMap<String, NodeId> {
+    if let Some(cluster) = cluster {
+        return cluster.members().iter().map(|member| (member.client.clone(), member.id)).collect();
+    }
+    let mut ids = BTreeMap::new();
+    for address in client.nodes() {
+        if let Ok(status) = client.status(address, PATIENCE).await {
+            ids.insert(address.clone(), status.node);
+        }
+    }
+    ids
+}
+
+/// The nodes, as `run.json` tells of them.
+pub(super) fn nodes(
+    client: &Client,
+    ids: &BTreeMap<String, NodeId>,
+    cluster: Option<&dyn Cluster>,
+) -> Vec<NodeManifest> {
+    let members = cluster.map(Cluster::members).unwrap_or_default();
+    let describe = |address: &String| NodeManifest {
+        id: ids.get(address).copied().unwrap_or_default(),
+        client_address: address.clone(),
+        peer_address: members.iter().find(|member| &member.client == address).map(|m| m.peer.clone()),
+        container: None,
+        log: cluster.and(ids.get(address)).map(|id| format!("nodes/n{id}/log.txt")),
+    };
+    client.nodes().iter().map(describe).collect()
+}

@@ -1,0 +1,34 @@
+//! What can only be said of a scenario once its driver and its seed are certain.
+
+use super::{FaultKind, Scenario, ScenarioError};
+
+impl Scenario {
+    /// Draws the schedule that is to be drawn, and makes sure that every fault is available on the driver.
+    /// The result says in `faults` all that will happen: written out, it gives the same again.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Unavailable`]
+    pub fn settle(mut self) -> Result<Self, ScenarioError> {
+        for (index, fault) in self.faults.iter().enumerate() {
+            self.available(fault.kind, || format!("fault[{index}]"))?;
+        }
+        if let Some(chaos) = self.chaos.take() {
+            for (index, kind) in chaos.faults.iter().flatten().enumerate() {
+                self.available(*kind, || format!("chaos.faults[{index}]"))?;
+            }
+            self.faults = chaos.draw(&self.cluster, self.seed);
+        }
+        Ok(self)
+    }
+
+    fn available(&self, kind: FaultKind, key: impl FnOnce() -> String) -> Result<(), ScenarioError> {
+        let driver = self.cluster.driver;
+        match kind.unavailable(driver) {
+            Some(reason) => {
+                let (fault, driver) = (kind.name(), driver.name());
+                Err(ScenarioError::Unavailable { key: key(), fault, driver, reason })
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Clusters of containers for tests, and users who talk to them.
+
+use std::{collections::BTreeMap, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+
+use loadgen::{
+    cluster::{Cluster, DockerCluster, LinkNeeds, StartOptions},
+    record::NodeLimits,
+};
+use tokio::{sync::MutexGuard, time::Instant};
+use veil::{
+    client::{Client, ClientError},
+    directory::UserName,
+    node::{RaftConfig, SealingConfig},
+    wire::client::NodeId,
+};
+
+/// How long a node may take for one answer.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long something that has to come may take.
+const SOON: Duration = Duration::from_secs(30);
+/// The pause between looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// One cluster at a time: they share two processors.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// A cluster of containers, and a client of it.
+pub struct Containers {
+    cluster: DockerCluster,
+    pub client: Client,
+    _folder: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Deref for Containers {
+    type Target = DockerCluster;
+
+    fn deref(&self) -> &DockerCluster {
+        &self.cluster
+    }
+}
+
+/// What is started when nothing else is said.
+pub fn options() -> StartOptions {
+    StartOptions {
+        nodes: 3,
+        founders: 3,
+        folder: PathBuf::new(),
+        program: env!("CARGO_BIN_EXE_loadgen").into(),
+        raft: RaftConfig::default(),
+        sealing: SealingConfig { threads: 1, queue: 16 },
+        links: LinkNeeds::None,
+        limits: NodeLimits::default(),
+        keep_data: false,
+    }
+}
+
+impl Containers {
+    /// Starts a cluster and waits until somebody leads it. `None`, loudly, where there is no engine; in CI that
+    /// is a failure.
+    pub async fn start(options: StartOptions) -> Option<Self> {
+        let turn = TURN.lock().await;
+        if let Err(error) = DockerCluster::engine_answers().await {
+            assert!(std::env::var_os("CI").is_none(), "under CI there has to be an engine: {error}");
+            eprintln!("\n*** SKIPPED, NOT TESTED: {error}\n");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let nodes = folder.path().join("test").join("nodes");
+        let cluster = DockerCluster::start(StartOptions { folder: nodes, ..options }).await.unwrap();
+        let addresses = cluster.members().iter().map(|member| member.client.clone()).collect();
+        let client = Client::new(Arc::new(cluster.network()), addresses, 1).unwrap();
+        let this = Self { cluster, client, _folder: folder, _turn: turn };
+        this.leader_other_than(0).await;
+        Some(this)
+    }
+
+    pub fn address(&self, node: NodeId) -> &str {
+        &self.members().iter().find(|member| member.id == node).unwrap().client
+    }
+
+    /// Waits until somebody leads who is not `node`.
+    pub async fn leader_other_than(&self, node: NodeId) -> NodeId {
+        let mut leadership = self.client.leadership();
+        let known = leadership.wait_for(|now| now.leader.as_ref().is_some_and(|leader| leader.id != node));
+        let known = tokio::time::timeout(SOON, known).await.expect("nobody leads").unwrap().clone();
+        known.leader.unwrap().id
+    }
+
+    /// Registers users with these numbers.
+    pub async fn register(&self, numbers: std::ops::Range<u32>) -> Vec<UserName> {
+        let mut names = Vec::new();
+        for number in numbers {
+            self.try_register(number, soon()).await.unwrap();
+            names.push(name(number));
+        }
+        names
+    }
+
+    pub async fn try_register(&self, number: u32, deadline: Instant) -> Result<(), ClientError> {
+        self.client.register(self.client.request_id(), name(number), deadline).await
+    }
+
+    /// Waits until all these nodes hold the same directory, with all these users in it.
+    pub async fn wait_until_equal(&self, nodes: &[NodeId], users: &[UserName]) {
+        let deadline = soon();
+        loop {
+            let mut states = BTreeMap::new();
+            for node in nodes {
+                if let Ok(state) = self.client.hash_of(self.address(*node), PATIENCE).await {
+                    states.insert(*node, state);
+                }
+            }
+            let all = states.len() == nodes.len();
+            if all && states.values().all(|state| Some(state) == states.values().next()) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "they differ: {states:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+        for node in nodes {
+            let held = self.client.users_of(self.address(*node), PATIENCE).await.unwrap();
+            let lost: Vec<_> = users.iter().filter(|user| !held.contains(user)).collect();
+            assert!(lost.is_empty(), "n{node} has lost {lost:?}");
+        }
+    }
+}
+
+pub fn soon() -> Instant {
+    Instant::now() + SOON
+}
+
+pub fn name(number: u32) -> UserName {
+    format!("user-{number}").parse().unwrap()
+}

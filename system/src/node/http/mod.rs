@@ -1,0 +1,155 @@
+//! The node's pages over HTTP, for people, health checks and Prometheus. Whoever asks is a stranger:
+//! nothing they send is kept, and they cannot hold a connection for long.
+
+mod pages;
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Method, Response, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+
+pub(super) use self::pages::Pages;
+use crate::wire::{
+    server::{Connections, accept},
+    transport::{BoxedStream, Listener},
+};
+
+/// How many connections are open at a time; further ones are closed at once.
+const CONNECTIONS: usize = 64;
+/// A stranger who has not sent the head of a request by then is disconnected.
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+/// No connection lives longer: it carries one request and one answer.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(10);
+/// The largest head of a request, bytes. (The smallest limit that hyper takes.)
+const HEAD_LIMIT: usize = 8192;
+/// The most header fields in it.
+const FIELDS_LIMIT: usize = 64;
+
+type Page = Response<Full<Bytes>>;
+
+/// Answers with the page that `answer` gives for a method and a path, until the future is dropped.
+pub(super) async fn serve<F: Future<Output = Page> + Send + 'static>(
+    listener: Box<dyn Listener>,
+    answer: impl Fn(Method, String) -> F + Clone + Send + Sync + 'static,
+) {
+    let connections = Connections::up_to(CONNECTIONS);
+    accept(listener, connections, |stream| serve_connection(stream, answer.clone())).await;
+}
+
+async fn serve_connection<F: Future<Output = Page>>(
+    stream: BoxedStream,
+    answer: impl Fn(Method, String) -> F,
+) -> Result<(), HttpError> {
+    let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+        // What follows the head is not read.
+        let page = answer(request.method().clone(), request.uri().path().to_owned());
+        async { Ok::<_, Infallible>(page.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_headers(FIELDS_LIMIT)
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), service);
+    let ended = tokio::time::timeout(CONNECTION_PATIENCE, connection).await;
+    Ok(ended.map_err(|_| HttpError::Slow(CONNECTION_PATIENCE))??)
+}
+
+/// Why a connection ended early.
+#[derive(Debug, thiserror::Error)]
+enum HttpError {
+    #[error(transparent)]
+    Broken(#[from] hyper::Error),
+    #[error("not done after {0:?}")]
+    Slow(Duration),
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::wire::transport::{Network, Pipes};
+
+    /// A server whose only page says what was asked for.
+    async fn echo() -> (Pipes, tokio::task::JoinHandle<()>) {
+        let network = Pipes::default();
+        let listener = network.listen("node").await.unwrap();
+        let answer = |method: Method, path: String| async move {
+            Response::new(Full::from(format!("{method} of {path}")))
+        };
+        (network, tokio::spawn(serve(listener, answer)))
+    }
+
+    /// Sends `request`, and reads until the server closes the connection.
+    async fn ask(network: &Pipes, request: &[u8]) -> String {
+        let mut stream = network.dial("node").await.unwrap();
+        // The server may close before it has read everything.
+        let _ = stream.write_all(request).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_request_a_connection() {
+        let (network, _serving) = echo().await;
+        let twice = b"GET /a?b=c HTTP/1.1\r\nHost: n\r\n\r\n".repeat(2);
+        let answer = ask(&network, &twice).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nGET of /a"), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_who_dawdles_is_cut_off() {
+        let (network, _serving) = echo().await;
+        let began = tokio::time::Instant::now();
+        assert_eq!(ask(&network, b"GET / HTTP/1.1\r\nHost: n\r\nX: ").await, "");
+        assert_eq!(began.elapsed().as_secs(), HEAD_PATIENCE.as_secs());
+        assert_eq!(ask(&network, b"").await, "");
+        assert_eq!(began.elapsed().as_secs(), 2 * HEAD_PATIENCE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_who_takes_no_answer_is_cut_off() {
+        let network = Pipes::default();
+        let listener = network.listen("node").await.unwrap();
+        // More than a pipe holds.
+        let answer = |_, _| async { Response::new(Full::from(vec![b'.'; 4 << 20])) };
+        let _serving = tokio::spawn(serve(listener, answer));
+        let mut stream = network.dial("node").await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: n\r\n\r\n").await.unwrap();
+        tokio::time::sleep(CONNECTION_PATIENCE + Duration::from_millis(1)).await;
+        let mut taken = Vec::new();
+        stream.read_to_end(&mut taken).await.unwrap();
+        assert!(taken.len() < 4 << 20, "{} bytes", taken.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_is_too_large_is_refused() {
+        let (network, _serving) = echo().await;
+        let long = format!("GET /{} HTTP/1.1\r\nHost: n\r\n\r\n", "a".repeat(10 * HEAD_LIMIT));
+        let many = format!("GET / HTTP/1.1\r\nHost: n\r\n{}\r\n", "X: y\r\n".repeat(FIELDS_LIMIT + 1));
+        for request in [long, many] {
+            let answer = ask(&network, request.as_bytes()).await;
+            assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_too_many_is_turned_away_and_others_are_served_again_when_the_slow_ones_are_gone() {
+        let (network, _serving) = echo().await;
+        let mut slow = Vec::new();
+        for _ in 0..CONNECTIONS {
+            slow.push(network.dial("node").await.unwrap());
+        }
+        let request = b"GET / HTTP/1.1\r\nHost: n\r\n\r\n";
+        assert_eq!(ask(&network, request).await, "");
+        tokio::time::sleep(HEAD_PATIENCE + Duration::from_millis(1)).await;
+        assert!(ask(&network, request).await.ends_with("GET of /"));
+    }
+}

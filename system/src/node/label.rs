@@ -1,0 +1,93 @@
+//! The labels under which requests are counted.
+
+use crate::wire::client::{Answer, Change, Query, Request, ServiceError};
+
+/// An enumeration of labels: all of them, and how each is written.
+macro_rules! labels {
+    ($(#[$doc:meta])* $label:ident { $($variant:ident = $name:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum $label { $($variant,)* }
+
+        impl $label {
+            /// In the order of their numbers.
+            pub(super) const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            pub(super) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+labels! {
+    /// What was asked.
+    Kind {
+        Status = "status",
+        Watch = "watch",
+        Register = "register",
+        View = "view",
+        Grant = "grant",
+        Assign = "assign",
+        Seal = "seal",
+        List = "list",
+        Users = "users",
+        Images = "images",
+        Hash = "hash",
+        Members = "members",
+        AddMember = "add_member",
+        RemoveMember = "remove_member",
+    }
+}
+
+labels! {
+    /// How it was answered.
+    Outcome {
+        Ok = "ok",
+        NotLeader = "not_leader",
+        Busy = "busy",
+        Refused = "refused",
+        BadOriginal = "bad_original",
+        Unsettled = "unsettled",
+        Internal = "internal",
+    }
+}
+
+impl Kind {
+    pub(super) fn of(request: &Request) -> Self {
+        match request {
+            Request::Status => Self::Status,
+            Request::WatchLeadership { .. } => Self::Watch,
+            Request::Execute { change, .. } => match change {
+                Change::Register(_) => Self::Register,
+                Change::OpenView(_) => Self::View,
+                Change::SetGrant(_) => Self::Grant,
+            },
+            Request::AssignWorker { .. } => Self::Assign,
+            Request::Seal { .. } => Self::Seal,
+            Request::Read { query, .. } => match query {
+                Query::List { .. } => Self::List,
+                Query::Users { .. } => Self::Users,
+                Query::Images { .. } => Self::Images,
+                Query::Hash => Self::Hash,
+            },
+            Request::Members => Self::Members,
+            Request::AddMember { .. } => Self::AddMember,
+            Request::RemoveMember { .. } => Self::RemoveMember,
+        }
+    }
+}
+
+impl Outcome {
+    pub(super) fn of(answer: &Answer) -> Self {
+        match answer {
+            Ok(_) => Self::Ok,
+            Err(ServiceError::NotLeader { .. }) => Self::NotLeader,
+            Err(ServiceError::Busy { .. }) => Self::Busy,
+            Err(ServiceError::Refused(_) | ServiceError::Membership(_)) => Self::Refused,
+            Err(ServiceError::BadOriginal(_)) => Self::BadOriginal,
+            Err(ServiceError::Unsettled(_)) => Self::Unsettled,
+            Err(ServiceError::Internal(_)) => Self::Internal,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Whether this node is of use to anybody: whether it knows, now, who leads.
+//!
+//! Raft alone does not tell: a node that was cut off remembers its last leader for ever.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::{
+    consensus::{BarrierError, Consensus},
+    wire::client::NodeId,
+};
+
+/// How long a majority may take to confirm that this node leads.
+const CONFIRM_PATIENCE: Duration = Duration::from_secs(1);
+/// The least time that a leader must have been silent to be taken for lost.
+const LEAST_SILENCE: Duration = Duration::from_secs(1);
+
+/// Why a node is of no use at the moment.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotServing {
+    #[error("nobody is known to lead")]
+    NoLeader,
+    #[error("node {leader} led last, and has said nothing for {} ms", silence.as_millis())]
+    Silent { leader: NodeId, silence: Duration },
+    #[error("this node led last, and no majority confirms it: {0}")]
+    Unconfirmed(String),
+}
+
+/// When the leader was last heard.
+#[derive(Debug, Clone)]
+pub(super) struct Heard(Arc<Mutex<Instant>>);
+
+impl Heard {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    /// The leader has just said something.
+    pub(super) fn note(&self) {
+        *self.0.lock() = Instant::now();
+    }
+
+    fn silence(&self) -> Duration {
+        self.0.lock().elapsed()
+    }
+}
+
+/// Judges this node.
+pub(super) struct Liveness {
+    pub(super) id: NodeId,
+    pub(super) consensus: Consensus,
+    pub(super) heard: Heard,
+    /// After so long a silence a follower has stood for election.
+    pub(super) patience: Duration,
+}
+
+impl Liveness {
+    pub(super) fn new(id: NodeId, consensus: Consensus, heard: Heard, election_max: Duration) -> Self {
+        Self { id, consensus, heard, patience: LEAST_SILENCE.max(2 * election_max) }
+    }
+
+    /// Whether this node serves and knows who leads.
+    pub(super) async fn check(&self) -> Result<(), NotServing> {
+        let leader = self.consensus.leadership().borrow().leader.as_ref().map(|leader| leader.id);
+        let leader = leader.ok_or(NotServing::NoLeader)?;
+        if leader == self.id {
+            let confirmed = tokio::time::timeout(CONFIRM_PATIENCE, self.consensus.read_barrier()).await;
+            return match confirmed {
+                // Somebody else has just taken over: this node is a good follower now.
+                Ok(Ok(()) | Err(BarrierError::NotLeader { leader: Some(_) })) => Ok(()),
+                Ok(Err(error)) => Err(NotServing::Unconfirmed(error.to_string())),
+                Err(_) => Err(NotServing::Unconfirmed(format!("no answer within {CONFIRM_PATIENCE:?}"))),
+            };
+        }
+        let silence = self.heard.silence();
+        match silence <= self.patience {
+            true => Ok(()),
+            false => Err(NotServing::Silent { leader, silence }),
+        }
+    }
+}
