@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Inner;
-use crate::wire::client::{Leadership, Member, MemberRole, Reply, Request, WATCH_PATIENCE_MS};
+use crate::wire::client::{Leadership, MemberRole, Reply, Request, WATCH_PATIENCE_MS};
 
 /// A node answers a watch after [`WATCH_PATIENCE_MS`] at the latest; a silent one is asked anew.
 pub(super) const WATCH_PATIENCE: Duration = Duration::from_millis(WATCH_PATIENCE_MS + 500);
@@ -56,20 +56,6 @@ impl Inner {
                 known.clone_from(news);
             }
             changes
-        });
-    }
-
-    /// A node named the leader without its term, in refusing a request.
-    pub(super) fn learn_leader(self: &Arc<Self>, leader: Member) {
-        self.meet(&leader.client);
-        self.leadership.send_if_modified(|known| {
-            // Two nodes may hold different opinions for a moment: a known leader is only replaced by
-            // news of a later term.
-            let unknown = known.leader.is_none();
-            if unknown {
-                known.leader = Some(leader);
-            }
-            unknown
         });
     }
 

@@ -180,17 +180,15 @@ impl Inner {
             Err(ServiceError::BadOriginal(reason)) => {
                 Attempted::Settled(Err(ClientError::BadOriginal(reason)))
             }
-            Err(ServiceError::NotLeader { leader }) => {
+            Err(ServiceError::NotLeader(leadership)) => {
                 attempts.note(true, format!("{address} does not lead"));
-                // A node that names nobody may be a leader that is not established yet: what is known of
-                // the leadership stands until there is news of it.
-                let known = leader.is_some();
-                if let Some(leader) = leader {
-                    self.forget_leader(address);
-                    self.learn_leader(leader);
-                }
-                // A node may still name a leader that has just died: never ask in a tight circle.
-                Attempted::Again { pause: !known || attempts.pause > PAUSE_MIN }
+                // It may be behind, or a leader that is not established yet: what is known of the leadership
+                // stands until there is news of it.
+                self.learn(&leadership);
+                let elsewhere =
+                    self.leadership.borrow().leader.as_ref().is_some_and(|leader| leader.client != address);
+                // What it names may be a leader that has just died: never ask in a tight circle.
+                Attempted::Again { pause: !elsewhere || attempts.pause > PAUSE_MIN }
             }
             Err(
                 error @ (ServiceError::Busy { .. }
@@ -225,3 +223,6 @@ impl Inner {
         let _ = tokio::time::timeout(pause, known).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use openraft::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Consensus, machine::Machine, types::Raft};
-use crate::wire::client::{Leadership, Member};
+use crate::wire::client::Leadership;
 
 /// How long another node may take to take over the leadership.
 const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
@@ -22,10 +22,7 @@ const APPLY_PATIENCE: Duration = Duration::from_secs(1);
 pub enum BarrierError {
     /// Somebody else leads.
     #[error("not the leader")]
-    NotLeader {
-        /// Who, if known.
-        leader: Option<Member>,
-    },
+    NotLeader,
     /// A majority did not confirm the leadership in time, or Raft has stopped.
     #[error("{0}")]
     Unconfirmed(String),
@@ -96,8 +93,8 @@ pub(super) async fn confirm_leadership(
                 let behind = |_| BarrierError::Unconfirmed("the directory lags behind the log".to_owned());
                 tokio::time::timeout(APPLY_PATIENCE, applied).await.map_err(behind)
             }
-            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
-                Err(BarrierError::NotLeader { leader: forward.leader_node.map(|seat| seat.member) })
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {
+                Err(BarrierError::NotLeader)
             }
             Err(error) => Err(BarrierError::Unconfirmed(error.to_string())),
         };

@@ -50,10 +50,7 @@ const FOUNDING_PATIENCE: Duration = Duration::from_secs(5);
 pub enum ChangeError {
     /// Somebody else leads.
     #[error("not the leader")]
-    NotLeader {
-        /// Who, if known.
-        leader: Option<Member>,
-    },
+    NotLeader,
     /// The change makes no sense or cannot be made.
     #[error(transparent)]
     Refused(#[from] MemberError),
@@ -65,7 +62,7 @@ pub enum ChangeError {
 impl From<BarrierError> for ChangeError {
     fn from(error: BarrierError) -> Self {
         match error {
-            BarrierError::NotLeader { leader } => Self::NotLeader { leader },
+            BarrierError::NotLeader => Self::NotLeader,
             BarrierError::Unconfirmed(reason) => Self::Unsettled(reason),
         }
     }
@@ -262,8 +259,7 @@ impl Consensus {
         if id == *self.raft.node_id() {
             drop(change);
             self.hand_over().await;
-            let leader = self.leadership.borrow().leader.clone();
-            return Err(ChangeError::NotLeader { leader: leader.filter(|leader| leader.id != id) });
+            return Err(ChangeError::NotLeader);
         }
         // In two steps, so that a node that lives is told that it has no vote, and never asks for any.
         if roster.voters.remove(&id) {
@@ -310,8 +306,7 @@ impl Consensus {
             {
                 let now = metrics.borrow_watched();
                 let Some(replication) = &now.replication else {
-                    let leader = self.leadership.borrow().leader.clone();
-                    return Err(ChangeError::NotLeader { leader });
+                    return Err(ChangeError::NotLeader);
                 };
                 let matched = replication.get(&id).copied().flatten();
                 if matched.is_some_and(|matched| Some(matched.index + CAUGHT_UP) >= now.last_log_index) {
@@ -351,9 +346,7 @@ impl Roster {
 
 fn refusal(error: ClientWriteError<TypeConfig>) -> ChangeError {
     match error {
-        ClientWriteError::ForwardToLeader(forward) => {
-            ChangeError::NotLeader { leader: forward.leader_node.map(|seat| seat.member) }
-        }
+        ClientWriteError::ForwardToLeader(_) => ChangeError::NotLeader,
         ClientWriteError::PreconditionFailed(_)
         | ClientWriteError::ChangeMembershipError(
             ChangeMembershipError::InProgress(_) | ChangeMembershipError::UncommittedLeaderLog(_),

@@ -47,7 +47,7 @@ pub use self::{
 use crate::{
     directory::{Action, Answer, Command, Directory, RequestId},
     wire::{
-        client::{Leadership, Member, NodeId},
+        client::{Leadership, NodeId},
         transport::Network,
     },
 };
@@ -102,10 +102,7 @@ pub enum StartError {
 pub enum ProposeError {
     /// Somebody else leads. The proposal was not taken.
     #[error("not the leader")]
-    NotLeader {
-        /// Who, if known.
-        leader: Option<Member>,
-    },
+    NotLeader,
     /// Too many proposals wait. The proposal was not taken.
     #[error("{limit} proposals are waiting already")]
     Busy {
@@ -228,9 +225,7 @@ impl Consensus {
             Ok(written) => {
                 written.data.ok_or_else(|| ProposeError::Unsettled("the entry held no command".to_owned()))
             }
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
-                Err(ProposeError::NotLeader { leader: forward.leader_node.map(|seat| seat.member) })
-            }
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(ProposeError::NotLeader),
             Err(error) => Err(ProposeError::Unsettled(error.to_string())),
         }
     }

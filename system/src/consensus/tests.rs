@@ -142,7 +142,7 @@ mod seats {
         super::types::{Entry, LogId, Membership, Seat, Vote},
         *,
     };
-    use crate::wire::{codec, transport::Pipes};
+    use crate::wire::{client::Member, codec, transport::Pipes};
 
     fn seat(disk: DiskId) -> Seat {
         Seat { member: Member { id: 1, client: "c".to_owned(), peer: "p".to_owned() }, disk }

@@ -75,7 +75,7 @@ impl Forwarder {
         }
         match unsettled {
             true => Err(ProposeError::Unsettled(last)),
-            false => Err(ProposeError::NotLeader { leader: None }),
+            false => Err(ProposeError::NotLeader),
         }
     }
 

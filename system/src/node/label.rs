@@ -82,7 +82,7 @@ impl Outcome {
     pub(super) fn of(answer: &Answer) -> Self {
         match answer {
             Ok(_) => Self::Ok,
-            Err(ServiceError::NotLeader { .. }) => Self::NotLeader,
+            Err(ServiceError::NotLeader(_)) => Self::NotLeader,
             Err(ServiceError::Busy { .. }) => Self::Busy,
             Err(ServiceError::Refused(_) | ServiceError::Membership(_)) => Self::Refused,
             Err(ServiceError::BadOriginal(_)) => Self::BadOriginal,

@@ -68,9 +68,13 @@ impl Liveness {
         if leader == self.id {
             let confirmed = tokio::time::timeout(CONFIRM_PATIENCE, self.consensus.read_barrier()).await;
             return match confirmed {
-                // Somebody else has just taken over: this node is a good follower now.
-                Ok(Ok(()) | Err(BarrierError::NotLeader { leader: Some(_) })) => Ok(()),
-                Ok(Err(error)) => Err(NotServing::Unconfirmed(error.to_string())),
+                // Somebody else may have just taken over: this node is a good follower then.
+                Ok(Err(BarrierError::NotLeader)) => match &self.consensus.leadership().borrow().leader {
+                    Some(leader) if leader.id != self.id => Ok(()),
+                    _ => Err(NotServing::NoLeader),
+                },
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(BarrierError::Unconfirmed(reason))) => Err(NotServing::Unconfirmed(reason)),
                 Err(_) => Err(NotServing::Unconfirmed(format!("no answer within {CONFIRM_PATIENCE:?}"))),
             };
         }

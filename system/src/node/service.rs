@@ -45,15 +45,17 @@ impl Service for ClientService {
                 self.sealing.seal(request, owner, grants, original).await
             }
             Request::Read { query, consistency } => self.read(query, consistency).await,
-            Request::Members => self.consensus.roles().await.map(Reply::Members).map_err(not_confirmed),
+            Request::Members => {
+                self.consensus.roles().await.map(Reply::Members).map_err(|error| self.not_confirmed(error))
+            }
             Request::AddMember { member, patience_ms } => {
                 let patience = Duration::from_millis(patience_ms.min(ADD_PATIENCE_MAX_MS));
                 let added = self.consensus.add_member(member, patience).await;
-                added.map(|()| Reply::MemberAdded).map_err(not_changed)
+                added.map(|()| Reply::MemberAdded).map_err(|error| self.not_changed(error))
             }
             Request::RemoveMember { id } => {
                 let removed = self.consensus.remove_member(id).await;
-                removed.map(|()| Reply::MemberRemoved).map_err(not_changed)
+                removed.map(|()| Reply::MemberRemoved).map_err(|error| self.not_changed(error))
             }
         };
         measured.end(&answer);
@@ -94,7 +96,7 @@ impl ClientService {
             return Err(ServiceError::Unsettled(reason));
         };
         let answer = proposed.map_err(|error| match error {
-            ProposeError::NotLeader { leader } => ServiceError::NotLeader { leader },
+            ProposeError::NotLeader => self.not_leader(),
             ProposeError::Busy { limit } => {
                 ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit }
             }
@@ -110,8 +112,8 @@ impl ClientService {
     }
 
     fn assign_worker(&self, avoid: &[NodeId]) -> Answer {
-        let leader = self.consensus.leadership().borrow().leader.clone();
-        match leader {
+        let leadership = self.consensus.leadership().borrow().clone();
+        match leadership.leader {
             Some(leader) if leader.id == self.id => {
                 let members = self.consensus.members();
                 let named = self.health.assign(avoid);
@@ -119,7 +121,7 @@ impl ClientService {
                 let worker = named.and_then(|id| members.into_iter().find(|member| member.id == id));
                 Ok(Reply::Worker(worker.unwrap_or(leader)))
             }
-            leader => Err(ServiceError::NotLeader { leader }),
+            _ => Err(self.not_leader()),
         }
     }
 
@@ -129,25 +131,29 @@ impl ClientService {
             barrier
                 .await
                 .map_err(|_| ServiceError::Unsettled(format!("no majority within {READ_PATIENCE:?}")))?
-                .map_err(not_confirmed)?;
+                .map_err(|error| self.not_confirmed(error))?;
         }
         let (directory, applied) = self.consensus.directory();
         answer_query(directory, applied, query).await
     }
-}
 
-fn not_confirmed(error: BarrierError) -> ServiceError {
-    match error {
-        BarrierError::NotLeader { leader } => ServiceError::NotLeader { leader },
-        BarrierError::Unconfirmed(reason) => ServiceError::Unsettled(reason),
+    fn not_leader(&self) -> ServiceError {
+        ServiceError::NotLeader(self.consensus.leadership().borrow().clone())
     }
-}
 
-fn not_changed(error: ChangeError) -> ServiceError {
-    match error {
-        ChangeError::NotLeader { leader } => ServiceError::NotLeader { leader },
-        ChangeError::Refused(error) => ServiceError::Membership(error),
-        ChangeError::Unsettled(reason) => ServiceError::Unsettled(reason),
+    fn not_confirmed(&self, error: BarrierError) -> ServiceError {
+        match error {
+            BarrierError::NotLeader => self.not_leader(),
+            BarrierError::Unconfirmed(reason) => ServiceError::Unsettled(reason),
+        }
+    }
+
+    fn not_changed(&self, error: ChangeError) -> ServiceError {
+        match error {
+            ChangeError::NotLeader => self.not_leader(),
+            ChangeError::Refused(error) => ServiceError::Membership(error),
+            ChangeError::Unsettled(reason) => ServiceError::Unsettled(reason),
+        }
     }
 }
 

@@ -293,11 +293,11 @@ pub struct NodeStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ServiceError {
     /// Somebody else leads. Nothing was done.
-    #[error("not the leader{}", leader.as_ref().map_or(String::new(), |l| format!("; ask node {} at {}", l.id, l.client)))]
-    NotLeader {
-        /// Who, if known.
-        leader: Option<Member>,
-    },
+    #[error("not the leader{}", .0.leader.as_ref().map_or(String::new(), |l| format!("; ask node {} at {}", l.id, l.client)))]
+    NotLeader(
+        /// Who does, as far as the node knows. Its term tells whether that is news.
+        Leadership,
+    ),
     /// Too much is waiting already. Nothing was done.
     #[error("busy: {waiting} {what} are waiting, the limit is {limit}")]
     Busy {
