@@ -143,16 +143,26 @@ pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
         // Elections go on when the load has ended.
         let next_asked_s = occurrences.get(i + 1).map(|next| next.asked_s).filter(|_| next_s.is_some());
         let elect = elect(run, fault, next_asked_s.unwrap_or(f64::INFINITY));
-        failovers.push(figures(run, &service, fault, limit_s, elect, failovers.last()));
+        let ends = Ends { limit_s, next_asked_s };
+        failovers.push(figures(run, &service, fault, ends, elect, failovers.last()));
     }
     failovers
+}
+
+/// What ends the time in which a fault is looked at, if it does not settle before.
+#[derive(Clone, Copy)]
+struct Ends {
+    /// The next fault had happened, or the load ended, s.
+    limit_s: f64,
+    /// The next fault was asked for, s.
+    next_asked_s: Option<f64>,
 }
 
 fn figures(
     run: &RunDirectory,
     service: &Service,
     fault: &Occurrence,
-    limit_s: f64,
+    Ends { limit_s, next_asked_s }: Ends,
     elect: Elect,
     previous: Option<&Failover>,
 ) -> Failover {
@@ -166,8 +176,9 @@ fn figures(
         _ => None,
     };
     let until_s = settled_s.unwrap_or(limit_s);
+    let charged_s = next_asked_s.map_or(until_s, |next| until_s.min(next)).max(fault.asked_s);
     let unavailable = |kind: Option<OperationKind>| {
-        service.longest_gap(kind, fault.asked_s, until_s, baseline.map(|b| (b.from_s, b.to_s)))
+        service.longest_gap(kind, fault.asked_s, charged_s, baseline.map(|b| (b.from_s, b.to_s)))
     };
     let planned = run.scenario.faults.get(fault.index);
     Failover {

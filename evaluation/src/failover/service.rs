@@ -128,7 +128,8 @@ impl Service {
         count_between(&self.lost, from_s, to_s) as u64
     }
 
-    /// The longest stretch without a success that overlaps `[from_s, to_s]`, of one kind or of all.
+    /// The longest stretch without a success that overlaps `[from_s, to_s]`, of one kind or of all. Which is
+    /// the longest is decided by what lies before `to_s`: a later one is somebody else's doing.
     /// Its resolution is the mean time between successes in `before`.
     pub(super) fn longest_gap(
         &self,
@@ -156,6 +157,7 @@ impl Service {
         // The first gap that ends after the fault begins is the one in which it struck.
         let first = times.partition_point(|&t| t <= from_s);
         let mut longest = Unavailable { from_s, to_s: from_s, open_ended: false, resolution_ms };
+        let mut longest_s = 0.0;
         for i in first..=times.len() {
             let gap_from = if i == 0 { 0.0 } else { times[i - 1] };
             if i > first && gap_from >= to_s {
@@ -163,7 +165,9 @@ impl Service {
             }
             let ended = times.get(i).copied();
             let gap_to = ended.unwrap_or(end_s);
-            if gap_to - gap_from > longest.to_s - longest.from_s {
+            let length_s = gap_to.min(to_s) - gap_from;
+            if length_s > longest_s {
+                longest_s = length_s;
                 longest.from_s = gap_from;
                 longest.to_s = gap_to;
                 longest.open_ended = ended.is_none();

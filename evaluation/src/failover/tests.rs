@@ -179,6 +179,25 @@ fn a_second_fault_before_the_first_has_healed_is_compared_with_service_before_bo
 }
 
 #[test]
+fn what_a_second_fault_does_is_not_charged_to_a_first_that_has_not_settled() {
+    let events = vec![
+        leader(-1.0, 1, 1),
+        struck(EventKind::Fault, 0, 1, 6.0),
+        struck(EventKind::Fault, 1, 2, 9.0),
+        struck(EventKind::Heal, 1, 2, 12.0),
+    ];
+    let run = run(20, events, |due| match due {
+        6_000..6_300 => Some(6_300),
+        9_000..12_000 => Some(12_000),
+        _ => Some(due + 2),
+    });
+    let all = analyse(&run);
+    assert_eq!(all[0].settled_s, None);
+    close(all[0].unavailable.ms(), 308.0);
+    close(all[1].unavailable.ms(), 3_008.0);
+}
+
+#[test]
 fn without_a_success_before_there_is_nothing_to_recover_to() {
     let events = vec![leader(-1.0, 1, 1), struck(EventKind::Fault, 0, 1, 5.0)];
     let run = run(10, events, |due| (due >= 6_000).then_some(due + 2));
