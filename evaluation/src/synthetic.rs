@@ -9,7 +9,7 @@ use loadgen::{
     },
     scenario::{
         Arrival, Cluster, Comparison, Driver, FailoverFigure, Fault, FaultKind, HistoryCheck, Images, Limit,
-        Load, Metric, NodeLimits, OperationKind, Pass, Scenario, Stage, Target, Window,
+        Load, Metric, NodeLimits, OperationKind, Origin, Pass, Scenario, Stage, Target, Window,
     },
 };
 use veil::directory::ImageId;
@@ -72,6 +72,7 @@ pub fn scenario(stages: Vec<Stage>, faults: Vec<Fault>) -> Scenario {
         load: Load {
             clients: 256,
             generators: 1,
+            from: Origin::Outside,
             arrival: Arrival::Poisson,
             max_in_flight: 4096,
             timeout: Duration::from_secs(2),

@@ -13,6 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long something that has to come may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Two load generators in the network of the nodes.
+const INSIDE: &[&str] = &["--load-from", "inside", "--generators", "2"];
+
 const SCENARIO: &str = r#"version = 1
 seed = 7
 [cluster]
@@ -63,12 +66,13 @@ fn engine_answers() -> bool {
     answers
 }
 
-fn start(folder: &Path) -> Child {
+fn start(folder: &Path, args: &[&str]) -> Child {
     let path = folder.join("scenario.toml");
     std::fs::write(&path, SCENARIO).unwrap();
     Command::new(env!("CARGO_BIN_EXE_evaluation"))
         .args(["run", path.to_str().unwrap(), "--driver", "docker", "--json", "--out"])
         .arg(folder.join("reports"))
+        .args(args)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
@@ -93,14 +97,14 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
         return;
     }
     let killed = tempfile::tempdir().unwrap();
-    let mut child = start(killed.path());
+    let mut child = start(killed.path(), INSIDE);
     wait_for_containers(killed.path());
     signal(&child, Signal::KILL);
     child.wait().unwrap();
     assert!(!left(killed.path(), CONTAINERS).is_empty(), "who has cleared up?");
 
     let ended = tempfile::tempdir().unwrap();
-    let mut child = start(ended.path());
+    let mut child = start(ended.path(), &[]);
     wait_for_containers(ended.path());
     assert_nothing_is_left(killed.path());
     signal(&child, Signal::TERM);
@@ -108,11 +112,11 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
     assert_nothing_is_left(ended.path());
 
     let whole = tempfile::tempdir().unwrap();
-    let output = start(whole.path()).wait_with_output().unwrap();
+    let output = start(whole.path(), INSIDE).wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = summary.to_string();
-    for part in ["sha256:", "API 1.", "10.213.", "536870912"] {
+    for part in ["sha256:", "API 1.", "10.213.", "536870912", "-g1", "-g2"] {
         assert!(text.contains(part), "{part} is not in {summary:#}");
     }
     assert_nothing_is_left(whole.path());

@@ -14,7 +14,7 @@ use crate::{
     fault::table,
     generator::child::{self as generate, GenerateArgs},
     run::{RunError, RunOptions, run},
-    scenario::{Driver, Scenario},
+    scenario::{Driver, Origin, Scenario},
 };
 
 /// Load a Veil cluster at a set rate while its nodes are broken on a schedule, and record what happens.
@@ -58,9 +58,13 @@ pub struct RunArgs {
     /// Another seed than the scenario's.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// So many load generators, each a process with its part of the users; overrides the scenario.
+    /// So many load generators, each with its part of the users; overrides the scenario.
     #[arg(long, value_name = "N")]
     pub generators: Option<u32>,
+    /// Whether they run on this machine or in containers inside of the nodes' network; overrides the
+    /// scenario.
+    #[arg(long, value_name = "ORIGIN")]
+    pub load_from: Option<Origin>,
     /// Load the cluster that these nodes belong to instead of starting one. Its scenario can have no
     /// faults.
     #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
@@ -85,7 +89,7 @@ pub enum Failure {
 /// # Errors
 /// [`Failure`]
 pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
-    let RunArgs { scenario: path, driver, out, seed, generators, nodes, keep_data } = args;
+    let RunArgs { scenario: path, driver, out, seed, generators, load_from, nodes, keep_data } = args;
     let unusable = |error: anyhow::Error| Failure::Unusable(error);
     let mut scenario = Scenario::load(&path).map_err(|e| unusable(e.into()))?;
     if let Some(driver) = driver {
@@ -98,6 +102,9 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
         let split = scenario.load.can_be_split(generators).context("--generators");
         split.map_err(unusable)?;
         scenario.load.generators = generators;
+    }
+    if let Some(from) = load_from {
+        scenario.load.from = from;
     }
     let name = path.file_stem().map_or("run".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let program = std::env::current_exe().context("cannot find this executable").map_err(unusable)?;

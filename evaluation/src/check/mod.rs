@@ -8,8 +8,8 @@ mod no_lost_ack;
 mod quota;
 
 use loadgen::{
-    record::{NodeReadback, Readback},
-    scenario::{Driver, HistoryCheck},
+    record::{Manifest, NodeReadback, Readback},
+    scenario::HistoryCheck,
 };
 
 use crate::run::{History, RunDirectory};
@@ -84,7 +84,7 @@ pub fn run_all(run: &RunDirectory) -> Vec<CheckReport> {
     let evidence = Evidence {
         history: &run.history,
         whole: run.manifest.complete,
-        own: run.manifest.driver == Driver::Process.name(),
+        own: run.manifest.driver != Manifest::EXISTING,
         nodes: &run.node_ids(),
         readback: run.readback.as_ref(),
     };

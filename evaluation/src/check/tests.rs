@@ -197,6 +197,10 @@ fn what_certainly_failed_must_not_have_happened() {
     });
     assert_eq!(failure(&reports, HistoryCheck::NoLostAck).len(), 1);
 
+    // A cluster of the run's own was empty before, whatever its nodes are.
+    let reports = Script::default().reports(0, |run| run.manifest.driver = "docker".into());
+    assert!(!failure(&reports, HistoryCheck::NoLostAck).is_empty());
+
     // A cluster that was there before holds what others put there.
     let reports = Script::default().reports(0, |run| run.manifest.driver = "existing".into());
     assert_eq!(*result(&reports, HistoryCheck::NoLostAck), CheckResult::Pass);

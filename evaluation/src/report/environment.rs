@@ -13,7 +13,7 @@ pub fn facts(manifest: &Manifest) -> Vec<(&'static str, String)> {
         ("scenario", format!("{}, seed {}", m.scenario, m.seed)),
         ("driver", format!("{}, {} nodes", m.driver, m.nodes.len())),
     ];
-    if let Some(Containers { engine, image, image_bytes, network, subnet }) = &m.containers {
+    if let Some(Containers { engine, image, image_bytes, network, subnet, .. }) = &m.containers {
         facts.push(("engine", engine.clone()));
         facts.push(("image", format!("{image}, {}", words::bytes(*image_bytes))));
         facts.push(("network", format!("{network}, {subnet}")));
@@ -33,7 +33,7 @@ pub fn facts(manifest: &Manifest) -> Vec<(&'static str, String)> {
         facts.push(("first request", format!("{seconds:.1} s after the program was started")));
     }
     facts.extend([
-        ("load", format!("{} s, {} users registered before it", m.load_s, m.users)),
+        ("load", format!("{} s, {} users registered before it, {}", m.load_s, m.users, origin(m))),
         (
             "machine",
             format!("{}, {} cores, {}", machine.cpu, machine.cores, words::bytes(machine.memory_bytes)),
@@ -41,6 +41,16 @@ pub fn facts(manifest: &Manifest) -> Vec<(&'static str, String)> {
         ("system", format!("{}, kernel {}", machine.os, machine.kernel)),
     ]);
     facts
+}
+
+/// Where the load came from.
+fn origin(manifest: &Manifest) -> String {
+    let inside = manifest.containers.as_ref().is_some_and(|containers| !containers.generators.is_empty());
+    let place = if inside { "in the nodes' network" } else { "on this machine" };
+    match manifest.generators {
+        1 => format!("from one load generator {place}"),
+        several => format!("from {several} load generators {place}"),
+    }
 }
 
 fn limits_of_a_node(limits: &NodeLimits) -> String {

@@ -153,6 +153,7 @@ fn run_in_containers() -> RunDirectory {
         image_bytes: 9_227_469,
         network: "veil-7".into(),
         subnet: "172.30.0.0/24".into(),
+        generators: Vec::new(),
     });
     m.limits = Some(NodeLimits { cpus: Some(0.5), memory_bytes: Some(256 << 20), disk_bytes: None });
     m.links = Some("direct, cut by iptables".into());

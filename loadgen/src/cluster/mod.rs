@@ -24,6 +24,7 @@ pub use docker::DockerCluster;
 pub use process::ProcessCluster;
 
 use crate::{
+    generator::Launcher,
     link::{DirectedLink, Shape},
     record::{Containers, NodeLimits},
     scenario::Driver,
@@ -83,6 +84,10 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     /// the node itself.
     fn comes_through(&self, from: NodeId, to: NodeId) -> BoxFuture<'_, Result<bool, ClusterError>>;
 
+    /// A way of starting load generators inside of the nodes' network, if they have one of their own. They see
+    /// these folders where they are.
+    fn inside(&self, folders: Vec<PathBuf>) -> Option<Box<dyn Launcher>>;
+
     /// What it is made of, for the record.
     fn describe(&self) -> Description;
 
@@ -139,8 +144,10 @@ pub enum LinkNeeds {
     None,
     /// They are cut.
     Cuts,
-    /// They are slowed and made unreliable, and perhaps cut.
+    /// They are slowed and lose packets, and are perhaps cut.
     Shapes,
+    /// Connections along them are broken, and all of that.
+    Breaks,
 }
 
 /// Starts a cluster and waits until its nodes listen.

@@ -7,6 +7,7 @@
 pub mod child;
 pub mod clock;
 mod fire;
+mod launch;
 mod message;
 mod recorder;
 mod setup;
@@ -23,6 +24,7 @@ use tokio::{
 use veil::client::ClientError;
 
 pub use fire::fire;
+pub use launch::{Behind, InProcess, Launched, Launcher, Processes};
 pub use message::{Counts, Hearing, Order, Report, Speaking, TalkError, Task};
 pub use setup::{SetUpError, wait_for_leader};
 

@@ -17,7 +17,7 @@ pub struct Manifest {
     pub scenario: String,
     /// The seed really used.
     pub seed: u64,
-    /// `process`, or `existing` for a cluster that was already there.
+    /// `process`, `docker`, or [`Manifest::EXISTING`].
     pub driver: String,
     /// The version of the programs.
     pub version: String,
@@ -70,6 +70,9 @@ pub struct Containers {
     pub network: String,
     /// Its addresses: `172.30.0.0/24`.
     pub subnet: String,
+    /// The containers of the load generators, if these ran inside of the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generators: Vec<String>,
 }
 
 /// What each node was allowed to use, as the scenario says; absent is without a limit.
@@ -111,7 +114,7 @@ pub struct NodeManifest {
     pub client_address: String,
     /// Where other nodes reach it; absent for a cluster that was already there.
     pub peer_address: Option<String>,
-    /// Its container's id, short; absent where it was none.
+    /// Its container's name; absent where it was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// Its log, relative to the run directory; absent where none was kept.
@@ -120,6 +123,9 @@ pub struct NodeManifest {
 }
 
 impl Manifest {
+    /// The driver of a cluster that was there already.
+    pub const EXISTING: &str = "existing";
+
     /// Writes the manifest.
     ///
     /// # Errors
@@ -197,6 +203,7 @@ mod tests {
             image_bytes: 9_000_000,
             network: "veil-1".into(),
             subnet: "172.30.0.0/24".into(),
+            generators: vec!["veil-1-g1".into()],
         });
         manifest.limits =
             Some(NodeLimits { cpus: Some(0.5), memory_bytes: Some(256 << 20), disk_bytes: None });

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::RunError;
+use crate::record::file;
 
 /// What the generators record lies here until it is merged.
 const PARTS: &str = "parts";
@@ -39,6 +40,16 @@ pub fn make(out: &Path, name: &str, began: SystemTime) -> Result<PathBuf, RunErr
 /// Writes a text into it.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), RunError> {
     fs::write(path, text).map_err(error(path))
+}
+
+/// Removes the folder of a run that could not begin, unless there is more in it than the scenario: nodes may have
+/// said in their logs why not.
+pub(super) fn discard(run: &Path) {
+    let more = |entries: fs::ReadDir| entries.flatten().any(|entry| entry.file_name() != file::SCENARIO);
+    if fs::read_dir(run).is_ok_and(|entries| !more(entries)) {
+        // A folder too many does no harm.
+        let _ = fs::remove_dir_all(run);
+    }
 }
 
 /// Makes the folder that a generator records in.

@@ -1,8 +1,22 @@
 //! What machine this is, for `run.json`.
 
+use std::time::Duration;
+
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::record::Machine;
+
+/// How long is waited for the disk.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Has the kernel write what is not on disk yet. A compiler's output, or an image that was just made, would
+/// otherwise be written in the middle of the run, and every fsync of a node would wait for it.
+pub(super) async fn flush() {
+    let flushing = tokio::task::spawn_blocking(rustix::fs::sync);
+    if tokio::time::timeout(FLUSH_PATIENCE, flushing).await.is_err() {
+        tracing::warn!("the disk is busy, which the nodes will feel");
+    }
+}
 
 /// Looks at this machine.
 pub(super) fn describe() -> Machine {

@@ -46,7 +46,11 @@ pub(super) fn describe(
         name: folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         scenario: name.clone(),
         seed: scenario.seed,
-        driver: options.nodes.as_ref().map_or(scenario.cluster.driver.name(), |_| "existing").to_owned(),
+        driver: options
+            .nodes
+            .as_ref()
+            .map_or(scenario.cluster.driver.name(), |_| Manifest::EXISTING)
+            .to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         commit: option_env!("VEIL_COMMIT").map(str::to_owned),
         build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),

@@ -5,7 +5,6 @@
 //! merged, so that the run directory does not depend on their number.
 
 mod folder;
-mod launch;
 mod machine;
 mod manifest;
 mod progress;
@@ -26,17 +25,16 @@ use veil::{
 };
 
 pub use folder::make as make_folder;
-pub use launch::{Behind, InProcess, Launched, Launcher, Processes};
 use progress::Step;
 pub use team::{GeneratorError, Tally, Team};
 
 use crate::{
     cluster::{self, Cluster, ClusterError, LinkNeeds, StartOptions},
     fault::{FaultLog, inject_all},
-    generator::{CONNECTIONS, SetUpError, Task, wait_for_leader},
+    generator::{CONNECTIONS, InProcess, Launcher, Processes, SetUpError, Task, wait_for_leader},
     observe::Observer,
     record::{Event, RecordError, file, merge, write_events, write_node_samples},
-    scenario::{Scenario, ScenarioError},
+    scenario::{Images, Origin, Scenario, ScenarioError},
     workload::Part,
 };
 
@@ -95,6 +93,9 @@ pub enum RunError {
         "the scenario has faults, and a cluster that is already there is not ours to break: leave out --nodes"
     )]
     NotOurs,
+    /// The network of a cluster that is there already is not known.
+    #[error("the load cannot come from inside of a cluster that is already there: leave out --nodes")]
+    NoInside,
     /// The user gave up before the load began.
     #[error("interrupted before the load began")]
     Interrupted,
@@ -112,16 +113,20 @@ pub async fn run(mut options: RunOptions, stop: watch::Receiver<bool>) -> Result
     if options.nodes.is_some() && !options.scenario.faults.is_empty() {
         return Err(RunError::NotOurs);
     }
+    if options.nodes.is_some() && options.scenario.load.from == Origin::Inside {
+        return Err(RunError::NoInside);
+    }
     let (began, began_at) = (SystemTime::now(), Instant::now());
     let folder = folder::make(&options.out, &options.name, began)?;
     let scenario = &options.scenario;
     folder::write(&folder.join(file::SCENARIO), &scenario.to_toml())?;
     let mut interrupted = stop.clone();
     let ready = tokio::select! {
-        ready = get_ready(&options, &folder) => ready?,
-        _ = interrupted.wait_for(|stop| *stop) => return Err(RunError::Interrupted),
+        ready = get_ready(&options, &folder) => ready,
+        _ = interrupted.wait_for(|stop| *stop) => Err(RunError::Interrupted),
     };
-    let Ready { cluster, network, client, mut team, parts } = ready;
+    let Ready { cluster, network, client, mut team, parts } =
+        ready.inspect_err(|_| folder::discard(&folder))?;
 
     let (start, started) = (Instant::now() + BREATH, SystemTime::now() + BREATH);
     team.start(start.into_std()).await?;
@@ -207,6 +212,10 @@ async fn get_ready(options: &RunOptions, folder: &Path) -> Result<Ready, RunErro
     let client = Client::new(network.clone(), addresses, CONNECTIONS)?;
     wait_for_leader(&client).await?;
     drop(step);
+    if cluster.is_some() {
+        let _step = Step::begin("letting the disk come to rest");
+        machine::flush().await;
+    }
 
     let _step = Step::begin(format!("registering {} users", scenario.load.clients));
     let task = |part| Task {
@@ -215,7 +224,7 @@ async fn get_ready(options: &RunOptions, folder: &Path) -> Result<Ready, RunErro
         nodes: client.nodes().to_vec(),
         routes: network.routes.clone().into_iter().collect(),
     };
-    let (team, parts) = match launcher(options) {
+    let (team, parts) = match launcher(options, cluster.as_deref()) {
         // It shares this process, and needs no folder of its own.
         None => {
             let alone = vec![(task(Part::WHOLE), folder.to_owned())];
@@ -233,9 +242,22 @@ async fn get_ready(options: &RunOptions, folder: &Path) -> Result<Ready, RunErro
 }
 
 /// How the generators are started; `None`, if there is one, which shares this process.
-fn launcher(options: &RunOptions) -> Option<Box<dyn Launcher>> {
-    let several = options.scenario.load.generators > 1;
-    several.then(|| Box::new(Processes { program: options.program.clone() }) as _)
+fn launcher(options: &RunOptions, cluster: Option<&dyn Cluster>) -> Option<Box<dyn Launcher>> {
+    let load = &options.scenario.load;
+    match load.from {
+        // Only a scenario whose cluster has an inside says so.
+        Origin::Inside => {
+            let folders = match &load.images {
+                Images::Folder(folder) => vec![folder.clone()],
+                Images::Photos => Vec::new(),
+            };
+            cluster.and_then(|cluster| cluster.inside(folders))
+        }
+        Origin::Outside if load.generators > 1 => {
+            Some(Box::new(Processes { program: options.program.clone() }))
+        }
+        Origin::Outside => None,
+    }
 }
 
 /// What there is to tell of a load that is over.

@@ -13,8 +13,9 @@ use tokio::{
     sync::watch,
 };
 
-use super::launch::{Behind, Launched, Launcher};
-use crate::generator::{Counts, Hearing, Order, Report, Speaking, TalkError, Task, clock};
+use crate::generator::{
+    Behind, Counts, Hearing, Launched, Launcher, Order, Report, Speaking, TalkError, Task, clock,
+};
 
 /// A generator reports several times a second; one that is silent for so long stands still.
 const SILENCE: Duration = Duration::from_secs(20);

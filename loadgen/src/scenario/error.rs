@@ -39,4 +39,12 @@ pub enum ScenarioError {
         /// Why not.
         reason: &'static str,
     },
+    /// The driver's nodes have no network of their own.
+    #[error(
+        "load.from: \"inside\" is not available with the {driver} driver: its nodes share this machine's addresses"
+    )]
+    NoInside {
+        /// The driver's name.
+        driver: &'static str,
+    },
 }

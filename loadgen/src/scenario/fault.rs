@@ -254,6 +254,7 @@ impl FaultKind {
             | Self::OneWay { .. }
             | Self::Bridge { .. }
             | Self::Flapping { .. } => LinkNeeds::Cuts,
+            Self::Link { quality, .. } if quality.resets > 0.0 => LinkNeeds::Breaks,
             Self::Link { .. } => LinkNeeds::Shapes,
         }
     }

@@ -13,6 +13,8 @@ pub struct Load {
     pub clients: u32,
     /// How many load generators they are split among.
     pub generators: u32,
+    /// Where these run.
+    pub from: Origin,
     /// How gaps between operations are drawn.
     pub arrival: Arrival,
     /// Above so many outstanding operations a due one is shed.
@@ -83,6 +85,29 @@ pub struct SplitError {
     pub generators: u32,
     /// What would have been right.
     pub expected: String,
+}
+
+/// Where the load comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// This machine, by way of whatever leads to the nodes.
+    Outside,
+    /// Containers in the nodes' own network.
+    Inside,
+}
+
+impl Origin {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Outside, Self::Inside];
+
+    /// The name used in scenarios and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Outside => "outside",
+            Self::Inside => "inside",
+        }
+    }
 }
 
 /// How gaps between operations are drawn.

@@ -30,7 +30,7 @@ pub use error::ScenarioError;
 pub use fault::{Cut, Direction, Fault, FaultKind, Reach};
 pub use limit::{Comparison, FailoverFigure, Limit, Metric, Window};
 pub use limit_text::LimitError;
-pub use load::{Arrival, Images, Load, SplitError, Stage};
+pub use load::{Arrival, Images, Load, Origin, SplitError, Stage};
 pub use operation::{OperationKind, OutcomeKind};
 pub use target::Target;
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs::File, io, io::Read as _, path::Path, time::Duration};
 
 use super::{
-    Arrival, Cluster, Driver, HistoryCheck, Images, Limit, Load, Metric, NodeLimits, OperationKind, Pass,
-    Scenario, ScenarioError, SplitError, Stage, read_chaos, read_fault,
+    Arrival, Cluster, Driver, HistoryCheck, Images, Limit, Load, Metric, NodeLimits, OperationKind, Origin,
+    Pass, Scenario, ScenarioError, SplitError, Stage, read_chaos, read_fault,
     source::{Item, Keys, MAX_DURATION, Section, Source},
 };
 
@@ -20,7 +20,17 @@ const ROOT: Keys =
 const CLUSTER: Keys =
     Keys { known: &["nodes", "driver", "cpus", "memory", "disk"], later: &["coordinator", "policy"] };
 const LOAD: Keys = Keys {
-    known: &["clients", "generators", "arrival", "max_in_flight", "timeout", "stages", "mix", "images"],
+    known: &[
+        "clients",
+        "generators",
+        "from",
+        "arrival",
+        "max_in_flight",
+        "timeout",
+        "stages",
+        "mix",
+        "images",
+    ],
     later: &[],
 };
 const STAGE: Keys = Keys { known: &["for", "rate", "warmup"], later: &[] };
@@ -104,6 +114,9 @@ fn load(section: &Section) -> Result<Load, ScenarioError> {
     let load = Load {
         clients: count("clients", 256, 1_000_000)?,
         generators: count("generators", 1, Load::MAX_GENERATORS)?,
+        from: (section.get("from")).map_or(Ok(Origin::Outside), |item| {
+            item.choice(&Origin::ALL.map(|from| (from.name(), from)), &[])
+        })?,
         arrival: (section.get("arrival")).map_or(Ok(Arrival::Poisson), |item| item.choice(&arrivals, &[]))?,
         max_in_flight: count("max_in_flight", 4096, 1_000_000)?,
         timeout: (section.get("timeout"))

@@ -1,14 +1,19 @@
 //! What can only be said of a scenario once its driver and its seed are certain.
 
-use super::{FaultKind, Scenario, ScenarioError};
+use super::{Driver, FaultKind, Origin, Scenario, ScenarioError};
 
 impl Scenario {
-    /// Draws the schedule that is to be drawn, and makes sure that every fault is available on the driver.
+    /// Draws the schedule that is to be drawn, and makes sure that every fault is available on the driver, and
+    /// that the load can come from where it is to come.
     /// The result says in `faults` all that will happen: written out, it gives the same again.
     ///
     /// # Errors
-    /// [`ScenarioError::Unavailable`]
+    /// [`ScenarioError::Unavailable`], [`ScenarioError::NoInside`]
     pub fn settle(mut self) -> Result<Self, ScenarioError> {
+        let driver = self.cluster.driver;
+        if self.load.from == Origin::Inside && driver != Driver::Docker {
+            return Err(ScenarioError::NoInside { driver: driver.name() });
+        }
         for (index, fault) in self.faults.iter().enumerate() {
             self.available(fault.kind, || format!("fault[{index}]"))?;
         }

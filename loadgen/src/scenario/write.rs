@@ -27,6 +27,7 @@ impl Scenario {
         let load = &self.load;
         writeln!(out, "[load]\nclients = {}", load.clients)?;
         writeln!(out, "generators = {}", load.generators)?;
+        writeln!(out, "from = {}", quoted(load.from.name()))?;
         writeln!(out, "arrival = {}", quoted(load.arrival.name()))?;
         writeln!(out, "max_in_flight = {}", load.max_in_flight)?;
         writeln!(out, "timeout = {}", time(load.timeout))?;

@@ -45,6 +45,11 @@ impl Part {
         (0..of as usize).map(move |index| Self { index: index as u32, of })
     }
 
+    /// Which it is, from 0.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
     /// Whether this user belongs to it.
     pub fn has(self, user: u32) -> bool {
         user % self.of == self.index

@@ -60,11 +60,11 @@ impl Spec {
             .map_err(failed(format!("make the volume {}", self.name)))?;
         if self.limits.disk_bytes.is_some() {
             let keeper = self.keeper();
-            self.create_container(engine, &keeper, self.keeping()).await?;
+            create_container(engine, &keeper, self.keeping()).await?;
             let started = engine.docker.start_container(&keeper, None).await;
             started.map_err(failed(format!("start {keeper}")))?;
         }
-        self.create_container(engine, &self.name, self.node()).await
+        create_container(engine, &self.name, self.node()).await
     }
 
     /// The name of the container that keeps a volume in memory while the node is down.
@@ -79,7 +79,7 @@ impl Spec {
             host_config: Some(HostConfig {
                 binds: Some(vec![format!("{}:{DATA}", self.name)]),
                 network_mode: Some("none".to_owned()),
-                ..self.confined()
+                ..confined()
             }),
             ..self.body()
         }
@@ -94,17 +94,6 @@ impl Spec {
         engine.remove_volume(&self.name).await
     }
 
-    async fn create_container(
-        &self,
-        engine: &Engine,
-        name: &str,
-        container: ContainerCreateBody,
-    ) -> Result<(), ClusterError> {
-        let named = CreateContainerOptionsBuilder::default().name(name).build();
-        let made = engine.docker.create_container(Some(named), container).await;
-        made.map(drop).map_err(failed(format!("make the container {name}")))
-    }
-
     fn node(&self) -> ContainerCreateBody {
         let loopback = |_| {
             // Any free port, for a person who wants to look inside while a run lasts.
@@ -112,15 +101,10 @@ impl Spec {
             Some(vec![binding])
         };
         let ports = [CLIENT_PORT, HTTP_PORT].map(|port| format!("{port}/tcp"));
-        let address =
-            EndpointIpamConfig { ipv4_address: Some(self.address.to_string()), ..Default::default() };
-        let endpoint = EndpointSettings { ipam_config: Some(address), ..EndpointSettings::default() };
         ContainerCreateBody {
             exposed_ports: Some(ports.to_vec()),
             healthcheck: Some(no_health_check()),
-            networking_config: Some(NetworkingConfig {
-                endpoints_config: Some(HashMap::from([(self.network.clone(), endpoint)])),
-            }),
+            networking_config: Some(at(&self.network, self.address)),
             host_config: Some(HostConfig {
                 binds: Some(vec![bind(&self.folder, CONFIG), format!("{}:{DATA}", self.name)]),
                 network_mode: Some(self.network.clone()),
@@ -128,7 +112,7 @@ impl Spec {
                 cpu_period: Some(PERIOD),
                 cpu_quota: Some(quota(self.limits.cpus)),
                 memory: self.limits.memory_bytes.and_then(|bytes| bytes.try_into().ok()),
-                ..self.confined()
+                ..confined()
             }),
             ..self.body()
         }
@@ -141,19 +125,38 @@ impl Spec {
             ..ContainerCreateBody::default()
         }
     }
+}
 
-    fn confined(&self) -> HostConfig {
-        HostConfig {
-            readonly_rootfs: Some(true),
-            cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec![UNPRIVILEGED.to_owned()]),
-            ..HostConfig::default()
-        }
+/// Makes a container. It does not run yet.
+pub(super) async fn create_container(
+    engine: &Engine,
+    name: &str,
+    container: ContainerCreateBody,
+) -> Result<(), ClusterError> {
+    let named = CreateContainerOptionsBuilder::default().name(name).build();
+    let made = engine.docker.create_container(Some(named), container).await;
+    made.map(drop).map_err(failed(format!("make the container {name}")))
+}
+
+/// An address of its own in a network.
+pub(super) fn at(network: &str, address: Ipv4Addr) -> NetworkingConfig {
+    let address = EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..Default::default() };
+    let endpoint = EndpointSettings { ipam_config: Some(address), ..EndpointSettings::default() };
+    NetworkingConfig { endpoints_config: Some(HashMap::from([(network.to_owned(), endpoint)])) }
+}
+
+/// What no container of a run can do.
+pub(super) fn confined() -> HostConfig {
+    HostConfig {
+        readonly_rootfs: Some(true),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(vec![UNPRIVILEGED.to_owned()]),
+        ..HostConfig::default()
     }
 }
 
 /// A probe every few seconds would take part in what is measured.
-fn no_health_check() -> HealthConfig {
+pub(super) fn no_health_check() -> HealthConfig {
     HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }
 }
 

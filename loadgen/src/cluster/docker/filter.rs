@@ -4,7 +4,7 @@
 //! sender learns nothing. The world outside has no namespace that is ours to change: what a node says to it is
 //! dropped where it leaves.
 
-use std::{fmt::Write, net::Ipv4Addr};
+use std::fmt::Write;
 
 use veil::wire::client::NodeId;
 
@@ -17,27 +17,29 @@ use crate::{
 pub(super) fn rules(
     node: NodeId,
     links: impl Iterator<Item = (DirectedLink, Shape)>,
-    address: impl Fn(NodeId) -> Ipv4Addr,
+    addresses: impl Fn(NodeId) -> Vec<String>,
 ) -> String {
     let mut rules = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n".to_owned();
     for ((from, to), shape) in links {
-        let packets = match (from, to) {
-            (from, to) if to == node => format!("-A INPUT -s {}", address(from)),
-            (from, OUTSIDE) if from == node => format!("-A OUTPUT -d {}", address(OUTSIDE)),
+        let (chain, other) = match (from, to) {
+            (from, to) if to == node => ("INPUT -s", from),
+            (from, OUTSIDE) if from == node => ("OUTPUT -d", OUTSIDE),
             _ => continue,
         };
-        // Writing to a string does not fail.
-        let _ = if shape.is_reset() {
-            // The resets themselves have to come through, or nobody learns of them.
-            writeln!(
-                rules,
-                "{packets} -p tcp --tcp-flags RST RST -j ACCEPT\n{packets} -p tcp -j REJECT --reject-with tcp-reset"
-            )
-        } else if shape.is_cut() {
-            writeln!(rules, "{packets} -j DROP")
-        } else {
-            continue;
-        };
+        for packets in addresses(other).into_iter().map(|address| format!("-A {chain} {address}")) {
+            // Writing to a string does not fail.
+            let _ = if shape.is_reset() {
+                // The resets themselves have to come through, or nobody learns of them.
+                writeln!(
+                    rules,
+                    "{packets} -p tcp --tcp-flags RST RST -j ACCEPT\n{packets} -p tcp -j REJECT --reject-with tcp-reset"
+                )
+            } else if shape.is_cut() {
+                writeln!(rules, "{packets} -j DROP")
+            } else {
+                continue;
+            };
+        }
     }
     rules + "COMMIT\n"
 }
@@ -50,8 +52,11 @@ mod tests {
     #[test]
     fn a_cut_is_dropped_where_it_arrives_and_on_the_way_out() {
         let links = Links::between(&[OUTSIDE, 1, 2, 3]);
-        let address = |node: NodeId| Ipv4Addr::new(10, 0, 0, node as u8);
-        let filter = |node| rules(node, links.all(), address);
+        let addresses = |node: NodeId| match node {
+            OUTSIDE => vec!["10.0.0.0".to_owned(), "10.0.0.64/27".to_owned()],
+            node => vec![format!("10.0.0.{node}")],
+        };
+        let filter = |node| rules(node, links.all(), addresses);
         let open = filter(1);
         assert!(!open.contains("DROP"), "{open}");
         links.change(&[(2, 1), (1, 3), (1, OUTSIDE), (OUTSIDE, 1)], &|shape| shape.cuts += 1);
@@ -59,8 +64,13 @@ mod tests {
             let rules = filter(node);
             rules.lines().filter(|line| line.starts_with("-A")).map(str::to_owned).collect::<Vec<_>>()
         };
-        let of_first =
-            ["-A INPUT -s 10.0.0.0 -j DROP", "-A OUTPUT -d 10.0.0.0 -j DROP", "-A INPUT -s 10.0.0.2 -j DROP"];
+        let of_first = [
+            "-A INPUT -s 10.0.0.0 -j DROP",
+            "-A INPUT -s 10.0.0.64/27 -j DROP",
+            "-A OUTPUT -d 10.0.0.0 -j DROP",
+            "-A OUTPUT -d 10.0.0.64/27 -j DROP",
+            "-A INPUT -s 10.0.0.2 -j DROP",
+        ];
         assert_eq!(lines(1), of_first);
         assert_eq!(lines(2), Vec::<String>::new());
         assert_eq!(lines(3), ["-A INPUT -s 10.0.0.1 -j DROP"]);

@@ -4,16 +4,18 @@ mod container;
 mod disk;
 mod engine;
 mod filter;
+mod generators;
 mod image;
 mod leading;
 mod namespace;
+mod netem;
 mod nodes;
 mod owner;
 mod subnet;
 
 use std::{
     collections::BTreeSet,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +25,7 @@ use std::{
 
 use bollard::models::ContainerUpdateBody;
 use futures_util::future::{BoxFuture, try_join_all};
+use parking_lot::Mutex;
 use veil::{
     node::{Listen, NodeConfig},
     wire::{
@@ -34,12 +37,14 @@ use veil::{
 use self::{
     container::{CLIENT_PORT, DATA, HTTP_PORT, PEER_PORT, Spec, quota},
     engine::{Engine, failed},
+    generators::Inside,
     leading::Leading,
     nodes::{Node, Nodes, write_config},
     subnet::Subnet,
 };
 use super::{Cluster, ClusterError, Description, Doing, OUTSIDE, StartOptions, detour::says_hello, founding};
 use crate::{
+    generator::Launcher,
     link::{DirectedLink, Shape},
     record::{Containers, NodeLimits},
 };
@@ -88,8 +93,8 @@ impl DockerCluster {
         let node = |member: &Member| {
             let folder = options.folder.join(format!("n{}", member.id));
             let routes = match &links {
-                Leading::Proxies(detours) => detours.routes(member.id).to_vec(),
-                Leading::Direct | Leading::Filtered(_) => Vec::new(),
+                Leading::Proxies { detours, .. } => detours.routes(member.id).to_vec(),
+                Leading::Direct | Leading::ByKernel { .. } => Vec::new(),
             };
             let config = NodeConfig {
                 id: member.id,
@@ -120,7 +125,20 @@ impl DockerCluster {
         let nodes = members.iter().map(node).collect();
         let keep_data = options.keep_data;
         let ended = AtomicBool::new(false);
-        let nodes = Nodes { engine, image, network, subnet, members, nodes, links, keep_data, ended };
+        let generators = Mutex::default();
+        let nodes = Nodes {
+            engine,
+            image,
+            network,
+            subnet,
+            labels,
+            members,
+            nodes,
+            generators,
+            links,
+            keep_data,
+            ended,
+        };
         // From here on dropping it clears up.
         let cluster = Self(Arc::new(nodes));
         try_join_all(cluster.0.nodes.values().map(|node| cluster.0.create(node))).await?;
@@ -171,8 +189,8 @@ impl Cluster for DockerCluster {
 
     fn network(&self) -> Tcp {
         let routes = match &self.0.links {
-            Leading::Proxies(detours) => detours.routes(OUTSIDE),
-            Leading::Direct | Leading::Filtered(_) => &[],
+            Leading::Proxies { detours, .. } => detours.routes(OUTSIDE),
+            Leading::Direct | Leading::ByKernel { .. } => &[],
         };
         Tcp { routes: routes.iter().map(|r| (r.to.clone(), r.via.clone())).collect(), ..Tcp::default() }
     }
@@ -260,12 +278,12 @@ impl Cluster for DockerCluster {
     ) -> Doing<'a> {
         Box::pin(async move {
             match (&self.0.links, links.first()) {
-                (Leading::Proxies(detours), _) => detours.links().change(links, change),
-                (Leading::Filtered(filtered), _) => {
-                    filtered.change(links, change);
+                (Leading::Proxies { detours, .. }, _) => detours.links().change(links, change),
+                (Leading::ByKernel { links: shapes, .. }, _) => {
+                    shapes.change(links, change);
                     let ends = links.iter().flat_map(|(from, to)| [*from, *to]);
                     let ends: BTreeSet<_> = ends.filter(|id| *id != OUTSIDE).collect();
-                    try_join_all(ends.into_iter().map(|id| self.0.cut(id))).await?;
+                    try_join_all(ends.into_iter().map(|id| self.0.bring_in_line(id))).await?;
                 }
                 (Leading::Direct, Some((from, to))) => {
                     return Err(ClusterError::NoDetours { from: *from, to: *to });
@@ -278,15 +296,15 @@ impl Cluster for DockerCluster {
 
     fn shape(&self, link: DirectedLink) -> Shape {
         match &self.0.links {
-            Leading::Proxies(detours) => detours.links().shape(link),
-            Leading::Filtered(links) => links.shape(link),
+            Leading::Proxies { detours, .. } => detours.links().shape(link),
+            Leading::ByKernel { links, .. } => links.shape(link),
             Leading::Direct => Shape::default(),
         }
     }
 
     fn comes_through(&self, from: NodeId, to: NodeId) -> BoxFuture<'_, Result<bool, ClusterError>> {
         Box::pin(async move {
-            if let Leading::Proxies(detours) = &self.0.links {
+            if let Leading::Proxies { detours, .. } = &self.0.links {
                 return Ok(detours.comes_through(from, to).await);
             }
             let peer = format!("{}:{PEER_PORT}", self.0.node(to)?.spec.address);
@@ -298,8 +316,12 @@ impl Cluster for DockerCluster {
         })
     }
 
+    fn inside(&self, folders: Vec<PathBuf>) -> Option<Box<dyn Launcher>> {
+        Some(Box::new(Inside { nodes: self.0.clone(), folders }))
+    }
+
     fn describe(&self) -> Description {
-        let Nodes { engine, image, network, subnet, nodes, links, .. } = &*self.0;
+        let Nodes { engine, image, network, subnet, nodes, generators, links, .. } = &*self.0;
         let limits = nodes.values().next().map(|node| node.spec.limits);
         Description {
             containers: Some(Containers {
@@ -308,6 +330,7 @@ impl Cluster for DockerCluster {
                 image_bytes: image.bytes,
                 network: network.clone(),
                 subnet: subnet.to_string(),
+                generators: generators.lock().iter().cloned().collect(),
             }),
             limits: limits.filter(|limits| *limits != NodeLimits::default()),
             links: links.in_words(),

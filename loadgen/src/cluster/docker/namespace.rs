@@ -8,6 +8,7 @@ use std::{
     io::{self, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs},
     os::fd::AsFd,
+    path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -32,12 +33,18 @@ impl Namespace {
         Self { pid }
     }
 
-    /// Replaces the packet filter: `rules` is a whole table as `iptables-restore` reads it. All at once.
-    pub(super) async fn set_filter(self, rules: String) -> io::Result<()> {
-        self.inside(move || restore(Command::new("iptables-restore"), &rules)).await
+    /// Its processes' root folder, as this machine sees it.
+    pub(super) fn root(self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.pid))
     }
 
-    async fn inside<T: Send + 'static>(
+    /// Replaces the packet filter: `rules` is a whole table as `iptables-restore` reads it. All at once.
+    pub(super) async fn set_filter(self, rules: String) -> io::Result<()> {
+        self.inside(move || feed(Command::new("iptables-restore"), &rules)).await
+    }
+
+    /// Acts on a thread that is in the namespace, as are the commands that it starts.
+    pub(super) async fn inside<T: Send + 'static>(
         self,
         act: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
@@ -78,15 +85,16 @@ pub(super) async fn can_filter() -> io::Result<()> {
     let tried = tokio::task::spawn_blocking(|| {
         let mut command = Command::new("unshare");
         command.args(["--net", "iptables-restore"]);
-        restore(command, "*filter\n-A INPUT -s 192.0.2.1 -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n")
+        feed(command, "*filter\n-A INPUT -s 192.0.2.1 -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n")
     });
     tried.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
 }
 
-fn restore(mut command: Command, rules: &str) -> io::Result<()> {
+/// Gives a command its whole input. What it complains of is the error.
+pub(super) fn feed(mut command: Command, text: &str) -> io::Result<()> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     if let Some(mut input) = child.stdin.take() {
-        input.write_all(rules.as_bytes())?;
+        input.write_all(text.as_bytes())?;
     }
     let output = child.wait_with_output()?;
     match output.status.success() {

@@ -1,7 +1,7 @@
 //! The containers of a run: starting, ending, cutting off and putting away.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::Write,
     path::PathBuf,
@@ -30,6 +30,7 @@ use super::{
     image::Image,
     leading::Leading,
     namespace::Namespace,
+    netem,
     subnet::Subnet,
 };
 use crate::cluster::{ClusterError, OUTSIDE, detour::says_hello};
@@ -50,6 +51,10 @@ pub(super) struct Nodes {
     pub(super) subnet: Subnet,
     pub(super) members: Vec<Member>,
     pub(super) nodes: BTreeMap<NodeId, Node>,
+    /// What everything is labelled with.
+    pub(super) labels: HashMap<String, String>,
+    /// The containers of load generators.
+    pub(super) generators: parking_lot::Mutex<BTreeSet<String>>,
     pub(super) links: Leading,
     pub(super) keep_data: bool,
     pub(super) ended: AtomicBool,
@@ -103,7 +108,7 @@ impl Nodes {
         let started = self.engine.docker.start_container(name, None).await;
         started.map_err(failed(format!("start {name}")))?;
         // The namespace is a new one; what was cut is cut still.
-        self.cut(id).await?;
+        self.bring_in_line(id).await?;
         let peer = format!("{}:{PEER_PORT}", node.spec.address);
         let deadline = Instant::now() + START_PATIENCE;
         while !says_hello(&Tcp::default(), &peer).await {
@@ -131,19 +136,24 @@ impl Nodes {
         Ok(state.and_then(|state| state.pid).filter(|pid| *pid > 0).map(Namespace::of))
     }
 
-    /// Brings a node's packet filter in line with what is cut. One that is down has none; it is set when it starts.
-    pub(super) async fn cut(&self, id: NodeId) -> Result<(), ClusterError> {
-        let Leading::Filtered(links) = &self.links else { return Ok(()) };
+    /// Brings a node's network in line with what its links are like. One that is down has none; it is set when it
+    /// starts.
+    pub(super) async fn bring_in_line(&self, id: NodeId) -> Result<(), ClusterError> {
+        let Leading::ByKernel { links, emulator } = &self.links else { return Ok(()) };
         let Some(namespace) = self.namespace(self.node(id)?).await? else { return Ok(()) };
-        let address = |node| match node {
-            OUTSIDE => self.subnet.gateway(),
-            node => self.subnet.node(node),
+        let addresses = |node| match node {
+            OUTSIDE => self.subnet.outside().to_vec(),
+            node => vec![self.subnet.node(node).to_string()],
         };
-        let rules = filter::rules(id, links.all(), address);
-        namespace
-            .set_filter(rules)
-            .await
-            .map_err(|e| ClusterError::Signal { node: id, reason: format!("its packet filter: {e}") })
+        let rules = filter::rules(id, links.all(), addresses);
+        let failed =
+            |what: &str, error| ClusterError::Signal { node: id, reason: format!("its {what}: {error}") };
+        namespace.set_filter(rules).await.map_err(|e| failed("packet filter", e))?;
+        if *emulator {
+            let emulated = netem::emulate(id, namespace, links.all(), addresses).await;
+            emulated.map_err(|e| failed("network emulator", e))?;
+        }
+        Ok(())
     }
 
     /// Writes every log to its node's folder and removes all that was made. What cannot be done is logged.
@@ -164,6 +174,12 @@ impl Nodes {
             }
         });
         join_all(ending).await;
+        let generators = std::mem::take(&mut *self.generators.lock());
+        for error in join_all(generators.iter().map(|name| self.engine.remove_container(name))).await {
+            if let Err(error) = error {
+                tracing::warn!(%error, "a load generator is left");
+            }
+        }
         if let Err(error) = self.engine.remove_network(&self.network).await {
             tracing::warn!(%error, "a network is left");
         }

@@ -15,6 +15,9 @@ use crate::cluster::ClusterError;
 const BLOCK: [u8; 2] = [10, 213];
 /// The node n1 is the host number 11 of its subnet.
 const FIRST_NODE: u8 = 10;
+/// The load generator g1 is number 65. All of them, 16 at most, have addresses of a block of their own.
+const FIRST_GENERATOR: u8 = 64;
+const GENERATORS_PREFIX: u8 = 27;
 
 /// A subnet of 256 addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,17 @@ impl Subnet {
     pub(super) fn node(self, id: NodeId) -> Ipv4Addr {
         // Scenarios have five nodes at most.
         self.host(FIRST_NODE + u8::try_from(id).unwrap_or(u8::MAX - FIRST_NODE))
+    }
+
+    /// A load generator's address, counted from 0.
+    pub(super) fn generator(self, index: u32) -> Ipv4Addr {
+        // There are at most 16.
+        self.host(FIRST_GENERATOR + 1 + (index % 16) as u8)
+    }
+
+    /// Where clients of the nodes are, as the packet filter takes it: this machine and the load generators.
+    pub(super) fn outside(self) -> [String; 2] {
+        [self.gateway().to_string(), format!("{}/{GENERATORS_PREFIX}", self.host(FIRST_GENERATOR))]
     }
 
     /// Makes a network of the first subnet that nobody has. Which one is tried first depends on the process, so

@@ -24,7 +24,10 @@ use veil::{
 };
 
 use super::{Cluster, ClusterError, Description, Detours, Doing, LinkNeeds, OUTSIDE, StartOptions, founding};
-use crate::link::{DirectedLink, Shape};
+use crate::{
+    generator::Launcher,
+    link::{DirectedLink, Shape},
+};
 use duty::Duty;
 use running::{Running, signal, stand_still};
 
@@ -84,7 +87,9 @@ impl ProcessCluster {
         }
         let detours = match links {
             LinkNeeds::None => None,
-            LinkNeeds::Cuts | LinkNeeds::Shapes => Some(Detours::around(&members, LOOPBACK).await?),
+            LinkNeeds::Cuts | LinkNeeds::Shapes | LinkNeeds::Breaks => {
+                Some(Detours::around(&members, LOOPBACK).await?)
+            }
         };
         let mut nodes = BTreeMap::new();
         for member in &members {
@@ -272,6 +277,10 @@ impl Cluster for ProcessCluster {
             let detours = self.detours.as_ref().ok_or(ClusterError::NoDetours { from, to })?;
             Ok(detours.comes_through(from, to).await)
         })
+    }
+
+    fn inside(&self, _folders: Vec<PathBuf>) -> Option<Box<dyn Launcher>> {
+        None
     }
 
     fn describe(&self) -> Description {

@@ -1,7 +1,7 @@
 //! A cluster on paper: nobody is there, and whether a connection comes about follows from the links, unless it
 //! is made to lie.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
@@ -12,6 +12,7 @@ use veil::wire::{
 
 use crate::{
     cluster::{Cluster, ClusterError, Description, Doing, OUTSIDE},
+    generator::Launcher,
     link::{DirectedLink, Links, Shape},
 };
 
@@ -125,6 +126,10 @@ impl Cluster for Paper {
             sleep(self.links.shape(back).quality().delay + self.lag).await;
             Ok(true)
         })
+    }
+
+    fn inside(&self, _folders: Vec<PathBuf>) -> Option<Box<dyn Launcher>> {
+        None
     }
 
     fn describe(&self) -> Description {

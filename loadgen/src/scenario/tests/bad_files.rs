@@ -132,6 +132,14 @@ fn what_a_driver_cannot_do_is_told_before_anything_is_started() {
     assert_eq!(said(faults), format!("fault[1]: {reason}"));
     let chaos = "[chaos]\nbetween = ['1s', '9s']\nfaults = ['kill', 'disk_full']";
     assert_eq!(said(chaos), format!("chaos.faults[1]: {reason}"));
+    let mut inside = Scenario::parse(LEAST, "b.toml").unwrap();
+    inside.load.from = Origin::Inside;
+    assert_eq!(
+        inside.clone().settle().unwrap_err().to_string(),
+        "load.from: \"inside\" is not available with the process driver: its nodes share this machine's addresses"
+    );
+    inside.cluster.driver = Driver::Docker;
+    assert!(inside.settle().is_ok());
 }
 
 #[test]

@@ -35,6 +35,7 @@ driver = "process"
 [load]
 clients = 256
 generators = 1
+from = "outside"
 arrival = "poisson"
 max_in_flight = 4096
 timeout = "2s"

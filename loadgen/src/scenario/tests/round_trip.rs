@@ -33,19 +33,20 @@ fn stage() -> impl Strategy<Value = Stage> {
 
 fn load() -> impl Strategy<Value = Load> {
     let arrival = prop_oneof![Just(Arrival::Poisson), Just(Arrival::Constant)];
+    let from = prop_oneof![Just(Origin::Outside), Just(Origin::Inside)];
     let images = prop_oneof![
         Just(Images::Photos),
         "[a-z \"'\\\\é/\n.]{1,20}".prop_map(|folder| Images::Folder(folder.into())),
     ];
     let counts = (1u32..=1_000_000, 1u32..=1_000_000);
-    (counts, 1u32..=16, arrival, length(), vec(stage(), 1..4), vec(0u32..=1000, 5), images).prop_map(
-        |((clients, max_in_flight), generators, arrival, timeout, mut stages, weights, images)| {
+    (counts, (1u32..=16, from), arrival, length(), vec(stage(), 1..4), vec(0u32..=1000, 5), images).prop_map(
+        |((clients, max_in_flight), (generators, from), arrival, timeout, mut stages, weights, images)| {
             let generators = generators.min(clients / 2).min(max_in_flight).max(1);
             stages[0].warmup = false;
             let mut mix: std::collections::BTreeMap<_, _> =
                 OperationKind::ALL.into_iter().zip(weights).collect();
             *mix.entry(OperationKind::Discover).or_default() += 1;
-            Load { clients, generators, arrival, max_in_flight, timeout, stages, mix, images }
+            Load { clients, generators, from, arrival, max_in_flight, timeout, stages, mix, images }
         },
     )
 }

@@ -14,7 +14,8 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{generator::serve, workload::Part};
+use super::serve;
+use crate::workload::Part;
 
 /// What the pipe to a generator within this process holds before its writer has to wait, bytes.
 const PIPE_CAPACITY: usize = 1 << 16;
@@ -35,7 +36,7 @@ pub struct Launched {
     pub behind: Box<dyn Behind>,
 }
 
-/// What is behind a generator's streams. Dropping it ends it at once.
+/// What is behind a generator's streams. Dropping these and it ends the generator.
 pub trait Behind: Send {
     /// Waits until it has ended, and says how.
     fn ended(&mut self) -> BoxFuture<'_, String>;
