@@ -9,6 +9,7 @@ mod paint;
 mod palette;
 mod percentiles;
 mod plot;
+mod reign;
 mod scale;
 mod strip;
 mod timeline;

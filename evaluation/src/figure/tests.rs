@@ -126,6 +126,26 @@ fn many_faults_stay_legible() {
 }
 
 #[test]
+fn of_very_many_faults_the_longest_outages_are_named() {
+    let mut plan = Plan::leader_kill();
+    plan.faults.clear();
+    plan.events.truncate(1);
+    plan.outages.clear();
+    for index in 0..12 {
+        let at = 6.0 + 3.0 * index as f64;
+        plan.faults.push(fault(at as u64, Target::Random));
+        plan.outages.push((at, at + 0.1 + 0.05 * index as f64));
+        plan.events
+            .extend([struck(EventKind::Fault, index, 1, at), struck(EventKind::Heal, index, 1, at + 1.5)]);
+    }
+    let figures = figures(&plan.run());
+    keep("very-many-faults", &figures);
+    let named = texts(&figures[0]).iter().filter(|text| text.text.ends_with("ms unavailable")).count();
+    assert_eq!(named, 8);
+    assert_legible(&figures);
+}
+
+#[test]
 fn a_run_without_faults_samples_or_answers_has_figures_too() {
     let mut quiet = Plan::leader_kill();
     quiet.events.clear();

@@ -11,6 +11,7 @@ use super::{
     lane::{self, Bar, LANE, Look},
     palette,
     plot::{self, LEFT, Mark, Plot, RIGHT},
+    reign,
     scale::{Scale, duration, logarithmic_bounds, nice, thousands},
     strip::{Note, Strip},
 };
@@ -25,6 +26,8 @@ const RATES: f64 = 210.0;
 const LATENCIES: f64 = 220.0;
 /// Above so many times the scheduled rate a burst is cut off and its height written beside it.
 const BURST: f64 = 1.75;
+/// Of more faults than this, only so many have their outage bracketed: the longest.
+const BRACKETS: usize = 8;
 
 pub fn draw(run: &RunDirectory, assessment: &Assessment) -> Drawing {
     let mut drawing = Drawing::new();
@@ -48,9 +51,14 @@ fn rates(drawing: &mut Drawing, run: &RunDirectory, assessment: &Assessment, x: 
     let legend: Vec<(Mark, Ink, &str)> = std::iter::once((Mark::Dashes, palette::OFFERED, "scheduled"))
         .chain(OutcomeKind::ALL.map(|kind| (Mark::Fill, palette::outcome(kind), kind.name())))
         .collect();
-    plot::heading(drawing, y, "Operations a second, when they ended", &legend);
+    let named = longest(&assessment.failovers);
+    let heading = match named.len() < assessment.failovers.len() {
+        true => format!("Operations a second, when they ended, and the {BRACKETS} longest outages"),
+        false => "Operations a second, when they ended".to_owned(),
+    };
+    plot::heading(drawing, y, &heading, &legend);
 
-    let notes: Vec<Note> = assessment.failovers.iter().map(unavailable_note).collect();
+    let notes: Vec<Note> = named.into_iter().map(unavailable_note).collect();
     let strip = Strip::place(&notes, &x);
     let top = y + 12.0 + strip.height();
 
@@ -67,6 +75,15 @@ fn rates(drawing: &mut Drawing, run: &RunDirectory, assessment: &Assessment, x: 
     plot.frame(drawing);
     strip.draw(drawing, y + 9.0, &plot);
     top + RATES
+}
+
+/// The faults with the longest stretches without service, as many as can be named, in order of time.
+fn longest(failovers: &[Failover]) -> Vec<&Failover> {
+    let mut longest: Vec<&Failover> = failovers.iter().collect();
+    longest.sort_by(|a, b| b.unavailable.ms().total_cmp(&a.unavailable.ms()));
+    longest.truncate(BRACKETS);
+    longest.sort_by(|a, b| a.injected_s.total_cmp(&b.injected_s));
+    longest
 }
 
 /// Writes into each warm-up what it is, where that fits.
@@ -255,7 +272,7 @@ fn lanes(drawing: &mut Drawing, run: &RunDirectory, x: Scale, y: f64, failovers:
     bottom
 }
 
-/// Who led, from when to when: until the next leader, or until a fault struck.
+/// Who led, from when to when.
 fn reigns(drawing: &mut Drawing, run: &RunDirectory, ids: &[u64], plot: &Plot, lane: f64) {
     let middle = lane + LANE / 2.0;
     drawing.say("leader", (LEFT - 8.0, middle + 4.0), Anchor::End, palette::QUIET);
@@ -264,12 +281,7 @@ fn reigns(drawing: &mut Drawing, run: &RunDirectory, ids: &[u64], plot: &Plot, l
         let (EventKind::Leader, Some(term)) = (event.event, event.term) else {
             continue;
         };
-        let ends = run.events[i + 1..].iter().find(|later| match later.event {
-            EventKind::Leader => true,
-            EventKind::Fault => later.node == event.node,
-            EventKind::Heal => false,
-        });
-        let to = ends.map_or(end_s, |e| e.completed_s);
+        let to = reign::end(event.node, &run.events[i + 1..]).unwrap_or(end_s);
         if to <= 0.0 {
             continue;
         }
