@@ -49,6 +49,13 @@ const CONTAINERS: &[&str] = &["ps", "--all", "--format", "{{.Names}}"];
 const NETWORKS: &[&str] = &["network", "ls", "--format", "{{.Name}}"];
 const VOLUMES: &[&str] = &["volume", "ls", "--format", "{{.Name}}"];
 
+/// Volumes without a name that no container uses; nobody can tell whose they are.
+fn nameless() -> usize {
+    let args = ["volume", "ls", "--quiet", "--filter", "dangling=true"];
+    let listed = Command::new("docker").args(args).output().unwrap();
+    String::from_utf8(listed.stdout).unwrap().lines().filter(|name| name.len() == 64).count()
+}
+
 fn assert_nothing_is_left(folder: &Path) {
     for what in [CONTAINERS, NETWORKS, VOLUMES] {
         assert_eq!(left(folder, what), Vec::<String>::new(), "{what:?}");
@@ -96,6 +103,7 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
     if !engine_answers() {
         return;
     }
+    let nameless_before = nameless();
     let killed = tempfile::tempdir().unwrap();
     let mut child = start(killed.path(), INSIDE);
     wait_for_containers(killed.path());
@@ -120,4 +128,5 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
         assert!(text.contains(part), "{part} is not in {summary:#}");
     }
     assert_nothing_is_left(whole.path());
+    assert_eq!(nameless(), nameless_before, "volumes without a name are left");
 }

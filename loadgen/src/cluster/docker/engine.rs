@@ -86,9 +86,9 @@ impl Engine {
         Ok(log)
     }
 
-    /// Removes a container, running or not; it may be gone.
+    /// Removes a container, running or not, with the volume that it was given for want of one; it may be gone.
     pub(super) async fn remove_container(&self, container: &str) -> Result<(), ClusterError> {
-        let force = RemoveContainerOptionsBuilder::default().force(true).build();
+        let force = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         let removed = self.docker.remove_container(container, Some(force)).await;
         gone(removed).map_err(failed(format!("remove {container}")))
     }

@@ -4,7 +4,7 @@
 //! container. The world outside has no such cable of its own: what a node says to it is held up where it leaves
 //! the node.
 
-use std::{fmt::Write, io, path::Path, process::Command};
+use std::{fmt::Write, io, path::Path, process::Command, time::Duration};
 
 use veil::wire::client::NodeId;
 
@@ -16,6 +16,8 @@ use crate::{
 
 /// The device of a container in its only network.
 const INNER: &str = "eth0";
+/// The emulator's delays are counted in 32 bits, and silently wrap beyond; 275 s is the most.
+const LONGEST: Duration = Duration::from_secs(270);
 /// More than ever waits on a link, packets.
 const QUEUE: u32 = 100_000;
 
@@ -110,9 +112,10 @@ fn script(device: &str, rules: &[Rule]) -> String {
 /// A quality in the emulator's words. It draws evenly from both sides of a delay, we from one.
 fn emulated(quality: &Quality) -> String {
     let Quality { delay, jitter, loss, rate, .. } = quality;
-    let (half, mut words) = (jitter.as_micros() / 2, String::new());
+    let (half, mut words) = (jitter.min(&LONGEST).as_micros() / 2, String::new());
     if !delay.is_zero() || half > 0 {
-        let _ = write!(words, " delay {}us", delay.as_micros() + half);
+        let delay = delay.as_micros().saturating_add(half).min(LONGEST.as_micros());
+        let _ = write!(words, " delay {delay}us");
     }
     if half > 0 {
         let _ = write!(words, " {half}us");
@@ -141,8 +144,6 @@ fn outer_device(namespace: Namespace) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::link::Links;
 
@@ -180,6 +181,9 @@ mod tests {
              qdisc add dev veth7 parent 1:2 handle 12: netem limit 100000 delay 5000us\n\
              filter add dev veth7 parent 1: protocol ip prio 1 u32 match ip src 10.0.0.64/27 flowid 1:2\n"
         );
+        let hour = Duration::from_secs(3600);
+        let endless = emulated(&Quality { delay: hour, jitter: hour, ..Quality::default() });
+        assert_eq!(endless, " delay 270000000us 135000000us");
         assert_eq!(script("veth7", &[]), "qdisc replace dev veth7 root handle 2: pfifo\n");
     }
 }
