@@ -2,6 +2,7 @@
 
 mod grant;
 pub mod health;
+mod inspect;
 mod list;
 mod member;
 pub mod node;
@@ -38,6 +39,7 @@ enum Command {
     Seal(seal::SealArgs),
     List(list::ListArgs),
     View(view::ViewArgs),
+    Inspect(inspect::InspectArgs),
     Grant(grant::GrantArgs),
     Status(status::StatusArgs),
     Member(member::MemberArgs),
@@ -98,6 +100,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Register(args) => block_on(register::run(args)),
         Command::Seal(args) => block_on(seal::run(args)),
         Command::List(args) => block_on(list::run(args)),
+        Command::Inspect(args) => inspect::run(&args),
         Command::View(args) => block_on(view::run(args)),
         Command::Grant(args) => block_on(grant::run(args)),
         Command::Status(args) => block_on(status::run(args)),

@@ -35,7 +35,7 @@ impl Original {
         limit("original", bytes, MAX_ORIGINAL_BYTES, "bytes")?;
         let (media, dimensions) = if file.starts_with(&png::SIGNATURE) {
             (Media::Png, png::dimensions(file).map_err(|e| e.to_string()))
-        } else if file.starts_with(b"\xff\xd8\xff") {
+        } else if file.starts_with(&png::JPEG) {
             let reader = ImageReader::with_format(Cursor::new(file), ImageFormat::Jpeg);
             (Media::Jpeg, reader.into_dimensions().map_err(|e| e.to_string()))
         } else {

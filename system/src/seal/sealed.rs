@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{ContentKey, Media, Original, PermissionBlock, SealError};
 use crate::{
     directory::{ImageId, UserName},
-    stego::{Cover, layout, png},
+    stego::{Cover, Raster, layout, png},
     wire::codec,
 };
 
@@ -94,7 +94,15 @@ impl SealedFile {
     /// [`SealError::Picture`] when it is no PNG, hides nothing, is damaged or newer;
     /// [`SealError::BadBlock`] when the permission block does not decode.
     pub fn read(file: &[u8]) -> Result<Self, SealError> {
-        let hidden = layout::read(&png::decode(file)?)?;
+        Self::from_raster(&png::decode(file)?)
+    }
+
+    /// The same of a picture that is decoded already.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn from_raster(raster: &Raster) -> Result<Self, SealError> {
+        let hidden = layout::read(raster)?;
         Ok(Self { block: PermissionBlock::decode(&hidden.block)?, ciphertext: hidden.ciphertext })
     }
 
@@ -144,7 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stego::{Raster, StegoError};
+    use crate::stego::StegoError;
 
     fn user(name: &str) -> UserName {
         name.parse().unwrap()
@@ -277,7 +285,7 @@ mod tests {
             Err(SealError::Picture(error)) => error,
             other => panic!("{other:?}"),
         };
-        assert!(matches!(read(&original(ImageFormat::Jpeg)), StegoError::NotPng));
+        assert!(matches!(read(&original(ImageFormat::Jpeg)), StegoError::Jpeg));
         assert!(matches!(read(&original(ImageFormat::Png)), StegoError::NothingHidden));
         let cut = &SEALED.png[..SEALED.png.len() - 30];
         assert!(matches!(read(cut), StegoError::UnreadablePng(_)));

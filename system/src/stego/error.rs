@@ -6,6 +6,11 @@ pub enum StegoError {
     /// The bytes do not begin with the PNG signature.
     #[error("not a PNG file")]
     NotPng,
+    /// A JPEG file, whatever its name says.
+    #[error(
+        "this is a JPEG file, not a PNG: if it was a sealed image, it was re-compressed, and what it hid is gone"
+    )]
+    Jpeg,
     /// A PNG that no decoder can read: cut short, or broken inside.
     #[error("unreadable PNG: {0}")]
     UnreadablePng(#[source] ::png::DecodingError),

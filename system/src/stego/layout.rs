@@ -238,7 +238,12 @@ fn write_front(
     lsb::embed(Density::One, &mut channels[BLOCK_START..], region)
 }
 
-fn read_header(raster: &Raster) -> Result<Header, StegoError> {
+/// What a picture says about what it hides. Its lengths fit the picture; nothing else was looked at.
+///
+/// # Errors
+/// [`StegoError::NothingHidden`], [`StegoError::NewerVersion`], [`StegoError::Damaged`],
+/// [`StegoError::BadField`] and [`StegoError::TooLarge`].
+pub fn read_header(raster: &Raster) -> Result<Header, StegoError> {
     let channels = raster.channels();
     // Every picture that Veil writes has at least the header's and the block's channels.
     if channels.len() < CIPHERTEXT_START {

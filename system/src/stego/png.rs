@@ -9,6 +9,9 @@ use super::{Raster, StegoError, raster::checked_channels};
 /// The first eight bytes of every PNG file.
 pub const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
+/// The first three bytes of every JPEG file.
+pub const JPEG: [u8; 3] = *b"\xff\xd8\xff";
+
 /// No deflate stream grows by more than this factor when it is unpacked (258 bytes from 2 bits).
 const MAX_INFLATION: u64 = 1032;
 
@@ -16,12 +19,15 @@ const MAX_INFLATION: u64 = 1032;
 /// is looked at.
 ///
 /// # Errors
-/// [`StegoError::NotPng`] without the signature, [`StegoError::UnreadablePng`] when the header is broken.
+/// [`StegoError::NotPng`] or [`StegoError::Jpeg`] without the signature, [`StegoError::UnreadablePng`] when the header is broken.
 pub fn dimensions(file: &[u8]) -> Result<(u32, u32), StegoError> {
     Ok(open(file)?.read_header_info().map_err(StegoError::UnreadablePng)?.size())
 }
 
 fn open(file: &[u8]) -> Result<Decoder<Cursor<&[u8]>>, StegoError> {
+    if file.starts_with(&JPEG) {
+        return Err(StegoError::Jpeg);
+    }
     if !file.starts_with(&SIGNATURE) {
         return Err(StegoError::NotPng);
     }
@@ -38,7 +44,7 @@ fn open(file: &[u8]) -> Result<Decoder<Cursor<&[u8]>>, StegoError> {
 /// room is made for them.
 ///
 /// # Errors
-/// [`StegoError::NotPng`], [`StegoError::UnreadablePng`], [`StegoError::CutShort`], and
+/// [`StegoError::NotPng`], [`StegoError::Jpeg`], [`StegoError::UnreadablePng`], [`StegoError::CutShort`], and
 /// [`StegoError::TooLarge`] for too many pixels.
 pub fn decode(file: &[u8]) -> Result<Raster, StegoError> {
     let mut decoder = open(file)?;
