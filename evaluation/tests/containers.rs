@@ -115,6 +115,12 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
     let mut child = start(ended.path(), &[]);
     wait_for_containers(ended.path());
     assert_nothing_is_left(killed.path());
+    let confined = left(ended.path(), CONTAINERS);
+    let asked =
+        ["inspect", "--format", "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}"];
+    let told = Command::new("docker").args(asked).args(&confined).output().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.lines().count() >= 3 && told.lines().all(|line| line == "65532:65532 true [ALL]"), "{told}");
     signal(&child, Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(3));
     assert_nothing_is_left(ended.path());
@@ -127,6 +133,11 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
     for part in ["sha256:", "API 1.", "10.213.", "536870912", "-g1", "-g2"] {
         assert!(text.contains(part), "{part} is not in {summary:#}");
     }
+    let run = std::fs::read_dir(whole.path().join("reports")).unwrap().next().unwrap().unwrap().path();
+    let manifest = loadgen::record::Manifest::read(&run.join(loadgen::record::file::MANIFEST)).unwrap();
+    let bytes = manifest.containers.unwrap().image_bytes;
+    assert!(bytes < 30_000_000, "the image has {bytes} bytes");
+    assert!(run.join("nodes/g1.txt").exists() && run.join("nodes/g2.txt").exists());
     assert_nothing_is_left(whole.path());
     assert_eq!(nameless(), nameless_before, "volumes without a name are left");
 }

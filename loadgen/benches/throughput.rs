@@ -99,6 +99,7 @@ where
     let folder = tempfile::tempdir()?;
     let cluster = ProcessCluster::start(StartOptions {
         links: LinkNeeds::None,
+        seed: 1,
         limits: NodeLimits::default(),
         keep_data: false,
         nodes,

@@ -141,7 +141,9 @@ pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
         let next_s = occurrences.get(i + 1).map(|next| next.injected_s).filter(|&at| at > fault.injected_s);
         let limit_s = next_s.unwrap_or(service.end_s).max(fault.injected_s);
         // Elections go on when the load has ended.
-        let next_asked_s = occurrences.get(i + 1).map(|next| next.asked_s).filter(|_| next_s.is_some());
+        let next_asked_s = occurrences.get(i + 1).map(|next| next.asked_s);
+        // A slow one may have been asked for earlier than one that happened before it.
+        let next_asked_s = next_asked_s.filter(|&asked| next_s.is_some() && asked > fault.asked_s);
         let elect = elect(run, fault, next_asked_s.unwrap_or(f64::INFINITY));
         let ends = Ends { limit_s, next_asked_s };
         failovers.push(figures(run, &service, fault, ends, elect, failovers.last()));

@@ -13,10 +13,13 @@ pub fn facts(manifest: &Manifest) -> Vec<(&'static str, String)> {
         ("scenario", format!("{}, seed {}", m.scenario, m.seed)),
         ("driver", format!("{}, {} nodes", m.driver, m.nodes.len())),
     ];
-    if let Some(Containers { engine, image, image_bytes, network, subnet, .. }) = &m.containers {
+    if let Some(Containers { engine, image, image_bytes, network, subnet, generators }) = &m.containers {
         facts.push(("engine", engine.clone()));
         facts.push(("image", format!("{image}, {}", words::bytes(*image_bytes))));
         facts.push(("network", format!("{network}, {subnet}")));
+        if !generators.is_empty() {
+            facts.push(("load generators", generators.join(", ")));
+        }
     }
     if let Some(limits) = &m.limits {
         facts.push(("limits of a node", limits_of_a_node(limits)));

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
 use veil::{
     consensus::{PeerAnswer, PeerRequest},
     node::Route,
@@ -38,11 +39,11 @@ pub struct Detours {
 
 impl Detours {
     /// Starts the proxies for all links between these nodes, and from outside to each, on an address of
-    /// this machine that the nodes reach.
+    /// this machine that the nodes reach. `seed` decides jitter, loss and resets.
     ///
     /// # Errors
     /// When no port is free.
-    pub async fn around(members: &[Member], at: IpAddr) -> Result<Self, ClusterError> {
+    pub async fn around(members: &[Member], at: IpAddr, seed: u64) -> Result<Self, ClusterError> {
         let nodes: Vec<NodeId> = std::iter::once(OUTSIDE).chain(members.iter().map(|m| m.id)).collect();
         let links = Links::between(&nodes);
         let (mut routes, mut peers, mut proxies) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
@@ -56,7 +57,8 @@ impl Detours {
                 };
                 for address in [&member.client, &member.peer] {
                     let target = parse(address)?;
-                    let seed = proxies.len() as u64;
+                    // Each proxy draws for itself.
+                    let seed = seed.wrapping_add(proxies.len() as u64);
                     let proxy = Proxy::start(at, target, there.clone(), back.clone(), seed).await;
                     let proxy = proxy.map_err(|source| ClusterError::Port { address: at, source })?;
                     if address == &member.peer {
@@ -81,17 +83,19 @@ impl Detours {
         &self.links
     }
 
-    /// Whether a connection from one node to another comes about: dialled where `from` dials, up to the
-    /// hello of the node itself.
-    pub async fn comes_through(&self, from: NodeId, to: NodeId) -> bool {
-        let Some(address) = self.peers.get(&(from, to)) else { return false };
+    /// How long a connection from one node to another takes to come about, if it does: dialled where `from`
+    /// dials, up to the hello of the node itself.
+    pub async fn comes_through(&self, from: NodeId, to: NodeId) -> Option<Duration> {
+        let address = self.peers.get(&(from, to))?;
         says_hello(&Tcp::default(), &address.to_string()).await
     }
 }
 
-/// Whether a node answers at this peer address, reached by way of `network`.
-pub(super) async fn says_hello(network: &dyn Network, address: &str) -> bool {
-    Connection::<PeerRequest, PeerAnswer>::open(network, address, Link::Peer, PROBE_PATIENCE).await.is_ok()
+/// How long a node at this peer address, reached by way of `network`, takes to say hello, if it does.
+pub(super) async fn says_hello(network: &dyn Network, address: &str) -> Option<Duration> {
+    let began = Instant::now();
+    let opened = Connection::<PeerRequest, PeerAnswer>::open(network, address, Link::Peer, PROBE_PATIENCE);
+    opened.await.is_ok().then(|| began.elapsed())
 }
 
 fn parse(address: &str) -> Result<SocketAddr, ClusterError> {

@@ -80,9 +80,13 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     /// What a link is like now, as [`Cluster::change_links`] has left it.
     fn shape(&self, link: DirectedLink) -> Shape;
 
-    /// Whether a connection from one node to the peer port of another comes about now, up to the hello of
-    /// the node itself.
-    fn comes_through(&self, from: NodeId, to: NodeId) -> BoxFuture<'_, Result<bool, ClusterError>>;
+    /// How long a connection from one node to the peer port of another takes to come about now, up to the hello
+    /// of the node itself; `None` if it does not.
+    fn comes_through(
+        &self,
+        from: NodeId,
+        to: NodeId,
+    ) -> BoxFuture<'_, Result<Option<Duration>, ClusterError>>;
 
     /// A way of starting load generators inside of the nodes' network, if they have one of their own. They see
     /// these folders where they are.
@@ -125,6 +129,8 @@ pub struct StartOptions {
     pub sealing: SealingConfig,
     /// What faults will do to links.
     pub links: LinkNeeds,
+    /// Decides jitter, loss and resets of the link proxy.
+    pub seed: u64,
     /// What each node may use. Processes are not limited.
     pub limits: NodeLimits,
     /// Keep the nodes' data folders, which may be large. Configurations and logs are always kept.
@@ -188,7 +194,7 @@ pub enum ClusterError {
     },
     /// The executable cannot run in an empty container.
     #[error(
-        "{path} is linked dynamically and cannot run in an empty container: build it with          -C target-feature=+crt-static, as .cargo/config.toml does unless RUSTFLAGS is set"
+        "{path} is linked dynamically and cannot run in an empty container: build it with -C target-feature=+crt-static, as .cargo/config.toml does unless RUSTFLAGS is set"
     )]
     NotStatic {
         /// Which.

@@ -77,8 +77,8 @@ impl Effect for Flapping {
             let (mut held_up, mut came_through) = (false, false);
             while !(held_up && came_through) {
                 for probe in probe(cluster, [(from, to)]).await? {
-                    came_through |= probe.came;
-                    held_up |= !probe.came || probe.took >= self.period / 4;
+                    came_through |= probe.took.is_some();
+                    held_up |= probe.took.is_none_or(|took| took >= self.period / 4);
                 }
                 match Instant::now() >= deadline {
                     true if !held_up => return Err(ClusterError::NotCut { from, to }),

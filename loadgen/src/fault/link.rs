@@ -47,10 +47,9 @@ impl Effect for Worse {
         Box::pin(async move {
             let delay = self.quality.delay;
             let probes = probe(cluster, self.links.iter().copied()).await?;
-            match probes.into_iter().find(|probe| probe.came && probe.took < delay) {
-                Some(Probe { link: (from, to), took, .. }) => {
-                    Err(ClusterError::NotSlow { from, to, delay, took })
-                }
+            let quick = |probe: Probe| Some((probe.link, probe.took.filter(|took| *took < delay)?));
+            match probes.into_iter().find_map(quick) {
+                Some(((from, to), took)) => Err(ClusterError::NotSlow { from, to, delay, took }),
                 None => Ok(()),
             }
         })
@@ -59,10 +58,10 @@ impl Effect for Worse {
     /// Connections come about again, and sooner than with the delay.
     fn verify_healed<'a>(&'a self, cluster: &'a dyn Cluster, well: Well<'a>) -> Doing<'a> {
         let delay = self.quality.delay.max(BUSY);
-        let good = move |Probe { link: (from, to), came, took }: Probe| match came {
-            true if took < delay => Ok(()),
-            true => Err(ClusterError::StillSlow { from, to, took }),
-            false => Err(ClusterError::StillCut { from, to }),
+        let good = move |Probe { link: (from, to), took }: Probe| match took {
+            Some(took) if took < delay => Ok(()),
+            Some(took) => Err(ClusterError::StillSlow { from, to, took }),
+            None => Err(ClusterError::StillCut { from, to }),
         };
         Box::pin(probe::until(cluster, &self.links, well, good))
     }

@@ -197,6 +197,7 @@ async fn get_ready(options: &RunOptions, folder: &Path) -> Result<Ready, RunErro
                 program: program.clone(),
                 raft: RaftConfig::default(),
                 sealing: SealingConfig::default(),
+                seed: scenario.seed,
                 links: needs.max().unwrap_or(LinkNeeds::None),
                 limits: scenario.cluster.limits,
                 keep_data: *keep_data,

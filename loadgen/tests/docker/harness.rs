@@ -50,6 +50,7 @@ pub fn options() -> StartOptions {
         raft: RaftConfig::default(),
         sealing: SealingConfig { threads: 1, queue: 16 },
         links: LinkNeeds::None,
+        seed: 1,
         limits: NodeLimits::default(),
         keep_data: false,
     }

@@ -18,6 +18,9 @@ use veil::{node::RaftConfig, seal::SealedFile, wire::client::NodeId};
 
 use harness::{Containers, PATIENCE, name, options, soon};
 
+/// The number of a user who has nothing to do with those that are counted.
+const SHARER: u32 = u32::MAX - 1;
+
 /// What a refused or unanswered write is given.
 const SHORT: Duration = Duration::from_secs(2);
 
@@ -74,7 +77,10 @@ async fn cut_two_against_one_the_minority_refuses_and_the_majority_serves() {
     let alone = cluster.leader_other_than(0).await;
     cluster.change_links(&around(alone), &|shape| shape.cuts += 1).await.unwrap();
     for (from, to) in around(alone) {
-        assert!(!cluster.comes_through(from, to).await.unwrap(), "n{from} reaches n{to} across the cut");
+        assert!(
+            cluster.comes_through(from, to).await.unwrap().is_none(),
+            "n{from} reaches n{to} across the cut"
+        );
     }
     cluster.leader_other_than(alone).await;
     users.extend(cluster.register(10..20).await);
@@ -86,13 +92,17 @@ async fn cut_two_against_one_the_minority_refuses_and_the_majority_serves() {
     let minority = minority.unwrap();
     let held = minority.users_of(cluster.address(alone), PATIENCE).await.unwrap();
     assert!(!held.contains(&name(15)), "it was cut off and knows all the same");
+    let refused = minority.register(minority.request_id(), name(99), Instant::now() + SHORT).await;
+    assert!(refused.is_err(), "a minority has acknowledged a write");
+    let refused = minority.list(name(1), None, Instant::now() + SHORT).await;
+    assert!(refused.is_err(), "a minority has vouched for a list: {refused:?}");
 
     cluster.change_links(&around(alone), &|shape| shape.cuts -= 1).await.unwrap();
     users.extend(cluster.register(20..25).await);
     cluster.wait_until_equal(&[1, 2, 3], &users).await;
     for (from, to) in around(alone) {
         assert!(
-            cluster.comes_through(from, to).await.unwrap(),
+            cluster.comes_through(from, to).await.unwrap().is_some(),
             "n{from} does not reach n{to} after the heal"
         );
     }
@@ -112,13 +122,29 @@ async fn a_cut_outlasts_the_restart_of_who_is_behind_it() {
     cluster.change_links(&[(2, 3)], &|shape| shape.cuts += 1).await.unwrap();
     cluster.kill(3).await.unwrap();
     cluster.restart(3).await.unwrap();
-    assert!(!cluster.comes_through(2, 3).await.unwrap());
+    assert!(cluster.comes_through(2, 3).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_node_is_restarted_in_turn_and_no_write_fails() {
+async fn every_node_is_restarted_in_turn_and_no_request_fails() {
     let Some(cluster) = Containers::start(options()).await else { return };
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
+    cluster.register(SHARER..SHARER + 1).await;
+    let photo = bytes::Bytes::from(photo());
+    let mut looking = stop.subscribe();
+    let sharing = async {
+        let mut count = 0;
+        while !*looking.borrow_and_update() {
+            let soon = || Instant::now() + PATIENCE;
+            let (request, grants) = (cluster.client.request_id(), BTreeMap::from([(name(SHARER), 3)]));
+            let sealed = cluster.client.seal(request, name(SHARER), grants, photo.clone(), soon()).await;
+            let (request, image) = (cluster.client.request_id(), sealed.unwrap().image);
+            cluster.client.open_view(request, name(SHARER), image, soon()).await.unwrap();
+            assert!(!cluster.client.list(name(SHARER), None, soon()).await.unwrap().is_empty());
+            count += 1;
+        }
+        count
+    };
     let writing = async {
         let mut number = 0;
         while !*stopped.borrow_and_update() {
@@ -135,7 +161,8 @@ async fn every_node_is_restarted_in_turn_and_no_write_fails() {
         }
         stop.send_replace(true);
     };
-    let (users, ()) = tokio::join!(writing, restarting);
+    let (users, shared, ()) = tokio::join!(writing, sharing, restarting);
+    assert!(users.len() > 10 && shared > 10, "{} users, {shared} images", users.len());
     cluster.wait_until_equal(&[1, 2, 3], &users).await;
 }
 

@@ -7,7 +7,7 @@ use bollard::{
     errors::Error,
     models::{ContainerState, ContainerStateStatusEnum},
     query_parameters::{
-        KillContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+        KillContainerOptionsBuilder, LogsOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
         RemoveVolumeOptionsBuilder, WaitContainerOptionsBuilder,
     },
 };
@@ -75,8 +75,16 @@ impl Engine {
 
     /// All that a container has said, on both of its outputs.
     pub(super) async fn log(&self, container: &str) -> Result<Vec<u8>, ClusterError> {
-        let all = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
-        let mut said = self.docker.logs(container, Some(all));
+        self.said(container, LogsOptionsBuilder::default().stdout(true).stderr(true).build()).await
+    }
+
+    /// What a container has complained of: what it has said on its standard error.
+    pub(super) async fn complaints(&self, container: &str) -> Result<Vec<u8>, ClusterError> {
+        self.said(container, LogsOptionsBuilder::default().stderr(true).build()).await
+    }
+
+    async fn said(&self, container: &str, which: LogsOptions) -> Result<Vec<u8>, ClusterError> {
+        let mut said = self.docker.logs(container, Some(which));
         let mut log = Vec::new();
         while let Some(piece) = said.next().await {
             log.extend_from_slice(

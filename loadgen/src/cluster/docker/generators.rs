@@ -45,8 +45,9 @@ impl Inside {
     async fn start(&self, part: Part, out: &Path) -> Result<Launched, ClusterError> {
         let Nodes { engine, network, generators, .. } = &*self.nodes;
         let name = format!("{network}-{part}");
-        create_container(engine, &name, self.container(part, out)).await?;
+        // Before it is made: what is called off meanwhile may yet come to be.
         generators.lock().insert(name.clone());
+        create_container(engine, &name, self.container(part, out)).await?;
         // Attached before it runs, so that nothing is missed.
         let streams = AttachContainerOptionsBuilder::default().stdin(true).stdout(true).stderr(true);
         let attached = engine.docker.attach_container(&name, Some(streams.stream(true).build())).await;

@@ -31,6 +31,7 @@ impl Leading {
         needs: LinkNeeds,
         members: &[Member],
         at: Ipv4Addr,
+        seed: u64,
     ) -> Result<Self, ClusterError> {
         let words = match needs {
             LinkNeeds::None => return Ok(Self::Direct),
@@ -56,7 +57,7 @@ impl Leading {
                 }
             }
         };
-        Ok(Self::Proxies { detours: Detours::around(members, IpAddr::V4(at)).await?, words })
+        Ok(Self::Proxies { detours: Detours::around(members, IpAddr::V4(at), seed).await?, words })
     }
 
     pub(super) fn in_words(&self) -> &'static str {

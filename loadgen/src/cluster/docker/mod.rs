@@ -82,7 +82,7 @@ impl DockerCluster {
         let labels = owner::labels(&run);
         let subnet = Subnet::create_network(&engine, &network, labels.clone()).await?;
         let members: Vec<Member> = (1..=NodeId::from(options.nodes)).map(|id| member(subnet, id)).collect();
-        let leading = Leading::choose(options.links, &members, subnet.gateway()).await;
+        let leading = Leading::choose(options.links, &members, subnet.gateway(), options.seed).await;
         let links = match leading {
             Ok(links) => links,
             Err(error) => {
@@ -120,7 +120,7 @@ impl DockerCluster {
                 limits: options.limits,
                 labels: labels.clone(),
             };
-            (member.id, Node { spec, config, turn: Arc::default() })
+            (member.id, Node { spec, config, turn: Arc::default(), network: Default::default() })
         };
         let nodes = members.iter().map(node).collect();
         let keep_data = options.keep_data;
@@ -130,6 +130,7 @@ impl DockerCluster {
             engine,
             image,
             network,
+            folder: options.folder.clone(),
             subnet,
             labels,
             members,
@@ -302,7 +303,11 @@ impl Cluster for DockerCluster {
         }
     }
 
-    fn comes_through(&self, from: NodeId, to: NodeId) -> BoxFuture<'_, Result<bool, ClusterError>> {
+    fn comes_through(
+        &self,
+        from: NodeId,
+        to: NodeId,
+    ) -> BoxFuture<'_, Result<Option<Duration>, ClusterError>> {
         Box::pin(async move {
             if let Leading::Proxies { detours, .. } = &self.0.links {
                 return Ok(detours.comes_through(from, to).await);
@@ -311,7 +316,7 @@ impl Cluster for DockerCluster {
             match self.0.namespace(self.0.node(from)?).await? {
                 Some(namespace) => Ok(says_hello(&namespace, &peer).await),
                 // Nobody is there to dial.
-                None => Ok(false),
+                None => Ok(None),
             }
         })
     }

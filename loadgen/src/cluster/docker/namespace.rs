@@ -7,7 +7,7 @@ use std::{
     fs::File,
     io::{self, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::MetadataExt},
     path::PathBuf,
     process::{Command, Stdio},
     time::Duration,
@@ -38,9 +38,18 @@ impl Namespace {
         PathBuf::from(format!("/proc/{}/root", self.pid))
     }
 
+    /// Whether the process is there still.
+    pub(super) fn is_there(self) -> bool {
+        self.path().exists()
+    }
+
+    fn path(self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/net", self.pid))
+    }
+
     /// Replaces the packet filter: `rules` is a whole table as `iptables-restore` reads it. All at once.
     pub(super) async fn set_filter(self, rules: String) -> io::Result<()> {
-        self.inside(move || feed(Command::new("iptables-restore"), &rules)).await
+        self.inside(move || feed(restore(Command::new("iptables-restore")), &rules)).await
     }
 
     /// Acts on a thread that is in the namespace, as are the commands that it starts.
@@ -50,13 +59,23 @@ impl Namespace {
     ) -> io::Result<T> {
         let (sender, done) = oneshot::channel();
         let inside = move || {
-            let namespace = File::open(format!("/proc/{}/ns/net", self.pid))?;
+            let namespace = File::open(self.path())?;
+            if same(&namespace, &File::open("/proc/self/ns/net")?)? {
+                let reason = "it is this program's own: the engine's processes are not this machine's";
+                return Err(io::Error::other(reason));
+            }
             move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
             act()
         };
         std::thread::Builder::new().name("namespace".to_owned()).spawn(move || sender.send(inside()))?;
         done.await.unwrap_or_else(|_| Err(io::Error::other("the thread has panicked")))
     }
+}
+
+/// Whether two handles are of one namespace (namespaces(7)).
+fn same(one: &File, other: &File) -> io::Result<bool> {
+    let [one, other] = [one.metadata()?, other.metadata()?];
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
 /// Dials from inside. A socket stays in the namespace that it was made in.
@@ -85,9 +104,18 @@ pub(super) async fn can_filter() -> io::Result<()> {
     let tried = tokio::task::spawn_blocking(|| {
         let mut command = Command::new("unshare");
         command.args(["--net", "iptables-restore"]);
-        feed(command, "*filter\n-A INPUT -s 192.0.2.1 -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n")
+        feed(
+            restore(command),
+            "*filter\n-A INPUT -s 192.0.2.1 -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n",
+        )
     });
     tried.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+}
+
+/// Some versions share a lock with all others of the machine, and are not to give up at once.
+fn restore(mut command: Command) -> Command {
+    command.args(["--wait", "5"]);
+    command
 }
 
 /// Gives a command its whole input. What it complains of is the error.

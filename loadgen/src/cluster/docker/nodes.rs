@@ -48,6 +48,8 @@ pub(super) struct Nodes {
     pub(super) engine: Engine,
     pub(super) image: Image,
     pub(super) network: String,
+    /// In which every node has a folder.
+    pub(super) folder: PathBuf,
     pub(super) subnet: Subnet,
     pub(super) members: Vec<Member>,
     pub(super) nodes: BTreeMap<NodeId, Node>,
@@ -67,6 +69,8 @@ pub(super) struct Node {
     pub(super) config: NodeConfig,
     /// Whoever starts, ends or changes the container holds it.
     pub(super) turn: Arc<Mutex<()>>,
+    /// Whoever changes its network holds it: from looking at what the links are like until that is done.
+    pub(super) network: Mutex<()>,
 }
 
 impl Nodes {
@@ -111,7 +115,7 @@ impl Nodes {
         self.bring_in_line(id).await?;
         let peer = format!("{}:{PEER_PORT}", node.spec.address);
         let deadline = Instant::now() + START_PATIENCE;
-        while !says_hello(&Tcp::default(), &peer).await {
+        while says_hello(&Tcp::default(), &peer).await.is_none() {
             if !self.engine.is_up(name).await? {
                 return Err(ClusterError::Start { node: id, reason: self.last_words(node).await });
             }
@@ -140,7 +144,9 @@ impl Nodes {
     /// starts.
     pub(super) async fn bring_in_line(&self, id: NodeId) -> Result<(), ClusterError> {
         let Leading::ByKernel { links, emulator } = &self.links else { return Ok(()) };
-        let Some(namespace) = self.namespace(self.node(id)?).await? else { return Ok(()) };
+        let node = self.node(id)?;
+        let _changing = node.network.lock().await;
+        let Some(namespace) = self.namespace(node).await? else { return Ok(()) };
         let addresses = |node| match node {
             OUTSIDE => self.subnet.outside().to_vec(),
             node => vec![self.subnet.node(node).to_string()],
@@ -148,17 +154,21 @@ impl Nodes {
         let rules = filter::rules(id, links.all(), addresses);
         let failed =
             |what: &str, error| ClusterError::Signal { node: id, reason: format!("its {what}: {error}") };
-        namespace.set_filter(rules).await.map_err(|e| failed("packet filter", e))?;
-        if *emulator {
+        let mut done = namespace.set_filter(rules).await.map_err(|e| failed("packet filter", e));
+        if done.is_ok() && *emulator {
             let emulated = netem::emulate(id, namespace, links.all(), addresses).await;
-            emulated.map_err(|e| failed("network emulator", e))?;
+            done = emulated.map_err(|e| failed("network emulator", e));
         }
-        Ok(())
+        match done {
+            // It ended meanwhile; the engine takes a moment to say so.
+            Err(_) if !namespace.is_there() => Ok(()),
+            done => done,
+        }
     }
 
     /// Writes every log to its node's folder and removes all that was made. What cannot be done is logged.
     pub(super) async fn end(&self) {
-        if self.ended.swap(true, Ordering::SeqCst) {
+        if self.ended.load(Ordering::SeqCst) {
             return;
         }
         let ending = self.nodes.iter().map(|(id, node)| async move {
@@ -174,15 +184,31 @@ impl Nodes {
             }
         });
         join_all(ending).await;
-        let generators = std::mem::take(&mut *self.generators.lock());
-        for error in join_all(generators.iter().map(|name| self.engine.remove_container(name))).await {
-            if let Err(error) = error {
-                tracing::warn!(%error, "a load generator is left");
+        let generators = self.generators.lock().clone();
+        let ending = generators.iter().map(|name| async move {
+            let log = self.keep_complaints(name).await;
+            for error in [log, self.engine.remove_container(name).await].into_iter().filter_map(Result::err) {
+                tracing::warn!(%error, "not all of a load generator could be put away");
             }
-        }
+        });
+        join_all(ending).await;
         if let Err(error) = self.engine.remove_network(&self.network).await {
             tracing::warn!(%error, "a network is left");
         }
+        // Only now: whoever is interrupted in the middle of this does it again.
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Keeps what a load generator has complained of, beside the folders of the nodes. What it has said is for the
+    /// run alone.
+    async fn keep_complaints(&self, generator: &str) -> Result<(), ClusterError> {
+        if self.engine.state(generator).await?.is_none() {
+            return Ok(());
+        }
+        let complaints = self.engine.complaints(generator).await?;
+        let short = generator.rsplit('-').next().unwrap_or(generator);
+        let path = self.folder.join(format!("{short}.txt"));
+        fs::write(&path, complaints).map_err(|source| ClusterError::Io { path, source })
     }
 
     pub(super) async fn keep_log(&self, node: &Node) -> Result<(), ClusterError> {

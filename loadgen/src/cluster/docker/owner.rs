@@ -76,31 +76,34 @@ fn began(pid: u32) -> Option<u64> {
     rest.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// Removes what runs have left whose process is gone. Says how many containers, volumes and networks.
+/// Removes what runs have left whose process is gone. Says how many containers, volumes and networks; what cannot be
+/// removed is logged.
 pub(super) async fn sweep(engine: &Engine) -> Result<usize, ClusterError> {
     let left = |labels: Option<&HashMap<String, String>>| {
         let owner = labels.and_then(|labels| labels.get(OWNER)).and_then(|text| Owner::parse(text));
         owner.is_some_and(|owner| owner.is_gone())
     };
-    let mut swept = 0;
     let all = ListContainersOptionsBuilder::default().all(true).filters(&filter(RUN)).build();
-    let listed = engine.docker.list_containers(Some(all)).await.map_err(failed("list containers"))?;
-    for container in listed.iter().filter(|container| left(container.labels.as_ref())) {
-        engine.remove_container(container.id.as_deref().unwrap_or_default()).await?;
-        swept += 1;
+    let containers = engine.docker.list_containers(Some(all)).await.map_err(failed("list containers"))?;
+    let mut removed = Vec::new();
+    for container in containers.iter().filter(|container| left(container.labels.as_ref())) {
+        removed.push(engine.remove_container(container.id.as_deref().unwrap_or_default()).await);
     }
     let ours = ListVolumesOptionsBuilder::default().filters(&filter(RUN)).build();
-    let listed = engine.docker.list_volumes(Some(ours)).await.map_err(failed("list volumes"))?;
-    for volume in listed.volumes.iter().flatten().filter(|volume| left(Some(&volume.labels))) {
-        engine.remove_volume(&volume.name).await?;
-        swept += 1;
+    let volumes = engine.docker.list_volumes(Some(ours)).await.map_err(failed("list volumes"))?;
+    for volume in volumes.volumes.iter().flatten().filter(|volume| left(Some(&volume.labels))) {
+        removed.push(engine.remove_volume(&volume.name).await);
     }
     let ours = ListNetworksOptionsBuilder::default().filters(&filter(RUN)).build();
-    let listed = engine.docker.list_networks(Some(ours)).await.map_err(failed("list networks"))?;
-    for network in listed.iter().filter(|network| left(network.labels.as_ref())) {
-        engine.remove_network(network.id.as_deref().unwrap_or_default()).await?;
-        swept += 1;
+    let networks = engine.docker.list_networks(Some(ours)).await.map_err(failed("list networks"))?;
+    for network in networks.iter().filter(|network| left(network.labels.as_ref())) {
+        removed.push(engine.remove_network(network.id.as_deref().unwrap_or_default()).await);
     }
+    // Another run that begins may be sweeping too, and somebody may have taken a volume into use.
+    for error in removed.iter().filter_map(|removed| removed.as_ref().err()) {
+        tracing::warn!(%error, "what an earlier run had left is there still");
+    }
+    let swept = removed.iter().filter(|removed| removed.is_ok()).count();
     Ok(swept)
 }
 

@@ -72,6 +72,7 @@ impl ProcessCluster {
             raft,
             sealing,
             links,
+            seed,
             limits: _,
             keep_data,
         } = options;
@@ -88,7 +89,7 @@ impl ProcessCluster {
         let detours = match links {
             LinkNeeds::None => None,
             LinkNeeds::Cuts | LinkNeeds::Shapes | LinkNeeds::Breaks => {
-                Some(Detours::around(&members, LOOPBACK).await?)
+                Some(Detours::around(&members, LOOPBACK, seed).await?)
             }
         };
         let mut nodes = BTreeMap::new();
@@ -272,7 +273,11 @@ impl Cluster for ProcessCluster {
         self.detours.as_ref().map(|detours| detours.links().shape(link)).unwrap_or_default()
     }
 
-    fn comes_through(&self, from: NodeId, to: NodeId) -> BoxFuture<'_, Result<bool, ClusterError>> {
+    fn comes_through(
+        &self,
+        from: NodeId,
+        to: NodeId,
+    ) -> BoxFuture<'_, Result<Option<Duration>, ClusterError>> {
         Box::pin(async move {
             let detours = self.detours.as_ref().ok_or(ClusterError::NoDetours { from, to })?;
             Ok(detours.comes_through(from, to).await)

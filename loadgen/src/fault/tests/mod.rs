@@ -43,6 +43,7 @@ impl Stage {
             raft: RaftConfig::default(),
             sealing: SealingConfig::default(),
             links: LinkNeeds::None,
+            seed: 1,
             limits: NodeLimits::default(),
             keep_data: false,
         };

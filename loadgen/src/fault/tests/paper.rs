@@ -110,21 +110,26 @@ impl Cluster for Paper {
         self.links.shape(link)
     }
 
-    fn comes_through(&self, from: NodeId, to: NodeId) -> BoxFuture<'_, Result<bool, ClusterError>> {
+    fn comes_through(
+        &self,
+        from: NodeId,
+        to: NodeId,
+    ) -> BoxFuture<'_, Result<Option<Duration>, ClusterError>> {
         Box::pin(async move {
             if let Some(lie) = self.lie {
-                return Ok(lie);
+                return Ok(lie.then_some(Duration::ZERO));
             }
             let (there, back) = ((from, to), (to, from));
-            let deadline = Instant::now() + PATIENCE;
+            let began = Instant::now();
+            let deadline = began + PATIENCE;
             while self.links.shape(there).is_cut() || self.links.shape(back).is_cut() {
                 if Instant::now() >= deadline {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 sleep(LOOK).await;
             }
             sleep(self.links.shape(back).quality().delay + self.lag).await;
-            Ok(true)
+            Ok(Some(began.elapsed()))
         })
     }
 
