@@ -17,6 +17,8 @@ use crate::cluster::ClusterError;
 
 /// The answer to asking for what is not there.
 const NOT_FOUND: u16 = 404;
+/// The answer when something else is being done to it.
+const CONFLICT: u16 = 409;
 /// The answer when what is asked for is so already.
 const NOT_MODIFIED: u16 = 304;
 
@@ -97,8 +99,19 @@ impl Engine {
     /// Removes a container, running or not, with the volume that it was given for want of one; it may be gone.
     pub(super) async fn remove_container(&self, container: &str) -> Result<(), ClusterError> {
         let force = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        let removed = self.docker.remove_container(container, Some(force)).await;
-        gone(removed).map_err(failed(format!("remove {container}")))
+        match self.docker.remove_container(container, Some(force)).await {
+            // Somebody was interrupted while removing it, and the engine goes on.
+            Err(error) if is(&error, CONFLICT) => {
+                let until = WaitContainerOptionsBuilder::default().condition("removed").build();
+                // However it ended, and if it is gone already: it is removed.
+                let _ = self.docker.wait_container(container, Some(until)).next().await;
+                match self.state(container).await? {
+                    None => Ok(()),
+                    Some(_) => Err(failed(format!("remove {container}"))(error)),
+                }
+            }
+            removed => gone(removed).map_err(failed(format!("remove {container}"))),
+        }
     }
 
     /// Removes a volume that no container uses; it may be gone.

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use bollard::models::ContainerStateStatusEnum;
 use futures_util::future::join_all;
 use tokio::{sync::Mutex, time::Instant};
 use veil::{
@@ -213,8 +214,10 @@ impl Nodes {
 
     pub(super) async fn keep_log(&self, node: &Node) -> Result<(), ClusterError> {
         let name = &node.spec.name;
-        if self.engine.state(name).await?.is_none() {
-            return Ok(());
+        match self.engine.state(name).await?.and_then(|state| state.status) {
+            // Whoever began to remove it has kept its log.
+            None | Some(ContainerStateStatusEnum::REMOVING) => return Ok(()),
+            Some(_) => {}
         }
         let (path, log) = (node.spec.folder.join("log.txt"), self.engine.log(name).await?);
         // A node that was wiped has had a container before this one.
