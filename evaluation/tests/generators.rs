@@ -2,19 +2,22 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
+mod running;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
 };
 
 use loadgen::{
     record::{HistoryReader, LatencyLines, Manifest, Record, file},
     scenario::{OperationKind, OutcomeKind},
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
+
+use running::{processes, signal, wait_until};
 
 const SCENARIO: &str = r#"version = 1
 seed = 11
@@ -130,32 +133,10 @@ fn one_generator_and_three_offer_the_same_load_and_leave_the_same_files() {
     assert_eq!(runs[0].0.iter().map(|(op, _)| *op).collect::<Vec<_>>(), (0..36).collect::<Vec<_>>());
 }
 
-/// Process ids of what was started with a path that contains `marker`.
-fn processes(marker: &Path) -> Vec<i32> {
-    let marker = marker.to_str().unwrap();
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&line).into_owned();
-        // The run itself is not meant, although it is told where its reports go.
-        if line.contains(marker) && !line.contains("\0run\0") {
-            found.push(pid);
-        }
-    }
-    found
-}
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < Duration::from_secs(60), "still waiting: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn signal(pid: i32, signal: Signal) {
-    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+/// Process ids of what a run in this folder has started.
+fn started(folder: &Path) -> Vec<i32> {
+    // The run itself is not meant, although it is told where its reports go.
+    processes(folder, |line| !line.contains("\0run\0"))
 }
 
 /// A load of ten minutes with three generators, which is under way.
@@ -172,7 +153,7 @@ fn a_generator_that_dies_makes_the_run_inconclusive() {
     let folder = tempfile::tempdir().unwrap();
     let child = endless(folder.path());
     let run = run_folder(folder.path()).unwrap();
-    let second = processes(&run.join("parts/g2"));
+    let second = started(&run.join("parts/g2"));
     assert_eq!(second.len(), 1);
     signal(second[0], Signal::KILL);
     let summary = summary(child, 3);
@@ -182,7 +163,7 @@ fn a_generator_that_dies_makes_the_run_inconclusive() {
     // What the others recorded is there.
     assert!(told(&run).set_up.iter().any(|(op, _)| op % 3 == 2));
     assert!(!run.join("parts").exists());
-    assert_eq!(processes(folder.path()), [0; 0]);
+    assert_eq!(started(folder.path()), [0; 0]);
 }
 
 #[test]
@@ -195,19 +176,19 @@ fn ctrl_c_ends_all_generators_and_keeps_what_they_recorded() {
     let run = run_folder(folder.path()).unwrap();
     assert_eq!(told(&run).set_up.len(), 36);
     assert!(!run.join("parts").exists());
-    assert_eq!(processes(folder.path()), [0; 0]);
+    assert_eq!(started(folder.path()), [0; 0]);
 }
 
 #[test]
 fn a_killed_run_leaves_no_generator_behind_not_even_a_stopped_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = endless(folder.path());
-    let generators = processes(&run_folder(folder.path()).unwrap().join("parts"));
+    let generators = started(&run_folder(folder.path()).unwrap().join("parts"));
     assert_eq!(generators.len(), 3);
     signal(generators[0], Signal::STOP);
     child.kill().unwrap();
     child.wait().unwrap();
-    wait_until("nothing runs", || processes(folder.path()).is_empty());
+    wait_until("nothing runs", || started(folder.path()).is_empty());
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The main job, small: real processes, real signals, the verdict and the exit code.
 #![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
+#[cfg(target_os = "linux")]
+mod running;
+
 use std::{
     path::Path,
     process::{Command, Output},
@@ -124,35 +127,16 @@ mod processes {
         time::{Duration, Instant},
     };
 
-    use rustix::process::{Pid, Signal, kill_process};
+    use rustix::process::Signal;
 
-    use super::*;
+    use super::{
+        running::{processes, signal, wait_until},
+        *,
+    };
 
     /// Process ids of all nodes whose configuration lies in `folder`.
     fn nodes_of(folder: &Path) -> Vec<i32> {
-        let marker = folder.to_str().unwrap();
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).into_owned();
-            if line.contains("node.toml") && line.contains(marker) {
-                found.push(pid);
-            }
-        }
-        found
-    }
-
-    fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-        let began = Instant::now();
-        while !condition() {
-            assert!(began.elapsed() < Duration::from_secs(60), "still waiting: {what}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn signal(pid: i32, signal: Signal) {
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        processes(folder, |line| line.contains("node.toml"))
     }
 
     fn start(folder: &Path, scenario: &str) -> std::process::Child {

@@ -121,12 +121,25 @@ fn restore(mut command: Command) -> Command {
 /// Gives a command its whole input. What it complains of is the error.
 pub(super) fn feed(mut command: Command, text: &str) -> io::Result<()> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(text.as_bytes())?;
-    }
+    let written = child.stdin.take().map_or(Ok(()), |mut input| input.write_all(text.as_bytes()));
     let output = child.wait_with_output()?;
     match output.status.success() {
-        true => Ok(()),
+        true => written,
+        // Also when it did not read to the end: why not says more than that it did not.
         false => Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_complains_of_is_told_even_if_it_does_not_listen() {
+        let mut deaf = Command::new("sh");
+        deaf.args(["-c", "echo line 4 is wrong >&2; exit 1"]);
+        let more_than_a_pipe_holds = "a line\n".repeat(100_000);
+        assert_eq!(feed(deaf, &more_than_a_pipe_holds).unwrap_err().to_string(), "line 4 is wrong");
+        assert!(feed(Command::new("cat"), &more_than_a_pipe_holds).is_ok());
     }
 }
