@@ -138,6 +138,7 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
     let bytes = manifest.containers.unwrap().image_bytes;
     assert!(bytes < 30_000_000, "the image has {bytes} bytes");
     assert!(run.join("nodes/g1.txt").exists() && run.join("nodes/g2.txt").exists());
+    assert!(!run.join("nodes/key").exists(), "the cluster's key is left");
     assert_nothing_is_left(whole.path());
     assert_eq!(nameless(), nameless_before, "volumes without a name are left");
 }

@@ -185,7 +185,7 @@ mod processes {
         assert!(said.contains("stopped by the user"), "{said}");
         let run = history().unwrap();
         assert!(run.join("report.html").exists());
-        assert!(!run.join("nodes/n1/data").exists());
+        assert!(!run.join("nodes/n1/data").exists() && !run.join("nodes/key").exists());
         let events = std::fs::read_to_string(run.join("events.csv")).unwrap();
         assert!(!events.lines().any(|line| line.starts_with("fault")), "{events}");
         assert!(nodes_of(folder.path()).is_empty());

@@ -24,6 +24,7 @@ use loadgen::{
 use veil::{
     client::Client,
     directory::UserName,
+    identity::PublicKey,
     node::{RaftConfig, SealingConfig},
     wire::transport::Tcp,
 };
@@ -67,11 +68,14 @@ struct World {
     photos: Photos,
 }
 
+/// Everybody's: nobody signs anything.
+const KEY: PublicKey = PublicKey::from_bytes([1; 32]);
+
 /// One durable write: a user registers.
 async fn write(world: Arc<World>, number: u64) -> anyhow::Result<()> {
     let user = UserName::try_from(format!("w{number:09}"))?;
     let request = world.client.request_id();
-    Ok(world.client.register(request, user, deadline()).await?)
+    Ok(world.client.register(request, user, KEY, deadline()).await?)
 }
 
 /// One sealing of a photo, recorded in the directory.
@@ -114,7 +118,7 @@ where
     let client = Client::new(Arc::new(Tcp::default()), addresses, 2)?;
     let world = Arc::new(World { client, photos: Photos::built_in(1) });
     let owner = UserName::try_from("owner".to_owned())?;
-    world.client.register(world.client.request_id(), owner, deadline()).await?;
+    world.client.register(world.client.request_id(), owner, KEY, deadline()).await?;
 
     let begin = Instant::now() + time / 5;
     let end = begin + time;

@@ -1,6 +1,6 @@
 //! Veil: a fault-tolerant image-sharing network.
 //!
-//! The pure parts (`stego`, `seal`, `directory`, `balance`) do no I/O and take time and randomness as
+//! The pure parts (`stego`, `seal`, `identity`, `directory`, `balance`) do no I/O and take time and randomness as
 //! arguments; `wire` carries values between processes; `consensus` replicates the directory; `node`
 //! is one server, `client` talks to a cluster of them, `cli` is the `veil` program.
 
@@ -9,7 +9,9 @@ pub mod cli;
 pub mod client;
 pub mod consensus;
 pub mod directory;
+pub mod identity;
 pub mod node;
+pub mod peer;
 pub mod seal;
 pub mod stego;
 pub mod wire;

@@ -5,6 +5,7 @@ use std::{io::Read, process::ExitCode};
 
 use clap::Subcommand;
 use veil::cli::{
+    cluster::{self, ClusterCommand},
     health::{self, HealthArgs},
     node::{self, NodeArgs},
 };
@@ -18,6 +19,9 @@ pub enum NodeCommand {
     /// As `veil health` (used in containers).
     #[command(hide = true)]
     Health(HealthArgs),
+    /// As `veil cluster` (used in containers).
+    #[command(hide = true, subcommand)]
+    Cluster(ClusterCommand),
     /// A node that ends with its parent, however the parent ends (used by the process driver).
     ///
     /// It watches its standard input, which the parent holds open, and on Linux the kernel kills it
@@ -34,6 +38,7 @@ pub fn main(command: &NodeCommand) -> ExitCode {
     let done = match command {
         NodeCommand::Node(args) => node::run(args),
         NodeCommand::Health(args) => health::run(args),
+        NodeCommand::Cluster(command) => cluster::run(command),
         NodeCommand::Child(args) => {
             end_with_parent().map_err(anyhow::Error::from).and_then(|()| node::run(args))
         }

@@ -5,6 +5,7 @@
 pub mod child;
 mod detour;
 mod docker;
+mod key;
 mod process;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -35,7 +36,8 @@ pub type Doing<'a> = BoxFuture<'a, Result<(), ClusterError>>;
 
 /// A cluster that a run has started. Each of these returns when it has happened.
 ///
-/// Dropping it ends every node and leaves nothing behind but configurations and logs.
+/// Dropping it ends every node and leaves nothing behind but configurations and logs, and, if they are kept, the
+/// nodes' data and the cluster's key.
 pub trait Cluster: fmt::Debug + Send + Sync {
     /// All nodes, running or not, under the addresses by which they know one another.
     fn members(&self) -> &[Member];
@@ -133,7 +135,7 @@ pub struct StartOptions {
     pub seed: u64,
     /// What each node may use. Processes are not limited.
     pub limits: NodeLimits,
-    /// Keep the nodes' data folders, which may be large. Configurations and logs are always kept.
+    /// Keep the nodes' data folders, which may be large, and the cluster's key. Configurations and logs are always kept.
     pub keep_data: bool,
 }
 

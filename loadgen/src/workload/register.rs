@@ -3,7 +3,10 @@
 use tokio::time::Instant;
 use veil::{client::Client, directory::UserName};
 
-use super::{Done, outcome, world::user_name};
+use super::{
+    Done, outcome,
+    world::{key_pair, user_name},
+};
 use crate::record::{Call, Reply};
 
 /// See the module.
@@ -26,7 +29,8 @@ impl Register {
     }
 
     pub(super) async fn perform(self, client: &Client, deadline: Instant) -> Done {
-        let registered = client.register(client.request_id(), self.user, deadline).await;
+        let key = key_pair(&self.user).public();
+        let registered = client.register(client.request_id(), self.user, key, deadline).await;
         Done::now(outcome(registered.map(|()| Reply::Registered)))
     }
 }

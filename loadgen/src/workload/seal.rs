@@ -91,7 +91,7 @@ impl Seal {
 async fn read(png: Bytes, image: ImageId) -> (Option<SealedFile>, Option<bool>) {
     let reading = tokio::task::spawn_blocking(move || SealedFile::read(&png));
     let read = reading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-    let file = read.ok().filter(|file| file.block.image == image);
+    let file = read.ok().filter(|file| file.block.unverified().image == image);
     let intact = file.is_some();
     (file, Some(intact))
 }

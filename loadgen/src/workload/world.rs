@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use rand::{Rng, RngExt};
 use veil::{
     directory::{ImageId, UserName},
+    identity::KeyPair,
     seal::SealedFile,
 };
 
@@ -109,6 +110,15 @@ pub(super) fn user_name(letter: char, number: u64) -> UserName {
     UserName::try_from(format!("{letter}{number:07}")).expect("a letter and at most 20 digits are a name")
 }
 
+/// A user's key pair. It follows from the name alone, so that whoever acts for the user has it: a generator that
+/// was started anew, a run with another seed on a cluster that knows the user already.
+pub(super) fn key_pair(user: &UserName) -> KeyPair {
+    KeyPair::from_seed(blake3::derive_key(
+        "veil 2026-11-21 loadgen simulated user v1",
+        user.as_str().as_bytes(),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -117,6 +127,13 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+
+    #[test]
+    fn a_users_key_follows_from_the_name_and_is_held_still() {
+        let key = key_pair(&user_name('u', 7)).public();
+        assert_ne!(key, key_pair(&user_name('r', 7)).public());
+        assert_eq!(key.to_string(), "f17b5a49627b9b21b882541203c7c9ba8cea98f8ad80adf1548872a1fc584c64");
+    }
 
     #[test]
     fn users_meet_everybody_of_their_part_and_nobody_else() {

@@ -16,7 +16,7 @@ use loadgen::{
 use tokio::time::Instant;
 use veil::{node::RaftConfig, seal::SealedFile, wire::client::NodeId};
 
-use harness::{Containers, PATIENCE, name, options, soon};
+use harness::{Containers, KEY, PATIENCE, name, options, soon};
 
 /// The number of a user who has nothing to do with those that are counted.
 const SHARER: u32 = u32::MAX - 1;
@@ -92,7 +92,7 @@ async fn cut_two_against_one_the_minority_refuses_and_the_majority_serves() {
     let minority = minority.unwrap();
     let held = minority.users_of(cluster.address(alone), PATIENCE).await.unwrap();
     assert!(!held.contains(&name(15)), "it was cut off and knows all the same");
-    let refused = minority.register(minority.request_id(), name(99), Instant::now() + SHORT).await;
+    let refused = minority.register(minority.request_id(), name(99), KEY, Instant::now() + SHORT).await;
     assert!(refused.is_err(), "a minority has acknowledged a write");
     let refused = minority.list(name(1), None, Instant::now() + SHORT).await;
     assert!(refused.is_err(), "a minority has vouched for a list: {refused:?}");

@@ -36,7 +36,7 @@ pub(super) async fn run(args: GrantArgs) -> anyhow::Result<()> {
             let path = Path::new(&image);
             anyhow::ensure!(path.exists(), "{not_an_id}, and there is no such file");
             let bytes = read_file(path, SEALED_LIMIT)?;
-            SealedFile::read(&bytes).with_context(|| image.clone())?.block.image
+            SealedFile::read(&bytes).with_context(|| image.clone())?.block.unverified().image
         }
     };
     let client = cluster.client()?;

@@ -1,22 +1,33 @@
 //! The `veil` program: one file a subcommand.
 
+mod capacity;
+pub mod cluster;
+mod file;
 mod grant;
 pub mod health;
+mod hide;
+mod home;
 mod inspect;
 mod list;
 mod member;
 pub mod node;
+mod passphrase;
+mod picture;
 mod register;
+mod repair;
+mod reveal;
 mod seal;
+mod secret;
 mod status;
 mod view;
 
-use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tokio::time::Instant;
 
+use self::file::{ensure_apart, read_file, write_file};
 use crate::{client::Client, wire::transport::Tcp};
 
 /// Share images, and decide who may look and how often.
@@ -40,9 +51,15 @@ enum Command {
     List(list::ListArgs),
     View(view::ViewArgs),
     Inspect(inspect::InspectArgs),
+    Repair(repair::RepairArgs),
+    Hide(hide::HideArgs),
+    Reveal(reveal::RevealArgs),
+    Capacity(capacity::CapacityArgs),
     Grant(grant::GrantArgs),
     Status(status::StatusArgs),
     Member(member::MemberArgs),
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
 }
 
 /// What every command that talks to a cluster takes.
@@ -76,10 +93,9 @@ impl ClusterArgs {
 
     /// Prints `value` as JSON if that was asked for, else `text`.
     fn print(&self, text: impl std::fmt::Display, value: serde_json::Value) {
-        if self.json {
-            println!("{value}");
-        } else {
-            println!("{text}");
+        match self.json {
+            true => say(value),
+            false => say(text),
         }
     }
 }
@@ -100,11 +116,19 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Register(args) => block_on(register::run(args)),
         Command::Seal(args) => block_on(seal::run(args)),
         Command::List(args) => block_on(list::run(args)),
-        Command::Inspect(args) => inspect::run(&args),
+        Command::Inspect(args) => match inspect::run(&args) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
+        Command::Repair(args) => repair::run(&args),
+        Command::Hide(args) => hide::run(args),
+        Command::Reveal(args) => reveal::run(&args),
+        Command::Capacity(args) => capacity::run(&args),
         Command::View(args) => block_on(view::run(args)),
         Command::Grant(args) => block_on(grant::run(args)),
         Command::Status(args) => block_on(status::run(args)),
         Command::Member(args) => block_on(member::run(args)),
+        Command::Cluster(command) => cluster::run(&command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -124,31 +148,22 @@ pub fn describe(error: &anyhow::Error) -> String {
     })
 }
 
-fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(command)
 }
 
-/// Reads a file whose size is checked before it is read.
-fn read_file(path: &Path, limit: u64) -> anyhow::Result<Vec<u8>> {
-    let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
-    anyhow::ensure!(size <= limit, "{}: {size} bytes long, the limit is {limit}", path.display());
-    std::fs::read(path).with_context(|| path.display().to_string())
-}
-
-/// Writes a file beside its place and moves it there, so that nobody sees half of it.
-fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let write = || {
-        std::fs::write(&beside, bytes)?;
-        std::fs::rename(&beside, path)
-    };
-    write().with_context(|| path.display().to_string())
+/// Prints a line, or several. Whoever stopped listening has what they wanted.
+fn say(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// The largest sealed file that is read, bytes.
-const SEALED_LIMIT: u64 = crate::wire::frame::CLIENT_FRAME_LIMIT as u64;
+const SEALED_LIMIT: u64 = crate::peer::MAX_FILE_BYTES;
+
+/// The largest cover that is read, bytes.
+const COVER_LIMIT: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -39,6 +39,7 @@ struct Listening<'a> {
 /// When it cannot start.
 pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
+    let keys = config.cluster_keys()?;
     // Raft has threads of its own: nothing that clients ask for can keep its heartbeats waiting.
     let raft = runtime("veil-raft")?;
     let serving = runtime("veil-serve")?;
@@ -50,6 +51,7 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
         disk: Arc::new(disk),
         clock: system_clock(),
         entropy: Arc::new(Entropy::from_system()),
+        keys,
         raft_runtime: raft.handle().clone(),
     };
     serving.block_on(async {

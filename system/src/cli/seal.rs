@@ -6,8 +6,11 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::{ClusterArgs, read_file, write_file};
-use crate::{directory::UserName, seal::MAX_ORIGINAL_BYTES};
+use super::{ClusterArgs, ensure_apart, picture::Carrying, read_file, write_file};
+use crate::{
+    directory::UserName,
+    seal::{MAX_ORIGINAL_BYTES, SealedFile},
+};
 
 /// Seal a photo and grant views of it.
 ///
@@ -46,16 +49,23 @@ pub(super) async fn run(args: SealArgs) -> anyhow::Result<()> {
     }
     let original = read_file(&photo, MAX_ORIGINAL_BYTES)?;
     let output = output.unwrap_or_else(|| photo.with_extension("sealed.png"));
-    anyhow::ensure!(output != photo, "{} would be overwritten by its sealed image", photo.display());
+    ensure_apart(&photo, &output)?;
     let client = cluster.client()?;
     let sealed = client
         .seal(client.request_id(), owner, grants, original.into(), cluster.deadline())
         .await
         .with_context(|| photo.display().to_string())?;
+    // What cannot be read back is not worth keeping.
+    let file = SealedFile::read(&sealed.png).context("what the cluster sent")?;
+    let hidden = file.header.body_len as usize;
+    let picture = Carrying::expected(file.geometry, file.header.density, hidden);
     write_file(&output, &sealed.png)?;
-    cluster.print(
-        format_args!("image {} sealed in {} ({} bytes)", sealed.image, output.display(), sealed.png.len()),
-        json!({ "image": sealed.image.to_string(), "file": output, "bytes": sealed.png.len() }),
-    );
+    let mut report = picture.json();
+    report["image"] = json!(sealed.image.to_string());
+    report["file"] = json!(output);
+    report["bytes"] = json!(sealed.png.len());
+    let (image, bytes) = (sealed.image, sealed.png.len());
+    let text = format!("image {image} sealed in {} ({bytes} bytes: {})", output.display(), picture.text());
+    cluster.print(text, report);
     Ok(())
 }

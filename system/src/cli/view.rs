@@ -6,17 +6,20 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::{ClusterArgs, SEALED_LIMIT, read_file, write_file};
+use super::{ClusterArgs, SEALED_LIMIT, ensure_apart, read_file, write_file};
 use crate::{
-    client::{Client, ClientError, Opened},
+    client::{Client, ClientError},
     directory::{ImageId, Refusal, UserName},
-    seal::{PermissionBlock, SealedFile, rewrite_block},
+    identity::FinderKey,
+    peer::SealedCopy,
+    seal::{PermissionBlock, SealedFile},
 };
 
 /// Open a sealed image. Takes one view.
 ///
-/// Writes the original, and the new number of views into the sealed file. When no view is left, it
-/// writes the cover instead, as NAME.cover.png, says so, and exits with 1.
+/// Writes the original, and the cluster's new permission block into the sealed file. A file whose permission block
+/// the cluster did not sign is refused, and no view is taken. When no view is left, the cover is written instead,
+/// as NAME.cover.png, and the exit code is 1.
 #[derive(Debug, Args)]
 pub(super) struct ViewArgs {
     /// The sealed image.
@@ -33,12 +36,17 @@ pub(super) struct ViewArgs {
 
 pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
     let ViewArgs { sealed, user, output, cluster } = args;
+    let name = || sealed.display().to_string();
     let bytes = read_file(&sealed, SEALED_LIMIT)?;
-    let file = SealedFile::read(&bytes).with_context(|| sealed.display().to_string())?;
+    let file = SealedFile::read(&bytes).with_context(name)?;
     let beside = |ending: &str| sealed.with_extension(ending);
+    if let Some(output) = &output {
+        ensure_apart(&sealed, output)?;
+    }
     let client = cluster.client()?;
-    let block = &file.block;
-    let opened = match may_ask(&client, &cluster, block, &user).await {
+    let keys = client.keys(user.clone(), cluster.deadline()).await?;
+    let block = file.block.verify(&keys.cluster).with_context(name)?;
+    let opened = match may_ask(&client, &cluster, block, &user, &keys.finder).await {
         Ok(()) => {
             let request = client.request_id();
             client.open_view(request, user.clone(), block.image, cluster.deadline()).await
@@ -55,10 +63,13 @@ pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
         }
         Err(error) => return Err(error.into()),
     };
-    let original = file.open(&opened.key).with_context(|| sealed.display().to_string())?;
+    let original = file.open(&opened.key).with_context(name)?;
     let output = output.unwrap_or_else(|| beside(&format!("opened.{}", block.media.extension())));
     write_file(&output, &original)?;
-    note_views(&sealed, &bytes, block, &user, &opened)?;
+    if let Err(error) = refresh(&client, &cluster, &sealed, block).await {
+        // The view was taken and the picture is there; the file only does not know yet.
+        tracing::warn!("{}: the new permission block is not in it: {error:#}", sealed.display());
+    }
     let left = opened.views_left.map_or("you are the owner: not counted".to_owned(), |left| match left {
         1 => "1 view left".to_owned(),
         left => format!("{left} views left"),
@@ -77,9 +88,9 @@ async fn may_ask(
     cluster: &ClusterArgs,
     block: &PermissionBlock,
     user: &UserName,
+    finder: &FinderKey,
 ) -> Result<(), ClientError> {
-    let says_zero = block.grants.iter().any(|(viewer, left)| viewer == user && *left == 0);
-    if !says_zero {
+    if block.grants.views_left(finder, block.image, block.revision) != Some(0) {
         return Ok(());
     }
     // The page after the id before this one begins with this one.
@@ -92,21 +103,16 @@ async fn may_ask(
     }
 }
 
-/// Writes the views left into the viewer's own copy.
-fn note_views(
+/// Puts the permission block as it is now into the viewer's own copy.
+async fn refresh(
+    client: &Client,
+    cluster: &ClusterArgs,
     path: &Path,
-    bytes: &[u8],
-    block: &PermissionBlock,
-    user: &UserName,
-    opened: &Opened,
+    old: &PermissionBlock,
 ) -> anyhow::Result<()> {
-    let Some(left) = opened.views_left else { return Ok(()) };
-    let mut block = block.clone();
-    match block.grants.iter_mut().find(|(viewer, _)| viewer == user) {
-        Some((_, views)) => *views = left,
-        None => block.grants.push((user.clone(), left)),
+    let new = client.block(old.image, cluster.deadline()).await?;
+    if new.verify(&old.cluster)?.revision > old.revision {
+        SealedCopy::open(path)?.replace_block(&new)?;
     }
-    block.revision = opened.revision;
-    let rewritten = rewrite_block(bytes, &block).with_context(|| path.display().to_string())?;
-    write_file(path, &rewritten)
+    Ok(())
 }

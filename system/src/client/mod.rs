@@ -16,8 +16,9 @@ use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
 use crate::{
     directory::{ImageId, Listing, OpenView, Refusal, Register, RequestId, SetGrant, UserName},
+    identity::{FinderKey, PublicKey},
     node::{Entropy, UnixClock, system_clock},
-    seal::ContentKey,
+    seal::{ContentKey, SignedBlock},
     wire::{
         client::{
             Answer, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole, NodeId,
@@ -89,6 +90,15 @@ pub struct Sealed {
     pub png: Bytes,
 }
 
+/// What a user has to know to read permission blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// By which the cluster's signatures are verified.
+    pub cluster: PublicKey,
+    /// By which the user finds their own grants.
+    pub finder: FinderKey,
+}
+
 /// A handle on a cluster. Clones share connections and what is known of the leader.
 #[derive(Clone)]
 pub struct Client {
@@ -147,7 +157,7 @@ impl Client {
         self.inner.leadership.subscribe()
     }
 
-    /// Registers a user.
+    /// Registers a user with their public key.
     ///
     /// # Errors
     /// [`ClientError`]
@@ -155,9 +165,10 @@ impl Client {
         &self,
         request: RequestId,
         user: UserName,
+        key: PublicKey,
         deadline: Instant,
     ) -> Result<(), ClientError> {
-        match self.execute(request, Change::Register(Register { user }), deadline).await? {
+        match self.execute(request, Change::Register(Register { user, key }), deadline).await? {
             Reply::Registered => Ok(()),
             other => Err(protocol(&other)),
         }
@@ -234,6 +245,21 @@ impl Client {
         }
     }
 
+    /// The permission block of an image as it is now. What it says is the cluster's word once its signature
+    /// is [verified](SignedBlock::verify).
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn block(&self, image: ImageId, deadline: Instant) -> Result<SignedBlock, ClientError> {
+        let query = Query::Block { image };
+        let read = Request::Read { query, consistency: Consistency::Linearizable };
+        let answer = self.inner.ask_leader(&read, deadline).await?;
+        match &answer {
+            Reply::Block { block } => SignedBlock::decode(block).map_err(|_| protocol(&answer)),
+            other => Err(protocol(other)),
+        }
+    }
+
     /// Who the members are, as the leader knows them.
     ///
     /// # Errors
@@ -273,6 +299,21 @@ impl Client {
             Ok(Reply::MemberRemoved) | Err(ClientError::Membership(MemberError::Unknown { .. })) => Ok(()),
             Ok(other) => Err(protocol(&other)),
             Err(error) => Err(error),
+        }
+    }
+
+    /// By which key the cluster signs, and by which `user` finds their own grants in permission blocks. One
+    /// node that lives is enough, whether or not anybody leads.
+    ///
+    /// Until there are sessions the nodes believe the name.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn keys(&self, user: UserName, deadline: Instant) -> Result<Keys, ClientError> {
+        // The leader if it is known, else whoever is next: any node answers.
+        match self.inner.ask_leader(&Request::Keys { user }, deadline).await? {
+            Reply::Keys { cluster, finder } => Ok(Keys { cluster, finder }),
+            other => Err(protocol(&other)),
         }
     }
 

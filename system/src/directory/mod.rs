@@ -30,6 +30,7 @@ pub use self::{
     set_grant::SetGrant,
 };
 use crate::{
+    identity::PublicKey,
     seal::{ContentKey, Media},
     wire::codec::{self, CodecError},
 };
@@ -75,6 +76,8 @@ pub enum Effect {
     Recorded {
         /// The key on record. A worker that retries another worker's sealing must seal under this one.
         key: ContentKey,
+        /// The owner's public key on record.
+        owner_key: PublicKey,
     },
     /// One view was taken; the key may be handed to the viewer.
     Opened {
@@ -172,6 +175,8 @@ pub enum Refusal {
 pub struct User {
     /// When the user registered, in milliseconds since the Unix epoch.
     pub registered_ms: u64,
+    /// By which the user is known.
+    pub key: PublicKey,
 }
 
 /// A recorded image.
@@ -191,6 +196,8 @@ pub struct Image {
     pub revision: u64,
     /// Who may view it how often.
     pub grants: BTreeMap<UserName, Grant>,
+    /// The owner's public key, as it was when the image was recorded.
+    pub owner_key: PublicKey,
 }
 
 /// What one viewer may still do with one image.
@@ -270,11 +277,8 @@ impl Directory {
         Ok(blake3::hash(&codec::encode(self)?).into())
     }
 
-    fn known_user(&self, user: &UserName) -> Result<(), Refusal> {
-        match self.users.contains_key(user) {
-            true => Ok(()),
-            false => Err(Refusal::UnknownUser { user: user.clone() }),
-        }
+    fn known_user(&self, user: &UserName) -> Result<&User, Refusal> {
+        self.users.get(user).ok_or_else(|| Refusal::UnknownUser { user: user.clone() })
     }
 }
 

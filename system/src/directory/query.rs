@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directory, Image, ImageId, UserName};
+use super::{Directory, Image, ImageId, User, UserName};
 
 /// The most items one page of a list holds.
 pub const PAGE_LIMIT: usize = 1_000;
@@ -41,6 +41,11 @@ impl Directory {
             })
             .take(limit.min(PAGE_LIMIT))
             .collect()
+    }
+
+    /// One user.
+    pub fn user(&self, user: &UserName) -> Option<&User> {
+        self.users.get(user)
     }
 
     /// One image.

@@ -28,7 +28,7 @@ pub struct RecordImage {
 impl Directory {
     pub(super) fn record_image(&mut self, request: RequestId, record: RecordImage) -> Answer {
         let RecordImage { owner, key, media, length, digest, grants } = record;
-        self.known_user(&owner)?;
+        let owner_key = self.known_user(&owner)?.key;
         at_most("number of grants", grants.len() as u64, MAX_GRANTS as u64)?;
         for (viewer, views) in &grants {
             self.known_user(viewer)?;
@@ -38,7 +38,8 @@ impl Directory {
         self.visible.insert((owner.clone(), id));
         self.visible.extend(grants.keys().map(|viewer| (viewer.clone(), id)));
         let grants = grants.into_iter().map(|(viewer, left)| (viewer, Grant { left, used: 0 })).collect();
-        self.images.insert(id, Image { owner, key: key.clone(), media, length, digest, revision: 0, grants });
-        Ok(Effect::Recorded { key })
+        let image = Image { owner, key: key.clone(), media, length, digest, revision: 0, grants, owner_key };
+        self.images.insert(id, image);
+        Ok(Effect::Recorded { key, owner_key })
     }
 }

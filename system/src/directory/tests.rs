@@ -22,8 +22,13 @@ fn command(number: u128, action: Action) -> Command {
     Command { request: request(number), at_ms: NOW, action }
 }
 
+/// Every user has a key of their own.
+fn public_key(user: &str) -> PublicKey {
+    PublicKey::from_bytes(*blake3::hash(user.as_bytes()).as_bytes())
+}
+
 fn register(user: &str) -> Action {
-    Action::Register(Register { user: name(user) })
+    Action::Register(Register { user: name(user), key: public_key(user) })
 }
 
 fn record(owner: &str, grants: &[(&str, u32)], byte: u8) -> Action {
@@ -100,7 +105,30 @@ fn an_id_used_for_another_request_is_refused() {
 fn a_retried_sealing_under_another_key_is_told_the_recorded_key() {
     let (mut directory, _) = stage();
     let answer = directory.apply(command(10, record("anna", &[("ben", 2)], 200)));
-    assert_eq!(answer, Ok(Effect::Recorded { key: key(1) }));
+    assert_eq!(answer, Ok(Effect::Recorded { key: key(1), owner_key: public_key("anna") }));
+}
+
+#[test]
+fn an_image_keeps_the_key_that_its_owner_registered() {
+    let (mut directory, image) = stage();
+    let recorded = directory.apply(command(20, record("ben", &[("anna", 1)], 3)));
+    assert_eq!(recorded, Ok(Effect::Recorded { key: key(3), owner_key: public_key("ben") }));
+    assert_eq!(directory.image(image).unwrap().owner_key, public_key("anna"));
+    assert_eq!(directory.image(ImageId(request(20).0)).unwrap().owner_key, public_key("ben"));
+}
+
+#[test]
+fn a_name_keeps_its_first_key() {
+    let (mut directory, _) = stage();
+    let with_key = |key| Action::Register(Register { user: name("dora"), key });
+    let (first, other) = (public_key("dora"), public_key("zoe"));
+    assert_eq!(directory.apply(command(20, with_key(first))), Ok(Effect::Registered));
+    // Under the same id it is another request, under another id the name is taken.
+    let reused = directory.apply(command(20, with_key(other)));
+    assert_eq!(reused, Err(Refusal::RequestReused { request: request(20) }));
+    assert_eq!(directory.apply(command(21, with_key(other))), Err(Refusal::NameTaken { user: name("dora") }));
+    assert_eq!(directory.apply(command(20, with_key(first))), Ok(Effect::Registered));
+    assert_eq!(directory.users[&name("dora")].key, first);
 }
 
 #[test]
@@ -187,6 +215,30 @@ fn golden_bytes_of_a_command() {
     })
     .unwrap();
     assert_eq!(bytes, [251, 2, 1, 7, 3, 1, b'a', 3, 1, b'b', 250]);
+}
+
+#[test]
+fn golden_bytes_of_what_holds_public_keys() {
+    let (a, b) = (PublicKey::from_bytes([0xaa; 32]), PublicKey::from_bytes([0xbb; 32]));
+    let register = Action::Register(Register { user: name("a"), key: a });
+    assert_eq!(codec::encode(&register).unwrap(), [&[0, 1, b'a'][..], &[0xaa; 32]].concat());
+    let user = User { registered_ms: 7, key: a };
+    assert_eq!(codec::encode(&user).unwrap(), [&[7][..], &[0xaa; 32]].concat());
+    let recorded: Answer = Ok(Effect::Recorded { key: key(1), owner_key: b });
+    assert_eq!(codec::encode(&recorded).unwrap(), [&[0, 1][..], &[1; 32], &[0xbb; 32]].concat());
+    let grants = [(name("b"), Grant { left: 2, used: 3 })].into();
+    let image = Image {
+        owner: name("a"),
+        key: key(1),
+        media: Media::Png,
+        length: 4,
+        digest: [9; 32],
+        revision: 5,
+        grants,
+        owner_key: b,
+    };
+    let parts = [&[1, b'a'][..], &[1; 32], &[0, 4], &[9; 32], &[5, 1, 1, b'b', 2, 3], &[0xbb; 32]];
+    assert_eq!(codec::encode(&image).unwrap(), parts.concat());
 }
 
 proptest! {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     consensus::Timing,
+    identity::{ClusterKeys, InvalidKey},
     wire::client::{Member, NodeId},
 };
 
@@ -21,6 +23,9 @@ pub struct NodeConfig {
     pub id: NodeId,
     /// The folder of log and snapshots.
     pub data: PathBuf,
+    /// The file of the cluster's secret, the same for all nodes. A relative path begins at the folder of this
+    /// file.
+    pub cluster_key: PathBuf,
     /// Whether this node founds the cluster if its folder is empty. Say so on exactly one node.
     #[serde(default)]
     pub bootstrap: bool,
@@ -151,7 +156,26 @@ pub enum ConfigError {
         /// What would do.
         expected: &'static str,
     },
+    /// The file of the cluster's secret cannot be read.
+    #[error("{path}: {source}; `veil cluster init` makes a cluster key, and all nodes need the same")]
+    NoClusterKey {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It holds something else.
+    #[error("{path}: {source}; `veil cluster init` makes a cluster key, and all nodes need the same")]
+    BadClusterKey {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong. The content, which may be a secret, is not repeated.
+        source: InvalidKey,
+    },
 }
+
+/// So much of a key file is read, bytes: the key, and a line break or two.
+const KEY_FILE_LIMIT: u64 = 1024;
 
 impl NodeConfig {
     /// Reads and checks a configuration file.
@@ -161,11 +185,29 @@ impl NodeConfig {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
-        let config: Self = toml::from_str(&text)
+        let mut config: Self = toml::from_str(&text)
             .map_err(|reason| ConfigError::Syntax { path: path.to_owned(), reason: Box::new(reason) })?;
         let in_file = |problem| ConfigError::In { path: path.to_owned(), problem: Box::new(problem) };
         config.check().map_err(in_file)?;
+        // One folder holds a node's configuration and its key, wherever the node is started from.
+        if let Some(folder) = path.parent() {
+            config.cluster_key = folder.join(&config.cluster_key);
+        }
         Ok(config)
+    }
+
+    /// Reads the cluster's secret from its file.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoClusterKey`] and [`ConfigError::BadClusterKey`].
+    pub fn cluster_keys(&self) -> Result<ClusterKeys, ConfigError> {
+        let path = &self.cluster_key;
+        let mut text = String::new();
+        std::fs::File::open(path)
+            .and_then(|file| file.take(KEY_FILE_LIMIT).read_to_string(&mut text))
+            .map_err(|source| ConfigError::NoClusterKey { path: path.clone(), source })?;
+        ClusterKeys::from_text(&text)
+            .map_err(|source| ConfigError::BadClusterKey { path: path.clone(), source })
     }
 
     /// Checks what the types do not.
@@ -255,6 +297,7 @@ mod tests {
     const GOOD: &str = r#"
         id = 1
         data = "data"
+        cluster_key = "cluster.key"
         bootstrap = true
         listen = { client = "127.0.0.1:0", peer = "127.0.0.1:0" }
         [[member]]
@@ -291,6 +334,54 @@ mod tests {
     }
 
     #[test]
+    fn the_cluster_key_lies_where_the_file_says_seen_from_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("cluster.key");
+        let load = |text: &str| {
+            let path = folder.path().join("node.toml");
+            std::fs::write(&path, text).unwrap();
+            NodeConfig::load(&path).unwrap()
+        };
+        let config = load(GOOD);
+        assert_eq!(config.cluster_key, key);
+        let keys = ClusterKeys::from_secret([7; 32]);
+        std::fs::write(&key, keys.to_text() + "\n").unwrap();
+        assert_eq!(config.cluster_keys().unwrap().public(), keys.public());
+
+        let elsewhere = tempfile::NamedTempFile::new().unwrap();
+        let absolute = load(&GOOD.replace("cluster.key", elsewhere.path().to_str().unwrap()));
+        assert_eq!(absolute.cluster_key, elsewhere.path());
+    }
+
+    #[test]
+    fn a_cluster_key_that_is_missing_or_malformed_is_named_with_what_makes_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cluster.key");
+        let config = NodeConfig { cluster_key: path.clone(), ..toml::from_str(GOOD).unwrap() };
+        let refused = || config.cluster_keys().unwrap_err().to_string();
+        let names_it = |error: &str| {
+            error.starts_with(path.to_str().unwrap()) && error.contains("`veil cluster init` makes")
+        };
+        let missing = refused();
+        assert!(names_it(&missing) && missing.contains("No such file"), "{missing}");
+        let keys = ClusterKeys::from_secret([0xab; 32]).to_text();
+        for (text, said) in [
+            ("", "found 0 digits"),
+            (&keys[1..], "found 63 digits"),
+            (&"0".repeat(5_000), "found 1024 digits"),
+            (&keys.replacen('a', "x", 1), "another character at position 1"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let malformed = refused();
+            assert!(names_it(&malformed) && malformed.contains(said), "{malformed}");
+            assert!(!malformed.contains("abab"), "{malformed}");
+        }
+        std::fs::write(&path, [0xff; 32]).unwrap();
+        let binary = refused();
+        assert!(names_it(&binary), "{binary}");
+    }
+
+    #[test]
     fn bad_values_are_named() {
         for (from, to, said) in [
             ("heartbeat = \"50ms\"", "heartbeat = \"90ms\"", "raft.heartbeat is 90ms"),
@@ -298,6 +389,7 @@ mod tests {
             ("heartbeat = \"50ms\"", "hartbeat = \"50ms\"", "unknown field `hartbeat`"),
             ("        id = 1\n        client", "        id = 2\n        client", "0 entries of id 1"),
             ("[raft]", "[sealing]\nthreads = 0\n[raft]", "sealing.threads is 0"),
+            ("        cluster_key = \"cluster.key\"\n", "", "missing field `cluster_key`"),
         ] {
             let error = load(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(said), "{error}");

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
-use crate::{consensus::Disk, wire::transport::Network};
+use crate::{consensus::Disk, identity::ClusterKeys, wire::transport::Network};
 
 /// Milliseconds since the Unix epoch.
 pub type UnixClock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -65,6 +65,8 @@ pub struct Environment {
     pub clock: UnixClock,
     /// Randomness for content keys.
     pub entropy: Arc<Entropy>,
+    /// What all nodes of the cluster know in common.
+    pub keys: ClusterKeys,
     /// Where Raft runs, so that nothing else delays its heartbeats.
     pub raft_runtime: tokio::runtime::Handle,
 }

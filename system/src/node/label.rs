@@ -37,6 +37,8 @@ labels! {
         Members = "members",
         AddMember = "add_member",
         RemoveMember = "remove_member",
+        Keys = "keys",
+        Block = "block",
     }
 }
 
@@ -70,10 +72,12 @@ impl Kind {
                 Query::Users { .. } => Self::Users,
                 Query::Images { .. } => Self::Images,
                 Query::Hash => Self::Hash,
+                Query::Block { .. } => Self::Block,
             },
             Request::Members => Self::Members,
             Request::AddMember { .. } => Self::AddMember,
             Request::RemoveMember { .. } => Self::RemoveMember,
+            Request::Keys { .. } => Self::Keys,
         }
     }
 }

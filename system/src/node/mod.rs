@@ -1,5 +1,6 @@
 //! One server: it keeps its part of the directory, seals images, and answers clients and nodes.
 
+mod buffers;
 mod config;
 mod environment;
 mod forward;
@@ -16,11 +17,8 @@ use std::sync::Arc;
 
 use tokio::{sync::Semaphore, task::JoinHandle};
 
-pub use self::{
-    config::{ConfigError, Listen, NodeConfig, RaftConfig, Route, SealingConfig},
-    environment::{Entropy, Environment, UnixClock, system_clock},
-};
 use self::{
+    buffers::Buffers,
     forward::Forwarder,
     health::Health,
     http::Pages,
@@ -29,6 +27,10 @@ use self::{
     pool::Pool,
     sealing::Sealing,
     service::{ClientService, PeerService},
+};
+pub use self::{
+    config::{ConfigError, Listen, NodeConfig, RaftConfig, Route, SealingConfig},
+    environment::{Entropy, Environment, UnixClock, system_clock},
 };
 use crate::{
     consensus::{Consensus, DiskId, StartError},
@@ -80,7 +82,7 @@ impl Node {
     /// [`NodeError`].
     pub async fn start(config: NodeConfig, environment: Environment) -> Result<Self, NodeError> {
         config.check()?;
-        let Environment { network, disk, clock, entropy, raft_runtime } = environment;
+        let Environment { network, disk, clock, entropy, keys, raft_runtime } = environment;
         let failed = |address: &str, whom| {
             let address = address.to_owned();
             move |source| NodeError::Listen { address, whom, source }
@@ -137,11 +139,24 @@ impl Node {
         let places = Semaphore::new(limit);
         let cover = Arc::new(Cover::standard());
         let durations = metrics.sealing.clone();
-        let sealing = Sealing { pool, places, limit, cover, entropy, forwarder, durations };
+        let sealing = Sealing {
+            pool,
+            places,
+            limit,
+            cover,
+            buffers: Buffers::new(limit),
+            keys: keys.clone(),
+            clock: clock.clone(),
+            consensus: consensus.clone(),
+            entropy,
+            forwarder,
+            durations,
+        };
         let service = ClientService {
             id: config.id,
             consensus: consensus.clone(),
             clock,
+            keys,
             health,
             sealing,
             metrics: metrics.clone(),

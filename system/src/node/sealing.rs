@@ -11,15 +11,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Semaphore;
 
 use super::{
-    environment::Entropy,
+    buffers::Buffers,
+    environment::{Entropy, UnixClock},
     forward::Forwarder,
     pool::{Pool, PoolError},
 };
 use crate::{
-    consensus::ProposeError,
+    consensus::{Consensus, ProposeError},
     directory::{Action, Effect, ImageId, MAX_GRANTS, RecordImage, Refusal, RequestId, UserName},
-    seal::{ContentKey, Original, SealError, seal_image},
-    stego::Cover,
+    identity::{ClusterKeys, PublicKey},
+    seal::{ContentKey, Media, Original, SealError, SignedBlock, Subject, seal_image},
+    stego::{Cover, StegoError},
     wire::client::{Reply, ServiceError},
 };
 
@@ -34,6 +36,10 @@ pub(super) struct Sealing {
     pub(super) places: Semaphore,
     pub(super) limit: usize,
     pub(super) cover: Arc<Cover>,
+    pub(super) buffers: Arc<Buffers>,
+    pub(super) keys: ClusterKeys,
+    pub(super) clock: UnixClock,
+    pub(super) consensus: Consensus,
     pub(super) entropy: Arc<Entropy>,
     pub(super) forwarder: Forwarder,
     /// What the sealing threads took.
@@ -63,46 +69,52 @@ impl Sealing {
                 limit,
             }));
         }
-        let image = ImageId(request.0);
+        let task = Arc::new(Task { image: ImageId(request.0), owner, media, grants, original });
         let key = self.entropy.draw(ContentKey::generate);
-        let (png, digest) = self.seal_under(&key, image, &owner, &grants, &original).await?;
+        // Of an owner who registered a moment ago this node may not know yet; the record tells.
+        let known = self.consensus.directory().0.user(&task.owner).map(|user| user.key);
+        let owner_key = known.unwrap_or(PublicKey::from_bytes([0; 32]));
+        let (png, digest) = self.seal_under(&key, owner_key, &task).await?;
         let record = RecordImage {
-            owner: owner.clone(),
+            owner: task.owner.clone(),
             key: key.clone(),
             media,
-            length: original.len() as u64,
+            length: task.original.len() as u64,
             digest,
-            grants: grants.clone(),
+            grants: task.grants.clone(),
         };
         let proposed = self.forwarder.propose(request, Action::RecordImage(record), RECORD_PATIENCE).await;
         let on_record = match proposed.map_err(not_recorded)?.map_err(ServiceError::Refused)? {
-            Effect::Recorded { key } => key,
+            Effect::Recorded { key, owner_key } => (key, owner_key),
             other => return Err(ServiceError::Internal(format!("unexpected effect {other:?}"))),
         };
-        if on_record == key {
+        let image = task.image;
+        if on_record == (key, owner_key) {
             return Ok(Reply::Sealed { image, png });
         }
-        let (png, _) = self.seal_under(&on_record, image, &owner, &grants, &original).await?;
+        drop(png);
+        let (key, owner_key) = on_record;
+        let (png, _) = self.seal_under(&key, owner_key, &task).await?;
         Ok(Reply::Sealed { image, png })
     }
 
     async fn seal_under(
         &self,
         key: &ContentKey,
-        image: ImageId,
-        owner: &UserName,
-        grants: &BTreeMap<UserName, u32>,
-        original: &Bytes,
+        owner_key: PublicKey,
+        task: &Arc<Task>,
     ) -> Result<(Bytes, [u8; 32]), ServiceError> {
-        let (key, owner, cover) = (key.clone(), owner.clone(), self.cover.clone());
-        let (grants, original) = (grants.clone().into_iter().collect(), original.clone());
+        let (key, task, issued_ms) = (key.clone(), task.clone(), (self.clock)());
+        let (cover, cluster, buffers) = (self.cover.clone(), self.keys.clone(), self.buffers.clone());
         let durations = self.durations.clone();
         let work = move || {
             let began = Instant::now();
-            let digest = blake3::hash(&original).into();
-            let sealed = seal_image(&original, &key, image, &owner, grants, 0, &cover)?;
+            let digest = blake3::hash(&task.original).into();
+            let block = task.block(&key, owner_key, &digest, issued_ms, &cluster)?;
+            let (mut scratch, mut png) = buffers.take();
+            seal_image(&task.original, &key, &block, &cover, &mut scratch, &mut png)?;
             durations.observe(began.elapsed().as_secs_f64());
-            Ok((Bytes::from(sealed.png), digest))
+            Ok((buffers.lend(scratch, png), digest))
         };
         match self.pool.run(work).await {
             Ok(sealed) => sealed.map_err(refused),
@@ -116,8 +128,38 @@ impl Sealing {
     }
 }
 
+/// An image to be sealed.
+struct Task {
+    image: ImageId,
+    owner: UserName,
+    media: Media,
+    grants: BTreeMap<UserName, u32>,
+    original: Bytes,
+}
+
+impl Task {
+    /// Its first permission block.
+    fn block(
+        &self,
+        key: &ContentKey,
+        owner_key: PublicKey,
+        digest: &[u8; 32],
+        issued_ms: u64,
+        cluster: &ClusterKeys,
+    ) -> Result<SignedBlock, SealError> {
+        let Self { image, ref owner, media, ref grants, ref original } = *self;
+        let original_len = original.len() as u64;
+        let subject = Subject { image, owner, owner_key, media, original_len, digest, key };
+        subject.block(grants.iter().map(|(viewer, views)| (viewer, *views)), 0, issued_ms, cluster)
+    }
+}
+
 fn refused(error: SealError) -> ServiceError {
-    ServiceError::BadOriginal(error.to_string())
+    match error {
+        // Not the photo's fault: another worker may do better.
+        SealError::Picture(StegoError::NotVerified(_)) => ServiceError::Internal(error.to_string()),
+        error => ServiceError::BadOriginal(error.to_string()),
+    }
 }
 
 /// The image may be recorded or not: the client asks again under the same id.

@@ -2,10 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+
 use super::{environment::UnixClock, health::Health, liveness::Heard, metrics::Metrics, sealing::Sealing};
 use crate::{
     consensus::{BarrierError, ChangeError, Consensus, PeerAnswer, PeerRequest, ProposeError},
-    directory::{Directory, Effect, PAGE_LIMIT, RequestId},
+    directory::{Directory, Effect, Image, ImageId, PAGE_LIMIT, Refusal, RequestId},
+    identity::ClusterKeys,
+    seal::Subject,
     wire::{
         client::{
             ADD_PATIENCE_MAX_MS, Answer, Change, Consistency, ImageSummary, Leadership, NodeId, NodeStatus,
@@ -25,6 +29,7 @@ pub(super) struct ClientService {
     pub(super) id: NodeId,
     pub(super) consensus: Consensus,
     pub(super) clock: UnixClock,
+    pub(super) keys: ClusterKeys,
     pub(super) health: Arc<Health>,
     pub(super) sealing: Sealing,
     pub(super) metrics: Arc<Metrics>,
@@ -56,6 +61,9 @@ impl Service for ClientService {
             Request::RemoveMember { id } => {
                 let removed = self.consensus.remove_member(id).await;
                 removed.map(|()| Reply::MemberRemoved).map_err(|error| self.not_changed(error))
+            }
+            Request::Keys { user } => {
+                Ok(Reply::Keys { cluster: self.keys.public(), finder: self.keys.finder(&user) })
             }
         };
         measured.end(&answer);
@@ -134,7 +142,45 @@ impl ClientService {
                 .map_err(|error| self.not_confirmed(error))?;
         }
         let (directory, applied) = self.consensus.directory();
-        answer_query(directory, applied, query).await
+        self.answer_query(directory, applied, query).await
+    }
+
+    async fn answer_query(&self, directory: Directory, applied: u64, query: Query) -> Answer {
+        match query {
+            Query::List { user, after } => Ok(Reply::Listing(directory.list(&user, after, PAGE_LIMIT))),
+            Query::Users { after } => Ok(Reply::Users(directory.users(after.as_ref(), PAGE_LIMIT))),
+            Query::Images { after } => {
+                let page = directory.images(after, PAGE_LIMIT);
+                Ok(Reply::Images(page.into_iter().map(|(id, image)| ImageSummary::new(id, image)).collect()))
+            }
+            Query::Block { image } => self.block(&directory, image),
+            Query::Hash => {
+                let hashed = tokio::task::spawn_blocking(move || directory.hash()).await;
+                let internal = |error: String| ServiceError::Internal(error);
+                let hash =
+                    hashed.map_err(|e| internal(e.to_string()))?.map_err(|e| internal(e.to_string()))?;
+                Ok(Reply::Hash { applied, hash })
+            }
+        }
+    }
+
+    fn block(&self, directory: &Directory, image: ImageId) -> Answer {
+        let unknown = || ServiceError::Refused(Refusal::UnknownImage { image });
+        let record = directory.image(image).ok_or_else(unknown)?;
+        let Image { owner, key, media, length, digest, revision, grants, owner_key } = record;
+        let subject = Subject {
+            image,
+            owner,
+            owner_key: *owner_key,
+            media: *media,
+            original_len: *length,
+            digest,
+            key,
+        };
+        let grants = grants.iter().map(|(viewer, grant)| (viewer, grant.left));
+        let signed = subject.block(grants, *revision, (self.clock)(), &self.keys);
+        let signed = signed.map_err(|error| ServiceError::Internal(error.to_string()))?;
+        Ok(Reply::Block { block: Bytes::copy_from_slice(signed.as_bytes()) })
     }
 
     fn not_leader(&self) -> ServiceError {
@@ -153,23 +199,6 @@ impl ClientService {
             ChangeError::NotLeader => self.not_leader(),
             ChangeError::Refused(error) => ServiceError::Membership(error),
             ChangeError::Unsettled(reason) => ServiceError::Unsettled(reason),
-        }
-    }
-}
-
-async fn answer_query(directory: Directory, applied: u64, query: Query) -> Answer {
-    match query {
-        Query::List { user, after } => Ok(Reply::Listing(directory.list(&user, after, PAGE_LIMIT))),
-        Query::Users { after } => Ok(Reply::Users(directory.users(after.as_ref(), PAGE_LIMIT))),
-        Query::Images { after } => {
-            let page = directory.images(after, PAGE_LIMIT);
-            Ok(Reply::Images(page.into_iter().map(|(id, image)| ImageSummary::new(id, image)).collect()))
-        }
-        Query::Hash => {
-            let hashed = tokio::task::spawn_blocking(move || directory.hash()).await;
-            let internal = |error: String| ServiceError::Internal(error);
-            let hash = hashed.map_err(|e| internal(e.to_string()))?.map_err(|e| internal(e.to_string()))?;
-            Ok(Reply::Hash { applied, hash })
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Why an image cannot be sealed or opened.
 
 use super::Media;
-use crate::{stego::StegoError, wire::codec::CodecError};
+use crate::{identity::PublicKey, stego::StegoError, wire::codec::CodecError};
 
 /// What can go wrong between an original and its sealed image, in words for the person who asked.
 #[derive(Debug, thiserror::Error)]
@@ -34,18 +34,42 @@ pub enum SealError {
         unit: &'static str,
     },
     /// The permission block does not decode: written by a broken or hostile program.
-    #[error("the permission block cannot be read: {0}")]
+    #[error("what the picture says about itself is malformed: {0}")]
     BadBlock(#[from] CodecError),
     /// The key is not the one this image was sealed with.
     #[error("this key does not belong to this image")]
     WrongKey,
     /// The key is right, but the ciphertext or what is bound to it was changed.
-    #[error("the sealed image was tampered with: it no longer decrypts")]
+    #[error("the picture was tampered with: what it hides no longer decrypts")]
     Tampered,
-    /// A new permission block that describes another image than the file holds.
-    #[error("the new permission block belongs to another image: its {field} differs")]
+    /// The permission block, or the new one for a file, describes another image than the file holds.
+    #[error("the permission block belongs to another image: its {field} differs")]
     OtherImage {
         /// The field that differs.
         field: &'static str,
     },
+    /// The new permission block for a file is older than the one in it.
+    #[error(
+        "the permission block of revision {revision} is older than the one in the file, of revision {present}"
+    )]
+    OlderBlock {
+        /// The revision of the new block.
+        revision: u64,
+        /// The revision in the file.
+        present: u64,
+    },
+    /// The permission block names another cluster than the one that is trusted.
+    #[error("the permission block was issued by another cluster: signed by {found}, expected {expected}")]
+    OtherCluster {
+        /// The key it names.
+        found: PublicKey,
+        /// The key that is trusted.
+        expected: PublicKey,
+    },
+    /// The permission block's signature is not its cluster's.
+    #[error("the permission block is forged: the cluster did not sign it")]
+    Forged,
+    /// The passphrase is not the one the bytes were hidden with.
+    #[error("wrong passphrase")]
+    WrongPassphrase,
 }

@@ -3,10 +3,19 @@
 use std::fmt;
 
 use rand::CryptoRng;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, UnboundKey};
 use serde::{Deserialize, Serialize};
 
 use super::SealError;
+
+/// The 96-bit nonce of one ciphertext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nonce(pub [u8; NONCE_LEN]);
+
+impl Nonce {
+    /// Length of a nonce, in bytes.
+    pub const LEN: usize = NONCE_LEN;
+}
 
 /// The 256-bit key of one original. Never printed.
 #[derive(Clone, Serialize, Deserialize)]
@@ -41,34 +50,62 @@ impl ContentKey {
         blake3::derive_key("veil 2026-11-20 content key commitment v1", &self.0)
     }
 
-    /// Encrypts `plaintext`; `bound` is not encrypted, but has to be the same when it is opened. The same
-    /// arguments give the same ciphertext.
-    pub(super) fn encrypt(&self, plaintext: &[u8], bound: &[u8]) -> Result<Vec<u8>, SealError> {
-        let mut buffer = Vec::with_capacity(plaintext.len() + Self::OVERHEAD);
-        buffer.extend_from_slice(plaintext);
-        // ring refuses only a plaintext of 64 GiB and more.
-        self.cipher().seal_in_place_append_tag(nonce(), Aad::from(bound), &mut buffer).map_err(|_| {
-            SealError::TooLarge {
-                field: "original",
-                value: plaintext.len() as u64,
-                limit: super::MAX_ORIGINAL_BYTES,
-                unit: "bytes",
-            }
-        })?;
-        Ok(buffer)
+    /// The nonce under which this key encrypts the plaintext of this BLAKE3 digest, bound to `bound`.
+    ///
+    /// GCM breaks when one key encrypts two different messages under one nonce. This one follows from the
+    /// message: sealing the same image again repeats it bit for bit, and another message, or the same one
+    /// bound to something else, has another nonce.
+    pub(super) fn nonce(&self, digest: &[u8; 32], bound: &[u8]) -> Nonce {
+        let key = blake3::derive_key("veil 2026-11-21 nonce v1", &self.0);
+        let mut hasher = blake3::Hasher::new_keyed(&key);
+        hasher.update(digest).update(bound);
+        let mut nonce = [0; NONCE_LEN];
+        nonce.copy_from_slice(&hasher.finalize().as_bytes()[..NONCE_LEN]);
+        Nonce(nonce)
     }
 
-    /// Decrypts what [`Self::encrypt`] made under the same `bound`.
+    /// Appends the encrypted `plaintext` and its tag to `buffer`; `bound` is not encrypted, but has to be
+    /// the same when it is opened.
+    pub(super) fn encrypt(
+        &self,
+        nonce: Nonce,
+        plaintext: &[u8],
+        bound: &[u8],
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
+        let start = buffer.len();
+        buffer.reserve(plaintext.len() + Self::OVERHEAD);
+        buffer.extend_from_slice(plaintext);
+        let sealed = self.cipher().seal_in_place_separate_tag(
+            ring::aead::Nonce::assume_unique_for_key(nonce.0),
+            Aad::from(bound),
+            &mut buffer[start..],
+        );
+        // ring refuses only a plaintext of 64 GiB and more.
+        let tag = sealed.map_err(|_| SealError::TooLarge {
+            field: "original",
+            value: plaintext.len() as u64,
+            limit: super::MAX_ORIGINAL_BYTES,
+            unit: "bytes",
+        })?;
+        buffer.extend_from_slice(tag.as_ref());
+        Ok(())
+    }
+
+    /// Decrypts what [`Self::encrypt`] made under the same `nonce` and `bound`.
     ///
     /// # Errors
-    /// [`SealError::Tampered`] when anything differs: key, ciphertext or `bound`.
-    pub(super) fn decrypt(&self, ciphertext: &[u8], bound: &[u8]) -> Result<Vec<u8>, SealError> {
+    /// [`SealError::Tampered`] when anything differs: key, nonce, ciphertext or `bound`.
+    pub(super) fn decrypt(
+        &self,
+        nonce: Nonce,
+        ciphertext: &[u8],
+        bound: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         let mut buffer = ciphertext.to_vec();
-        let plaintext_len = self
-            .cipher()
-            .open_in_place(nonce(), Aad::from(bound), &mut buffer)
-            .map_err(|_| SealError::Tampered)?
-            .len();
+        let nonce = ring::aead::Nonce::assume_unique_for_key(nonce.0);
+        let opened = self.cipher().open_in_place(nonce, Aad::from(bound), &mut buffer);
+        let plaintext_len = opened.map_err(|_| SealError::Tampered)?.len();
         buffer.truncate(plaintext_len);
         Ok(buffer)
     }
@@ -78,14 +115,6 @@ impl ContentKey {
             UnboundKey::new(&AES_256_GCM, &self.0).expect("AES-256 takes exactly the 32 bytes of a key");
         LessSafeKey::new(key)
     }
-}
-
-/// Always zero. GCM breaks when one key encrypts two different messages under one nonce; a content key
-/// encrypts one message in its life, the original it was drawn for, so there is no second message to
-/// collide with. Sealing the same original for the same image again repeats the message bit for bit,
-/// which tells an observer only that it is the same.
-fn nonce() -> Nonce {
-    Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
 impl PartialEq for ContentKey {
@@ -116,14 +145,28 @@ mod tests {
 
     #[test]
     fn a_key_opens_only_what_it_closed() {
-        let ciphertext = key(1).encrypt(b"plaintext", b"bound").unwrap();
+        let nonce = key(1).nonce(&[3; 32], b"bound");
+        let mut ciphertext = Vec::new();
+        key(1).encrypt(nonce, b"plaintext", b"bound", &mut ciphertext).unwrap();
         assert_eq!(ciphertext.len(), 9 + ContentKey::OVERHEAD);
-        assert_eq!(ciphertext, key(1).encrypt(b"plaintext", b"bound").unwrap());
-        assert_eq!(key(1).decrypt(&ciphertext, b"bound").unwrap(), b"plaintext");
+        assert_eq!(key(1).decrypt(nonce, &ciphertext, b"bound").unwrap(), b"plaintext");
         for (key, bound) in [(key(2), &b"bound"[..]), (key(1), b"other")] {
-            assert!(matches!(key.decrypt(&ciphertext, bound), Err(SealError::Tampered)));
+            assert!(matches!(key.decrypt(nonce, &ciphertext, bound), Err(SealError::Tampered)));
         }
-        assert!(matches!(key(1).decrypt(&ciphertext[..15], b"bound"), Err(SealError::Tampered)));
+        assert!(matches!(key(1).decrypt(Nonce([0; 12]), &ciphertext, b"bound"), Err(SealError::Tampered)));
+        assert!(matches!(key(1).decrypt(nonce, &ciphertext[..15], b"bound"), Err(SealError::Tampered)));
+    }
+
+    #[test]
+    fn no_two_messages_of_a_key_share_a_nonce() {
+        let nonce = key(1).nonce(&[3; 32], b"bound");
+        assert_eq!(nonce, key(1).nonce(&[3; 32], b"bound"));
+        let others = [
+            key(1).nonce(&[4; 32], b"bound"),
+            key(1).nonce(&[3; 32], b"other"),
+            key(2).nonce(&[3; 32], b"bound"),
+        ];
+        assert!(!others.contains(&nonce));
     }
 
     #[test]

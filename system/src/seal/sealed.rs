@@ -2,15 +2,38 @@
 
 use serde::Serialize;
 
-use super::{ContentKey, Media, Original, PermissionBlock, SealError};
+use super::{ContentKey, Grants, Media, Nonce, PermissionBlock, SealError, SignedBlock};
 use crate::{
     directory::{ImageId, UserName},
-    stego::{Cover, Raster, layout, png},
+    identity::{ClusterKeys, PublicKey},
+    stego::{
+        Cover, StegoError,
+        layout::{self, Geometry, Header, Kind, Payload, Plan, VERSION},
+    },
     wire::codec,
 };
 
 /// Names the cipher, the commitment and their parameters. Another choice gets another name.
-const SUITE: &str = "veil 1 AES-256-GCM BLAKE3-commitment";
+const SUITE: &str = "veil 2 AES-256-GCM BLAKE3-commitment";
+
+/// What never changes of an image, as the cluster knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Which image.
+    pub image: ImageId,
+    /// Whose.
+    pub owner: &'a UserName,
+    /// The owner's public key.
+    pub owner_key: PublicKey,
+    /// The original's format.
+    pub media: Media,
+    /// The original's length, in bytes.
+    pub original_len: u64,
+    /// BLAKE3 of the original.
+    pub digest: &'a [u8; 32],
+    /// The key that opens it.
+    pub key: &'a ContentKey,
+}
 
 /// What a ciphertext is bound to: under another id, owner, format or length it does not open.
 #[derive(Serialize)]
@@ -19,91 +42,134 @@ struct Bound<'a> {
     version: u8,
     image: ImageId,
     owner: &'a UserName,
+    owner_key: PublicKey,
     media: Media,
     original_len: u64,
 }
 
-impl<'a> Bound<'a> {
-    fn bytes(block: &'a PermissionBlock) -> Result<Vec<u8>, SealError> {
-        Ok(codec::encode(&Self {
-            suite: SUITE,
-            version: layout::VERSION,
-            image: block.image,
-            owner: &block.owner,
-            media: block.media,
-            original_len: block.original_len,
-        })?)
+impl Bound<'_> {
+    fn bytes(block: &PermissionBlock) -> Result<Vec<u8>, SealError> {
+        let PermissionBlock { image, ref owner, owner_key, media, original_len, .. } = *block;
+        let suite = SUITE;
+        Ok(codec::encode(&Bound { suite, version: VERSION, image, owner, owner_key, media, original_len })?)
     }
 }
 
-/// A freshly sealed image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedImage {
-    /// The PNG file.
-    pub png: Vec<u8>,
-    /// The permission block it carries.
-    pub block: PermissionBlock,
+impl Subject<'_> {
+    /// The permission block of a revision, issued and signed by the cluster.
+    ///
+    /// # Errors
+    /// Those of [`PermissionBlock::sign`].
+    pub fn block<'a>(
+        &self,
+        grants: impl IntoIterator<Item = (&'a UserName, u32)>,
+        revision: u64,
+        issued_ms: u64,
+        cluster: &ClusterKeys,
+    ) -> Result<SignedBlock, SealError> {
+        let viewers = grants.into_iter().map(|(user, views)| (cluster.finder(user), views));
+        let mut block = PermissionBlock {
+            image: self.image,
+            owner: self.owner.clone(),
+            owner_key: self.owner_key,
+            media: self.media,
+            original_len: self.original_len,
+            key_commitment: self.key.commitment(),
+            nonce: Nonce([0; Nonce::LEN]),
+            grants: Grants::new(self.image, revision, viewers),
+            revision,
+            issued_ms,
+            cluster: cluster.public(),
+        };
+        block.nonce = self.key.nonce(self.digest, &Bound::bytes(&block)?);
+        block.sign(cluster)
+    }
 }
 
-/// Seals the file `original` under `key`, which must never seal another one.
+/// Buffers that sealing fills, to be used again for the next image.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    body: Vec<u8>,
+    read_back: Vec<u8>,
+}
+
+impl Scratch {
+    /// The size of the larger buffer, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.body.capacity().max(self.read_back.capacity())
+    }
+}
+
+/// Seals the file `original` under `key`, which must never seal another one, as a PNG file in `png`, whose
+/// content before is lost. `block` is what [`Subject::block`] made for this image, from the digest of this original:
+/// its nonce is taken as it is.
 ///
 /// The file is encrypted as it is: what [`SealedFile::open`] gives back is equal to it byte for byte. The
-/// same arguments give the same sealed image.
+/// same arguments give the same sealed image. What was written was read back.
 ///
 /// # Errors
-/// Those of [`Original::check`] and [`PermissionBlock::encode`];
-/// [`crate::stego::StegoError::DoesNotFit`] when no enlargement of the cover holds the original.
+/// [`StegoError::DoesNotFit`] when no enlargement of the cover holds the original, [`SealError::OtherImage`]
+/// when the block is another image's, [`StegoError::NotVerified`].
 pub fn seal_image(
     original: &[u8],
     key: &ContentKey,
-    image: ImageId,
-    owner: &UserName,
-    grants: Vec<(UserName, u32)>,
-    revision: u64,
+    block: &SignedBlock,
     cover: &Cover,
-) -> Result<SealedImage, SealError> {
-    let block = PermissionBlock {
-        image,
-        owner: owner.clone(),
-        media: Original::check(original)?.media,
-        original_len: original.len() as u64,
-        grants,
-        revision,
-        key_commitment: key.commitment(),
-    };
-    let block_bytes = block.encode()?;
-    let ciphertext = key.encrypt(original, &Bound::bytes(&block)?)?;
-    let raster = layout::write(cover, &block_bytes, &ciphertext)?;
-    Ok(SealedImage { png: png::encode(&raster)?, block })
+    scratch: &mut Scratch,
+    png: &mut Vec<u8>,
+) -> Result<Plan, SealError> {
+    let about = block.unverified();
+    if about.original_len != original.len() as u64 {
+        return Err(SealError::OtherImage { field: "length" });
+    }
+    if about.key_commitment != key.commitment() {
+        return Err(SealError::OtherImage { field: "key commitment" });
+    }
+    scratch.body.clear();
+    scratch.body.extend_from_slice(&about.nonce.0);
+    key.encrypt(about.nonce, original, &Bound::bytes(about)?, &mut scratch.body)?;
+    let plan = Plan::new(cover, scratch.body.len())?;
+    let payload = Payload { kind: Kind::SealedImage, block: block.as_bytes(), body: &scratch.body };
+    layout::write(cover, &plan, payload, &mut scratch.read_back, png)?;
+    Ok(plan)
 }
 
 /// A sealed image as a reader without a key sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SealedFile {
-    /// What the file says about itself. Nothing vouches for it until the image is opened, and then for
-    /// all but the grants and the revision.
-    pub block: PermissionBlock,
-    /// The encrypted original.
-    pub ciphertext: Vec<u8>,
+    /// What the file says about itself.
+    pub block: SignedBlock,
+    /// The picture's dimensions.
+    pub geometry: Geometry,
+    /// The header.
+    pub header: Header,
+    /// Nonce, encrypted original, and tag.
+    body: Vec<u8>,
 }
 
 impl SealedFile {
     /// Takes apart a PNG file that somebody says is sealed.
     ///
     /// # Errors
-    /// [`SealError::Picture`] when it is no PNG, hides nothing, is damaged or newer;
-    /// [`SealError::BadBlock`] when the permission block does not decode.
+    /// [`SealError::Picture`] when it is no PNG, hides nothing or something else, is damaged or newer;
+    /// [`SealError::BadBlock`] when the permission block does not decode; [`SealError::OtherImage`] when it
+    /// is another image's.
     pub fn read(file: &[u8]) -> Result<Self, SealError> {
-        Self::from_raster(&png::decode(file)?)
-    }
-
-    /// The same of a picture that is decoded already.
-    ///
-    /// # Errors
-    /// Those of [`Self::read`].
-    pub fn from_raster(raster: &Raster) -> Result<Self, SealError> {
-        let hidden = layout::read(raster)?;
-        Ok(Self { block: PermissionBlock::decode(&hidden.block)?, ciphertext: hidden.ciphertext })
+        let layout::Hidden { geometry, header, block, body } = layout::read(file)?;
+        if header.kind != Kind::SealedImage {
+            let (found, expected) = (header.kind.name(), Kind::SealedImage.name());
+            return Err(StegoError::OtherKind { found, expected }.into());
+        }
+        let block = SignedBlock::decode(&block)?;
+        let about = block.unverified();
+        if body.get(..Nonce::LEN) != Some(&about.nonce.0[..]) {
+            return Err(SealError::OtherImage { field: "nonce" });
+        }
+        if (body.len() - Nonce::LEN) as u64 != about.original_len.saturating_add(ContentKey::OVERHEAD as u64)
+        {
+            return Err(SealError::OtherImage { field: "length" });
+        }
+        Ok(Self { block, geometry, header, body })
     }
 
     /// Decrypts the original: the very bytes that were sealed.
@@ -112,215 +178,40 @@ impl SealedFile {
     /// [`SealError::WrongKey`] when the key is not the one the image was sealed with;
     /// [`SealError::Tampered`] when it is, but something was changed since.
     pub fn open(&self, key: &ContentKey) -> Result<Vec<u8>, SealError> {
-        let expected = blake3::Hash::from_bytes(self.block.key_commitment);
+        let about = self.block.unverified();
+        let expected = blake3::Hash::from_bytes(about.key_commitment);
         if blake3::Hash::from_bytes(key.commitment()) != expected {
             return Err(SealError::WrongKey);
         }
-        key.decrypt(&self.ciphertext, &Bound::bytes(&self.block)?)
+        key.decrypt(about.nonce, &self.body[Nonce::LEN..], &Bound::bytes(about)?)
     }
 }
 
-/// The same sealed image with another permission block, as a PNG file.
+/// Checks that `new` may take the place of `old` in a file.
 ///
 /// # Errors
-/// Those of [`SealedFile::read`], except for damage to the encrypted image, which is not looked at;
-/// [`SealError::OtherImage`] when anything but grants and revision would change, after which no key would
-/// open the image; [`SealError::TooLarge`] beyond [`PermissionBlock::MAX_BYTES`].
-pub fn rewrite_block(file: &[u8], block: &PermissionBlock) -> Result<Vec<u8>, SealError> {
-    let bytes = block.encode()?;
-    let mut raster = png::decode(file)?;
-    let old = PermissionBlock::decode(&layout::read_block_only(&raster)?)?;
+/// Those of [`SignedBlock::verify`] when another than the old block's cluster signed it;
+/// [`SealError::OtherImage`] when it is about another image, after which no key would open the file;
+/// [`SealError::OlderBlock`].
+pub fn check_replacement(old: &PermissionBlock, new: &SignedBlock) -> Result<(), SealError> {
+    let new = new.verify(&old.cluster)?;
     let fixed = [
-        ("image id", old.image == block.image),
-        ("owner", old.owner == block.owner),
-        ("format", old.media == block.media),
-        ("length", old.original_len == block.original_len),
-        ("key commitment", old.key_commitment == block.key_commitment),
+        ("image id", old.image == new.image),
+        ("owner", old.owner == new.owner),
+        ("owner's key", old.owner_key == new.owner_key),
+        ("format", old.media == new.media),
+        ("length", old.original_len == new.original_len),
+        ("key commitment", old.key_commitment == new.key_commitment),
+        ("nonce", old.nonce == new.nonce),
     ];
-    if let Some((field, _)) = fixed.into_iter().find(|(_, same)| !same) {
-        return Err(SealError::OtherImage { field });
+    match fixed.into_iter().find(|(_, same)| !same) {
+        Some((field, _)) => Err(SealError::OtherImage { field }),
+        None if new.revision < old.revision => {
+            Err(SealError::OlderBlock { revision: new.revision, present: old.revision })
+        }
+        None => Ok(()),
     }
-    layout::replace_block(&mut raster, &bytes)?;
-    Ok(png::encode(&raster)?)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{io::Cursor, sync::LazyLock};
-
-    use image::{DynamicImage, ImageFormat, RgbImage};
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::stego::StegoError;
-
-    fn user(name: &str) -> UserName {
-        name.parse().unwrap()
-    }
-
-    fn key() -> ContentKey {
-        ContentKey::from_bytes([42; 32])
-    }
-
-    fn original(format: ImageFormat) -> Vec<u8> {
-        let picture = RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 ^ y as u8, (x * y) as u8, 3]));
-        let mut file = Cursor::new(Vec::new());
-        DynamicImage::ImageRgb8(picture).write_to(&mut file, format).unwrap();
-        file.into_inner()
-    }
-
-    /// A small cover, so that the many files of the tests are small.
-    fn cover() -> Cover {
-        Raster::new(150, 120, (0..54_000).map(|i| (i / 450) as u8).collect()).unwrap().into()
-    }
-
-    fn seal(file: &[u8], cover: &Cover) -> Result<SealedImage, SealError> {
-        let grants = vec![(user("bo"), 3)];
-        seal_image(file, &key(), ImageId(9), &user("anna"), grants, 1, cover)
-    }
-
-    static SEALED: LazyLock<SealedImage> =
-        LazyLock::new(|| seal(&original(ImageFormat::Jpeg), &cover()).unwrap());
-
-    #[test]
-    fn what_is_opened_is_byte_equal_to_what_was_sealed() {
-        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
-            // Bytes behind the picture's end are part of the file, and come back too.
-            let file = [original(format), b"appended".to_vec()].concat();
-            for cover in [cover(), Cover::standard()] {
-                let sealed = seal(&file, &cover).unwrap();
-                assert_eq!(sealed, seal(&file, &cover).unwrap(), "sealing again changes nothing");
-                let read = SealedFile::read(&sealed.png).unwrap();
-                assert_eq!(read.block, sealed.block);
-                assert_eq!(read.open(&key()).unwrap(), file);
-            }
-        }
-    }
-
-    #[test]
-    fn the_ciphertext_is_held_still() {
-        // An empty PNG of 1 x 1 pixels: its header is all that sealing looks at.
-        let file = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90\x77\x53\xde";
-        let read = SealedFile::read(&seal(file, &cover()).unwrap().png).unwrap();
-        assert_eq!(read.ciphertext.len(), file.len() + 16);
-        let golden = "777715b6a9c3cb8164c621ecf997ddacf4c5a0cd7fe8b7e46b720fca52ea0419";
-        assert_eq!(blake3::hash(&read.ciphertext).to_hex().as_str(), golden);
-    }
-
-    #[test]
-    fn any_png_reader_shows_the_cover() {
-        let sealed = seal(&original(ImageFormat::Jpeg), &Cover::standard()).unwrap();
-        let shown = image::load_from_memory(&sealed.png).unwrap().into_rgb8();
-        let cover = Cover::standard();
-        assert_eq!(shown.dimensions(), (cover.raster().width(), cover.raster().height()));
-        let near = |(&a, &b): (&u8, &u8)| a.abs_diff(b) <= 1;
-        assert!(shown.as_raw().iter().zip(cover.raster().channels()).all(near));
-    }
-
-    #[test]
-    fn a_photo_of_several_megabytes_makes_the_cover_grow() {
-        let mut file = original(ImageFormat::Png);
-        file.resize(3_000_000, 0x5a);
-        let sealed = seal(&file, &Cover::standard()).unwrap();
-        let read = SealedFile::read(&sealed.png).unwrap();
-        assert_eq!(read.open(&key()).unwrap(), file);
-    }
-
-    #[test]
-    fn the_plaintext_is_not_in_the_file() {
-        let file = original(ImageFormat::Jpeg);
-        let read = SealedFile::read(&SEALED.png).unwrap();
-        for window in file.windows(16) {
-            assert!(!read.ciphertext.windows(16).any(|w| w == window));
-        }
-    }
-
-    #[test]
-    fn a_wrong_key_is_told_from_tampering() {
-        let read = SealedFile::read(&SEALED.png).unwrap();
-        let other = ContentKey::from_bytes([43; 32]);
-        assert!(matches!(read.open(&other), Err(SealError::WrongKey)));
-
-        // A forged commitment does not make another key open the image.
-        let mut forged = read.clone();
-        forged.block.key_commitment = other.commitment();
-        assert!(matches!(forged.open(&other), Err(SealError::Tampered)));
-
-        let changes: [fn(&mut SealedFile); 6] = [
-            |f| f.ciphertext[0] ^= 1,
-            |f| f.ciphertext.truncate(8),
-            |f| f.block.image = ImageId(10),
-            |f| f.block.owner = user("mallory"),
-            |f| f.block.media = Media::Png,
-            |f| f.block.original_len += 1,
-        ];
-        for change in changes {
-            let mut changed = read.clone();
-            change(&mut changed);
-            assert!(matches!(changed.open(&key()), Err(SealError::Tampered)));
-        }
-    }
-
-    #[test]
-    fn grants_change_and_the_image_stays() {
-        let mut block = SEALED.block.clone();
-        block.grants = vec![(user("bo"), 2), (user("cy"), 5)];
-        block.revision += 1;
-        let read = SealedFile::read(&rewrite_block(&SEALED.png, &block).unwrap()).unwrap();
-        assert_eq!(read.block, block);
-        assert_eq!(read.open(&key()).unwrap(), original(ImageFormat::Jpeg));
-
-        block.image = ImageId(10);
-        assert!(matches!(
-            rewrite_block(&SEALED.png, &block),
-            Err(SealError::OtherImage { field: "image id" })
-        ));
-        block.grants = vec![(user("bo"), 1); 2000];
-        assert!(matches!(rewrite_block(&SEALED.png, &block), Err(SealError::TooLarge { limit: 4096, .. })));
-    }
-
-    #[test]
-    fn files_that_are_not_sealed_are_told_apart() {
-        let read = |file: &[u8]| match SealedFile::read(file) {
-            Err(SealError::Picture(error)) => error,
-            other => panic!("{other:?}"),
-        };
-        assert!(matches!(read(&original(ImageFormat::Jpeg)), StegoError::Jpeg));
-        assert!(matches!(read(&original(ImageFormat::Png)), StegoError::NothingHidden));
-        let cut = &SEALED.png[..SEALED.png.len() - 30];
-        assert!(matches!(read(cut), StegoError::UnreadablePng(_)));
-        assert!(matches!(seal(b"text", &cover()), Err(SealError::NotPngOrJpeg)));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn any_flipped_low_bit_is_noticed(at in any::<prop::sample::Index>()) {
-            let mut raster = png::decode(&SEALED.png).unwrap();
-            let ciphertext = SealedFile::read(&SEALED.png).unwrap().ciphertext.len();
-            let density = 8 / layout::Plan::new(150, 120, ciphertext).unwrap().density.bits();
-            let front = (layout::HEADER_LEN + layout::BLOCK_CAPACITY) * 8;
-            let at = at.index(front + ciphertext * usize::from(density));
-            raster.channels_mut()[at] ^= 1;
-            let file = png::encode(&raster).unwrap();
-            prop_assert!(SealedFile::read(&file).is_err(), "channel {}", at);
-        }
-
-        #[test]
-        fn damaged_files_never_panic(at in any::<prop::sample::Index>(), value in any::<u8>()) {
-            let mut file = SEALED.png.clone();
-            let at = at.index(file.len());
-            file[at] = value;
-            if let Ok(read) = SealedFile::read(&file) {
-                prop_assert_eq!(read.open(&key()).unwrap(), original(ImageFormat::Jpeg));
-            }
-        }
-
-        #[test]
-        fn random_files_never_panic(signed in any::<bool>(), rest in prop::collection::vec(any::<u8>(), 0..400)) {
-            let start: &[u8] = if signed { &png::SIGNATURE } else { b"" };
-            prop_assert!(SealedFile::read(&[start, &rest].concat()).is_err());
-        }
-    }
-}
+mod tests;

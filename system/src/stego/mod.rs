@@ -11,6 +11,7 @@ mod error;
 pub mod layout;
 pub mod lsb;
 pub mod png;
+pub mod quality;
 mod raster;
 
 pub use cover::Cover;

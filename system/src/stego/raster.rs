@@ -1,5 +1,7 @@
 //! A decoded picture: red, green, blue, eight bits each.
 
+use std::{io::Cursor, ops::Range};
+
 use super::StegoError;
 
 /// The most pixels of a cover or sealed image: 4096 x 4096, or any other shape of that area. Its 48 MiB
@@ -72,37 +74,124 @@ impl Raster {
         &mut self.channels
     }
 
-    /// The same picture at `width` x `height` pixels, by bilinear interpolation.
+    /// The channels of a row.
+    pub(super) fn row(&self, row: usize) -> &[u8] {
+        self.rows(row..row + 1)
+    }
+
+    /// The channels of some rows.
+    pub(super) fn rows(&self, rows: Range<usize>) -> &[u8] {
+        let stride = self.width as usize * 3;
+        &self.channels[rows.start * stride..rows.end * stride]
+    }
+
+    /// The same picture at `width` x `height` pixels; see [`Resizer`].
     ///
     /// # Errors
     /// [`StegoError::BadField`] for a side of zero, [`StegoError::TooLarge`] above [`MAX_PIXELS`].
     pub fn resized(&self, width: u32, height: u32) -> Result<Self, StegoError> {
-        let mut channels = Vec::with_capacity(checked_channels(width, height)?);
-        let columns: Vec<Between> = (0..width).map(|x| Between::new(x, self.width, width)).collect();
-        let stride = self.width as usize * 3;
-        // One source row between two, in 1/256 of a channel: fits 16 bits.
-        let mut blended = vec![0u16; stride];
-        for y in 0..height {
-            let rows = Between::new(y, self.height, height);
-            let upper = &self.channels[rows.first * stride..][..stride];
-            let lower = &self.channels[rows.second * stride..][..stride];
-            for ((out, &a), &b) in blended.iter_mut().zip(upper).zip(lower) {
-                *out = (u32::from(a) * (256 - rows.weight) + u32::from(b) * rows.weight) as u16;
-            }
-            for column in &columns {
-                let left = &blended[column.first * 3..][..3];
-                let right = &blended[column.second * 3..][..3];
-                for (&a, &b) in left.iter().zip(right) {
-                    let sum = u32::from(a) * (256 - column.weight) + u32::from(b) * column.weight;
-                    channels.push(((sum + (1 << 15)) >> 16) as u8);
-                }
-            }
+        let mut resizer = Resizer::new(self, width, height)?;
+        let mut channels = Vec::with_capacity(width as usize * height as usize * 3);
+        for row in 0..height {
+            channels.extend_from_slice(resizer.row(row));
         }
         Self::new(width, height, channels)
+    }
+
+    /// The picture as `columns` x `rows` large pixels, each the mean of the pixels under it, or the nearest
+    /// where there are none.
+    pub(super) fn mosaic(&self, [columns, rows]: [usize; 2]) -> Vec<u8> {
+        let (width, height) = (self.width as usize, self.height as usize);
+        let span = |cell: usize, cells: usize, size: usize| {
+            let start = cell * size / cells;
+            start..((cell + 1) * size / cells).max(start + 1)
+        };
+        let mut mosaic = Vec::with_capacity(columns * rows * 3);
+        for row in 0..rows {
+            let ys = span(row, rows, height);
+            for column in 0..columns {
+                let xs = span(column, columns, width);
+                let mut sums = [0u64; 3];
+                for y in ys.clone() {
+                    let pixels = &self.row(y)[xs.start * 3..xs.end * 3];
+                    for pixel in pixels.as_chunks::<3>().0 {
+                        for (sum, channel) in sums.iter_mut().zip(pixel) {
+                            *sum += u64::from(*channel);
+                        }
+                    }
+                }
+                mosaic.extend(sums.map(|sum| (sum / (ys.len() * xs.len()) as u64) as u8));
+            }
+        }
+        mosaic
+    }
+
+    /// Decodes a JPEG file. The dimensions are checked before room is made for them.
+    ///
+    /// # Errors
+    /// [`StegoError::Unreadable`], [`StegoError::TooLarge`].
+    pub(super) fn decode_jpeg(file: &[u8]) -> Result<Self, StegoError> {
+        use image::{DynamicImage, ImageDecoder, codecs::jpeg::JpegDecoder};
+        let unreadable = |error: image::ImageError| StegoError::Unreadable(error.to_string());
+        let decoder = JpegDecoder::new(Cursor::new(file)).map_err(unreadable)?;
+        let (width, height) = decoder.dimensions();
+        checked_channels(width, height)?;
+        let picture = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
+        Self::new(width, height, picture.into_rgb8().into_raw())
+    }
+}
+
+/// Gives the rows of a picture at another size, by bilinear interpolation, one after the other: no more
+/// than a row of the old picture and one of the new are kept.
+pub(super) struct Resizer<'a> {
+    from: &'a Raster,
+    height: u32,
+    columns: Vec<Between>,
+    /// One row between two of the old picture, in 1/256 of a channel, and which two.
+    blended: Vec<u16>,
+    between: Option<Between>,
+    row: Vec<u8>,
+}
+
+impl<'a> Resizer<'a> {
+    /// Resizes `from` to `width` x `height` pixels.
+    ///
+    /// # Errors
+    /// [`StegoError::BadField`] for a side of zero, [`StegoError::TooLarge`] above [`MAX_PIXELS`].
+    pub(super) fn new(from: &'a Raster, width: u32, height: u32) -> Result<Self, StegoError> {
+        checked_channels(width, height)?;
+        let columns = (0..width).map(|x| Between::new(x, from.width, width)).collect();
+        let blended = vec![0; from.width as usize * 3];
+        Ok(Self { from, height, columns, blended, between: None, row: vec![0; width as usize * 3] })
+    }
+
+    /// The channels of a row of the new picture.
+    pub(super) fn row(&mut self, y: u32) -> &[u8] {
+        let rows = Between::new(y, self.from.height, self.height);
+        if self.between == Some(rows) {
+            return &self.row;
+        }
+        self.between = Some(rows);
+        let (upper, lower) = (self.from.row(rows.first), self.from.row(rows.second));
+        let (far, near) = (rows.weight as u16, 256 - rows.weight as u16);
+        for ((out, &a), &b) in self.blended.iter_mut().zip(upper).zip(lower) {
+            // At most 255 * 256: fits 16 bits.
+            *out = u16::from(a) * near + u16::from(b) * far;
+        }
+        let (pixels, _) = self.blended.as_chunks::<3>();
+        for (out, column) in self.row.as_chunks_mut::<3>().0.iter_mut().zip(&self.columns) {
+            let (left, right) = (pixels[column.first], pixels[column.second]);
+            for ((out, a), b) in out.iter_mut().zip(left).zip(right) {
+                let sum = u32::from(a) * (256 - column.weight) + u32::from(b) * column.weight;
+                *out = ((sum + (1 << 15)) >> 16) as u8;
+            }
+        }
+        &self.row
     }
 }
 
 /// Where a row or column of the new picture lies between two of the old one.
+#[derive(Clone, Copy, PartialEq)]
 struct Between {
     first: usize,
     second: usize,

@@ -10,6 +10,7 @@ use crate::{
     directory::{
         Action, Image, ImageId, Listing, OpenView, Refusal, Register, RequestId, SetGrant, UserName,
     },
+    identity::{FinderKey, PublicKey},
     seal::ContentKey,
 };
 
@@ -82,6 +83,15 @@ pub enum Request {
     RemoveMember {
         /// The node.
         id: NodeId,
+    },
+    /// By which key does the cluster sign, and by which does this user find their own grants in permission
+    /// blocks? Any node answers, registered or not: both follow from the cluster's secret alone.
+    ///
+    /// Until there are sessions the name is believed: anybody who reaches a node can ask for the finder key of
+    /// anybody.
+    Keys {
+        /// Who asks.
+        user: UserName,
     },
 }
 
@@ -165,6 +175,11 @@ pub enum Query {
     },
     /// The hash of the whole directory. For audits.
     Hash,
+    /// The permission block of an image as it is now, signed by the cluster.
+    Block {
+        /// Which image.
+        image: ImageId,
+    },
 }
 
 /// What a node answers.
@@ -223,6 +238,18 @@ pub enum Reply {
     MemberAdded,
     /// To [`Request::RemoveMember`]: the node is a member no longer.
     MemberRemoved,
+    /// To [`Request::Keys`].
+    Keys {
+        /// By which the cluster's signatures are verified.
+        cluster: PublicKey,
+        /// By which the user finds their own grants in permission blocks.
+        finder: FinderKey,
+    },
+    /// To [`Query::Block`].
+    Block {
+        /// The block and its signature, as they lie in a file.
+        block: Bytes,
+    },
 }
 
 /// A member and its part.
@@ -381,7 +408,7 @@ pub enum MemberError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::codec;
+    use crate::{identity::ClusterKeys, wire::codec};
 
     fn member() -> Member {
         Member { id: 4, client: "c".to_owned(), peer: "p".to_owned() }
@@ -397,5 +424,27 @@ mod tests {
         assert_eq!(codec::encode(&members).unwrap(), [0, 11, 1, 4, 1, b'c', 1, b'p', 1]);
         let refused: Answer = Err(ServiceError::Membership(MemberError::Last { id: 4 }));
         assert_eq!(codec::encode(&refused).unwrap(), [1, 6, 4, 4]);
+    }
+
+    #[test]
+    fn golden_bytes_of_what_is_said_about_permission_blocks() {
+        let query = Query::Block { image: ImageId(9) };
+        let read = Request::Read { query, consistency: Consistency::Linearizable };
+        assert_eq!(codec::encode(&read).unwrap(), [5, 4, 9, 0]);
+        let answer: Answer = Ok(Reply::Block { block: Bytes::from_static(b"block") });
+        assert_eq!(codec::encode(&answer).unwrap(), *b"\x00\x0f\x05block");
+    }
+
+    #[test]
+    fn golden_bytes_of_what_is_said_about_keys() {
+        let user: UserName = "ben".parse().unwrap();
+        let ask = Request::Keys { user: user.clone() };
+        assert_eq!(codec::encode(&ask).unwrap(), [9, 3, b'b', b'e', b'n']);
+        let keys = ClusterKeys::from_secret([7; 32]);
+        let (cluster, finder) = (keys.public(), keys.finder(&user));
+        let answer: Answer = Ok(Reply::Keys { cluster, finder: finder.clone() });
+        let bytes = [&[0, 14][..], cluster.as_bytes(), finder.as_bytes()].concat();
+        assert_eq!(codec::encode(&answer).unwrap(), bytes);
+        assert!(!format!("{answer:?}").contains("finder: FinderKey(["), "a secret is printed");
     }
 }

@@ -33,6 +33,12 @@ pub enum CodecError {
         /// What bincode says.
         source: bincode::error::DecodeError,
     },
+    /// A number in the value takes more bytes than it needs.
+    #[error("malformed {what}: a number in it is not in its shortest form")]
+    LongForm {
+        /// The type that was expected.
+        what: &'static str,
+    },
     /// The value ended before its bytes did.
     #[error("malformed {what}: {extra} bytes follow its end")]
     Trailing {
@@ -43,12 +49,19 @@ pub enum CodecError {
     },
 }
 
+/// The name of a type, without the way to it.
+fn name<T>() -> &'static str {
+    let path = std::any::type_name::<T>();
+    // Of a generic type the way to its parameters stays: better too much than too little.
+    if path.contains('<') { path } else { path.rsplit("::").next().unwrap_or(path) }
+}
+
 /// Encodes `value`.
 ///
 /// # Errors
 /// When the value is larger than [`MAX_VALUE`].
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let what = std::any::type_name::<T>();
+    let what = name::<T>();
     let bytes = bincode::serde::encode_to_vec(value, bincode::config::standard())
         .map_err(|source| CodecError::Encode { what, source })?;
     // What could not be read again must not be written.
@@ -73,11 +86,20 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     }
 }
 
+/// Checks that `value`, which was decoded from `bytes`, is encoded as exactly these: bincode accepts numbers in a
+/// longer form than it writes.
+///
+/// # Errors
+/// [`CodecError::LongForm`].
+pub fn check_shortest<T: Serialize>(value: &T, bytes: &[u8]) -> Result<(), CodecError> {
+    if encode(value)? == bytes { Ok(()) } else { Err(CodecError::LongForm { what: name::<T>() }) }
+}
+
 fn decode_within<T: DeserializeOwned>(
     bytes: &[u8],
     config: impl bincode::config::Config,
 ) -> Result<T, CodecError> {
-    let what = std::any::type_name::<T>();
+    let what = name::<T>();
     let (value, used) = bincode::serde::decode_from_slice(bytes, config)
         .map_err(|source| CodecError::Decode { what, source })?;
     if used == bytes.len() {

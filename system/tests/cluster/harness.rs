@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ops::Range,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,9 +13,10 @@ use std::{
 
 use tokio::{task::JoinHandle, time::Instant};
 use veil::{
-    client::Client,
+    client::{Client, ClientError},
     consensus::{Disk, Folder},
     directory::UserName,
+    identity::{ClusterKeys, PublicKey},
     node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, system_clock},
     wire::{client::Member, transport::Pipes},
 };
@@ -28,6 +30,7 @@ pub struct Cluster {
     /// All nodes that there ever were, members or not.
     pub members: BTreeMap<u64, Member>,
     founders: Vec<Member>,
+    pub keys: ClusterKeys,
     raft: RaftConfig,
     pub disks: BTreeMap<u64, tempfile::TempDir>,
 }
@@ -41,6 +44,7 @@ impl Cluster {
             nodes: BTreeMap::new(),
             members: BTreeMap::new(),
             founders,
+            keys: Entropy::from_system().draw(ClusterKeys::generate),
             raft,
             disks: BTreeMap::new(),
         };
@@ -63,6 +67,7 @@ impl Cluster {
         let config = NodeConfig {
             id,
             data: self.disks[&id].path().to_owned(),
+            cluster_key: PathBuf::new(),
             bootstrap: id == 1,
             shared_port: false,
             listen: Listen { client: member.client.clone(), peer: member.peer.clone(), http: None },
@@ -76,6 +81,7 @@ impl Cluster {
             disk,
             clock: system_clock(),
             entropy: Arc::new(Entropy::from_seed(id)),
+            keys: self.keys.clone(),
             raft_runtime: tokio::runtime::Handle::current(),
         };
         self.nodes.insert(id, Node::start(config, environment).await.unwrap());
@@ -133,6 +139,16 @@ pub fn name(text: &str) -> UserName {
     text.parse().unwrap()
 }
 
+/// Makes a user known.
+pub async fn register(client: &Client, user: &str, deadline: Instant) -> Result<(), ClientError> {
+    client.register(client.request_id(), name(user), key(user), deadline).await
+}
+
+/// A user's public key.
+pub fn key(user: &str) -> PublicKey {
+    PublicKey::from_bytes(*blake3::hash(user.as_bytes()).as_bytes())
+}
+
 pub fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
@@ -140,7 +156,7 @@ pub fn soon() -> Instant {
 /// Registers users and gives back the log index after which all of them are known.
 pub async fn register_many(cluster: &Cluster, client: &Client, users: Range<u32>) -> u64 {
     for number in users {
-        client.register(client.request_id(), name(&format!("user-{number}")), soon()).await.unwrap();
+        register(client, &format!("user-{number}"), soon()).await.unwrap();
     }
     let leader = client.leadership().borrow().leader.clone().unwrap();
     assert!(cluster.nodes.contains_key(&leader.id));
@@ -174,9 +190,9 @@ impl Writer {
         let task = tokio::spawn(async move {
             let mut acknowledged = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
-                let user = name(&format!("written-{:06}", acknowledged.len()));
-                client.register(client.request_id(), user.clone(), soon()).await.unwrap();
-                acknowledged.push(user);
+                let user = format!("written-{:06}", acknowledged.len());
+                register(&client, &user, soon()).await.unwrap();
+                acknowledged.push(name(&user));
             }
             acknowledged
         });

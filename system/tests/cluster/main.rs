@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
 mod harness;
+mod keys;
 mod membership;
 mod replacement;
 
@@ -17,7 +18,7 @@ use veil::{
     seal::SealedFile,
 };
 
-use self::harness::{Cluster, name, register_many, soon};
+use self::harness::{Cluster, key, name, register, register_many, soon};
 
 /// A small real PNG.
 fn photo() -> bytes::Bytes {
@@ -32,7 +33,7 @@ async fn seal_list_view_grant_and_go_on_without_the_leader() {
     let mut cluster = Cluster::start(3, RaftConfig::default()).await;
     let client = cluster.client();
     for user in ["anna", "ben"] {
-        client.register(client.request_id(), name(user), soon()).await.unwrap();
+        register(&client, user, soon()).await.unwrap();
     }
     let original = photo();
     let grants = BTreeMap::from([(name("ben"), 2)]);
@@ -74,7 +75,7 @@ async fn seal_list_view_grant_and_go_on_without_the_leader() {
 async fn what_cannot_be_sealed_is_refused_with_the_reason() {
     let cluster = Cluster::start(1, RaftConfig::default()).await;
     let client = cluster.client();
-    client.register(client.request_id(), name("anna"), soon()).await.unwrap();
+    register(&client, "anna", soon()).await.unwrap();
     let seal = |owner: &str, bytes: Vec<u8>| {
         client.seal(client.request_id(), name(owner), BTreeMap::new(), bytes.into(), soon())
     };
@@ -90,11 +91,11 @@ async fn what_cannot_be_sealed_is_refused_with_the_reason() {
 async fn without_a_majority_nothing_is_acknowledged() {
     let mut cluster = Cluster::start(3, RaftConfig::default()).await;
     let client = cluster.client();
-    client.register(client.request_id(), name("anna"), soon()).await.unwrap();
+    register(&client, "anna", soon()).await.unwrap();
     cluster.stop_node(2).await;
     cluster.stop_node(3).await;
     let deadline = Instant::now() + Duration::from_millis(800);
-    let lost = client.register(client.request_id(), name("ben"), deadline).await.unwrap_err();
+    let lost = register(&client, "ben", deadline).await.unwrap_err();
     assert!(
         matches!(lost, ClientError::TimedOut { .. } | ClientError::Unsettled { .. }),
         "acknowledged or refused without a majority: {lost:?}"
@@ -137,7 +138,7 @@ async fn all_nodes_restart_from_their_folders_and_nothing_is_missing() {
     let client = cluster.client();
     let index = register_many(&cluster, &client, 0..100).await;
     let retried = client.request_id();
-    client.register(retried, name("zoe"), soon()).await.unwrap();
+    client.register(retried, name("zoe"), key("zoe"), soon()).await.unwrap();
     for id in 1..=3 {
         cluster.stop_node(id).await;
     }
@@ -147,8 +148,8 @@ async fn all_nodes_restart_from_their_folders_and_nothing_is_missing() {
     cluster.wait_until_equal(&client, [1, 2], index).await;
     cluster.wait_until_equal(&client, [2, 3], index).await;
     // The same request gets its first answer, not "exists already".
-    client.register(retried, name("zoe"), soon()).await.unwrap();
-    let taken = client.register(client.request_id(), name("user-7"), soon()).await;
+    client.register(retried, name("zoe"), key("zoe"), soon()).await.unwrap();
+    let taken = register(&client, "user-7", soon()).await;
     assert_eq!(taken, Err(ClientError::Refused(Refusal::NameTaken { user: name("user-7") })));
 }
 
@@ -179,11 +180,11 @@ async fn a_node_whose_disk_fails_says_so_and_the_others_go_on() {
     let folder = Folder::create(cluster.disks[&leader].path()).unwrap();
     cluster.start_node_on(leader, Arc::new(NoRoomForSnapshots(folder))).await;
     for number in 5..100 {
-        client.register(client.request_id(), name(&format!("user-{number}")), soon()).await.unwrap();
+        register(&client, &format!("user-{number}"), soon()).await.unwrap();
     }
     let reason = cluster.nodes[&leader].failed().await;
     assert!(reason.contains("no room"), "{reason}");
-    client.register(client.request_id(), name("zoe"), soon()).await.unwrap();
+    register(&client, "zoe", soon()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,7 +16,7 @@ use veil::{
     },
 };
 
-use super::harness::{Cluster, PATIENCE, Writer, leader, member, name, register_many, soon, voters};
+use super::harness::{Cluster, PATIENCE, Writer, leader, member, register, register_many, soon, voters};
 
 /// Checks that these nodes hold the same, and in it everybody who was acknowledged.
 async fn check_nothing_lost(cluster: &Cluster, client: &Client, ids: &[u64], acknowledged: &[UserName]) {
@@ -169,7 +169,7 @@ async fn a_client_follows_to_members_that_it_was_not_told_of() {
     assert_eq!(voters(&client).await, [2, 3, 4]);
     let gone = leader(&client).await;
     cluster.crash_node(gone);
-    client.register(client.request_id(), name("zoe"), soon()).await.unwrap();
+    register(&client, "zoe", soon()).await.unwrap();
     assert_ne!(leader(&client).await, gone);
 }
 

@@ -10,7 +10,9 @@ use veil::{
     wire::client::MemberError,
 };
 
-use super::harness::{Cluster, PATIENCE, Writer, leader, member, name, register_many, soon, voters};
+use super::harness::{
+    Cluster, PATIENCE, Writer, leader, member, name, register, register_many, soon, voters,
+};
 
 /// Snapshots so often that the log's beginning is soon gone.
 fn frugal() -> RaftConfig {
@@ -33,7 +35,7 @@ async fn applied(cluster: &Cluster, client: &Client, id: u64) -> u64 {
 /// Nothing is acknowledged for a while in which three nodes would elect a leader many times.
 async fn assert_no_majority(client: &Client) {
     let deadline = Instant::now() + Duration::from_millis(1_500);
-    let lost = client.register(client.request_id(), name("nobody"), deadline).await;
+    let lost = register(client, "nobody", deadline).await;
     assert!(matches!(lost, Err(ClientError::TimedOut { .. } | ClientError::Unsettled { .. })), "{lost:?}");
 }
 

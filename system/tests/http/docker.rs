@@ -40,6 +40,24 @@ fn nodes() -> BTreeMap<String, (NodeConfig, Yaml)> {
     compose["services"].as_hash().unwrap().iter().filter_map(node).collect()
 }
 
+#[test]
+fn all_nodes_are_given_the_key_that_init_makes() {
+    let compose = yaml("compose.yaml");
+    let init = &compose["services"]["init"];
+    let command = texts(&init["command"]);
+    let [volume] = texts(&init["volumes"])[..] else { panic!("one volume, for the key") };
+    let (key, folder) = volume.split_once(':').unwrap();
+    assert_eq!(command, ["cluster", "init", folder]);
+    for (config, service) in nodes().into_values() {
+        // Read from docker/nodes/, it is relative to that.
+        let inside = config.cluster_key.strip_prefix(path("./nodes")).unwrap();
+        let folder = inside.parent().unwrap().to_str().unwrap();
+        assert_eq!(inside.file_name().unwrap(), "cluster.key");
+        let mounted = format!("{key}:/etc/veil/{folder}:ro");
+        assert!(texts(&service["volumes"]).contains(&mounted.as_str()), "{mounted} is missing");
+    }
+}
+
 /// The port of `0.0.0.0:PORT`: inside of a container the address is not known.
 fn port(listen: &str) -> &str {
     listen.strip_prefix("0.0.0.0:").expect("a listener for everybody")

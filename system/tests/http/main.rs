@@ -6,6 +6,7 @@ mod docker;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -18,6 +19,7 @@ use veil::{
     client::{Client, ClientError},
     consensus::Folder,
     directory::{Refusal, UserName},
+    identity::{ClusterKeys, PublicKey},
     node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, system_clock},
     wire::{
         client::{Member, NodeStatus},
@@ -42,6 +44,7 @@ impl Running {
         let config = NodeConfig {
             id,
             data: folder.path().to_owned(),
+            cluster_key: PathBuf::new(),
             bootstrap: id == 1,
             shared_port: false,
             listen: Listen {
@@ -66,6 +69,7 @@ impl Running {
             disk: Arc::new(Folder::create(folder.path()).unwrap()),
             clock: system_clock(),
             entropy: Arc::new(Entropy::from_seed(id)),
+            keys: ClusterKeys::from_secret([7; 32]),
             raft_runtime: raft.handle().clone(),
         };
         Self { node: Node::start(config, environment).await.unwrap(), raft, _folder: folder }
@@ -171,10 +175,13 @@ async fn requests_are_counted_by_kind_and_outcome() {
     let node = Running::start(&network, 1, 1).await;
     wait_for_health(&network, 1, 200, "ok\n").await;
     let client = Client::new(Arc::new(network.clone()), vec!["n1:client".to_owned()], 1).unwrap();
-    client.register(client.request_id(), name("anna"), soon()).await.unwrap();
-    let taken = client.register(client.request_id(), name("anna"), soon()).await;
+    let register =
+        || client.register(client.request_id(), name("anna"), PublicKey::from_bytes([1; 32]), soon());
+    register().await.unwrap();
+    let taken = register().await;
     assert_eq!(taken, Err(ClientError::Refused(Refusal::NameTaken { user: name("anna") })));
     client.seal(client.request_id(), name("anna"), BTreeMap::new(), photo(), soon()).await.unwrap();
+    client.keys(name("anna"), soon()).await.unwrap();
 
     let (head, metrics) = ask(&network, 1, "GET", "/metrics").await;
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
@@ -182,6 +189,7 @@ async fn requests_are_counted_by_kind_and_outcome() {
         (r#"veil_requests_total{kind="register",outcome="ok"}"#, 1.0),
         (r#"veil_requests_total{kind="register",outcome="refused"}"#, 1.0),
         (r#"veil_requests_total{kind="grant",outcome="ok"}"#, 0.0),
+        (r#"veil_requests_total{kind="keys",outcome="ok"}"#, 1.0),
         (r#"veil_request_duration_seconds_count{kind="register"}"#, 2.0),
         (r#"veil_request_duration_seconds_bucket{le="+Inf",kind="seal"}"#, 1.0),
         ("veil_seal_duration_seconds_count", 1.0),

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     net::Ipv4Addr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bollard::{
@@ -15,14 +16,18 @@ use bollard::{
 };
 
 use super::engine::{Engine, failed};
-use crate::{cluster::ClusterError, record::NodeLimits};
+use crate::{
+    cluster::{ClusterError, key::ClusterKey},
+    record::NodeLimits,
+};
 
 /// The ports of a node, which has an address of its own.
 pub(super) const CLIENT_PORT: u16 = 7101;
 pub(super) const PEER_PORT: u16 = 7201;
 pub(super) const HTTP_PORT: u16 = 7301;
-/// Where a node finds its configuration and its data.
+/// Where a node finds its configuration, the cluster's key and its data.
 pub(super) const CONFIG: &str = "/etc/veil";
+pub(super) const CLUSTER_KEY: &str = "/run/veil/cluster.key";
 pub(super) const DATA: &str = "/data";
 /// User and group of a node, as in the recipe.
 const USER: u32 = 65_532;
@@ -40,6 +45,8 @@ pub(super) struct Spec {
     pub(super) address: Ipv4Addr,
     /// The folder on this machine that holds `node.toml`.
     pub(super) folder: PathBuf,
+    /// All nodes share it.
+    pub(super) cluster_key: Arc<ClusterKey>,
     pub(super) limits: NodeLimits,
     pub(super) labels: HashMap<String, String>,
 }
@@ -106,7 +113,11 @@ impl Spec {
             healthcheck: Some(no_health_check()),
             networking_config: Some(at(&self.network, self.address)),
             host_config: Some(HostConfig {
-                binds: Some(vec![bind(&self.folder, CONFIG), format!("{}:{DATA}", self.name)]),
+                binds: Some(vec![
+                    bind(&self.folder, CONFIG),
+                    bind(&self.cluster_key.path(), CLUSTER_KEY),
+                    format!("{}:{DATA}", self.name),
+                ]),
                 network_mode: Some(self.network.clone()),
                 port_bindings: Some(ports.iter().cloned().map(|port| (port, loopback(()))).collect()),
                 cpu_period: Some(PERIOD),
@@ -165,9 +176,9 @@ pub(super) fn quota(cpus: Option<f64>) -> i64 {
     cpus.map_or(-1, |cpus| (cpus * PERIOD as f64) as i64)
 }
 
-/// A folder of this machine, which the container may read.
-fn bind(folder: &Path, at: &str) -> String {
-    format!("{}:{at}:ro", folder.display())
+/// A folder or file of this machine, which the container may read.
+fn bind(path: &Path, at: &str) -> String {
+    format!("{}:{at}:ro", path.display())
 }
 
 /// A file system of limited size. It lives in memory, as long as a container uses it.

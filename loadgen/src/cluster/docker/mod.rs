@@ -35,14 +35,17 @@ use veil::{
 };
 
 use self::{
-    container::{CLIENT_PORT, DATA, HTTP_PORT, PEER_PORT, Spec, quota},
+    container::{CLIENT_PORT, CLUSTER_KEY, DATA, HTTP_PORT, PEER_PORT, Spec, quota},
     engine::{Engine, failed},
     generators::Inside,
     leading::Leading,
     nodes::{Node, Nodes, write_config},
     subnet::Subnet,
 };
-use super::{Cluster, ClusterError, Description, Doing, OUTSIDE, StartOptions, detour::says_hello, founding};
+use super::{
+    Cluster, ClusterError, Description, Doing, OUTSIDE, StartOptions, detour::says_hello, founding,
+    key::ClusterKey,
+};
 use crate::{
     generator::Launcher,
     link::{DirectedLink, Shape},
@@ -83,8 +86,9 @@ impl DockerCluster {
         let subnet = Subnet::create_network(&engine, &network, labels.clone()).await?;
         let members: Vec<Member> = (1..=NodeId::from(options.nodes)).map(|id| member(subnet, id)).collect();
         let leading = Leading::choose(options.links, &members, subnet.gateway(), options.seed).await;
-        let links = match leading {
-            Ok(links) => links,
+        let with_key = |links| Ok((links, Arc::new(ClusterKey::create(&options.folder, options.keep_data)?)));
+        let (links, key) = match leading.and_then(with_key) {
+            Ok(made) => made,
             Err(error) => {
                 engine.remove_network(&network).await?;
                 return Err(error);
@@ -99,6 +103,7 @@ impl DockerCluster {
             let config = NodeConfig {
                 id: member.id,
                 data: DATA.into(),
+                cluster_key: CLUSTER_KEY.into(),
                 bootstrap: member.id == 1,
                 shared_port: false,
                 listen: Listen {
@@ -117,6 +122,7 @@ impl DockerCluster {
                 network: network.clone(),
                 address: subnet.node(member.id),
                 folder,
+                cluster_key: key.clone(),
                 limits: options.limits,
                 labels: labels.clone(),
             };

@@ -23,7 +23,10 @@ use veil::{
     },
 };
 
-use super::{Cluster, ClusterError, Description, Detours, Doing, LinkNeeds, OUTSIDE, StartOptions, founding};
+use super::{
+    Cluster, ClusterError, Description, Detours, Doing, LinkNeeds, OUTSIDE, StartOptions, founding,
+    key::ClusterKey,
+};
 use crate::{
     generator::Launcher,
     link::{DirectedLink, Shape},
@@ -46,6 +49,8 @@ pub struct ProcessCluster {
     nodes: BTreeMap<NodeId, ProcessNode>,
     keep_data: bool,
     detours: Option<Detours>,
+    /// As long as there are nodes that may be started again.
+    _key: ClusterKey,
     /// Hold the ports for nodes that are down, so that nobody else is given them meanwhile.
     _reserved: Vec<Socket>,
 }
@@ -92,6 +97,7 @@ impl ProcessCluster {
                 Some(Detours::around(&members, LOOPBACK, seed).await?)
             }
         };
+        let key = ClusterKey::create(&folder, keep_data)?;
         let mut nodes = BTreeMap::new();
         for member in &members {
             let folder = folder.join(format!("n{}", member.id));
@@ -99,6 +105,7 @@ impl ProcessCluster {
             let config = NodeConfig {
                 id: member.id,
                 data: data.clone(),
+                cluster_key: ClusterKey::from_node(),
                 bootstrap: member.id == 1,
                 shared_port: true,
                 listen: Listen { client: member.client.clone(), peer: member.peer.clone(), http: None },
@@ -115,7 +122,7 @@ impl ProcessCluster {
             let log = folder.join("log.txt");
             nodes.insert(member.id, ProcessNode { config: path, log, data, child: Mutex::new(None) });
         }
-        let cluster = Self { program, members, nodes, keep_data, detours, _reserved: reserved };
+        let cluster = Self { program, members, nodes, keep_data, detours, _key: key, _reserved: reserved };
         // The founder last, so that the others are there to elect it at once.
         for id in cluster.nodes.keys().rev() {
             cluster.restart(*id).await?;

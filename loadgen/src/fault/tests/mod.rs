@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 use veil::{
-    node::{RaftConfig, SealingConfig},
+    node::{NodeConfig, RaftConfig, SealingConfig},
     wire::client::{Leadership, Member, NodeId},
 };
 
@@ -205,12 +205,14 @@ async fn a_node_that_is_down_cannot_be_killed_or_paused() {
 async fn a_dropped_cluster_leaves_configurations_and_logs_and_no_data() {
     let stage = Stage::new(2).await;
     let node = stage.folder.path().join("n2");
+    let config = NodeConfig::load(&node.join("node.toml")).expect("it was written");
+    config.cluster_keys().expect("the configuration says where the key is");
     while !node.join("data/log").exists() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     drop(stage.cluster);
     assert!(node.join("node.toml").exists() && node.join("log.txt").exists());
-    assert!(!node.join("data").exists());
+    assert!(!node.join("data").exists() && config.cluster_keys().is_err());
 }
 
 #[tokio::test]

@@ -88,10 +88,12 @@ async fn who_is_wiped_has_nothing_and_founds_nothing() {
     let error = stage.cluster.wipe(1).await.unwrap_err();
     assert!(matches!(error, ClusterError::StillRunning { node: 1 }), "{error}");
     let before = config();
+    let key = before.cluster_keys().unwrap().public();
     stage.cluster.kill(1).await.unwrap();
     stage.cluster.wipe(1).await.unwrap();
     assert!(!folder.join("data").exists());
     assert_eq!(config(), NodeConfig { bootstrap: false, ..before });
+    assert_eq!(config().cluster_keys().unwrap().public(), key, "the cluster's key has to outlive a node");
     // There is nothing left to remove, which is no error.
     stage.cluster.wipe(1).await.unwrap();
 }

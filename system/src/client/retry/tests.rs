@@ -7,6 +7,7 @@ use super::*;
 use crate::{
     client::Client,
     directory::RequestId,
+    identity::PublicKey,
     wire::{
         client::Answer,
         frame::Link,
@@ -72,7 +73,8 @@ async fn whom_an_older_term_names_is_not_turned_to() {
     client.leadership().wait_for(|known| *known == leads(2, 2)).await.unwrap();
 
     let (began, request) = (Instant::now(), RequestId(1));
-    client.register(request, "anna".parse().unwrap(), began + 10 * ATTEMPT).await.unwrap();
+    let key = PublicKey::from_bytes([1; 32]);
+    client.register(request, "anna".parse().unwrap(), key, began + 10 * ATTEMPT).await.unwrap();
     let waited = began.elapsed();
     assert!(waited < ATTEMPT, "{waited:?}: it asked the node that is cut off");
 }

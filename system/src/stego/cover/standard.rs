@@ -1,45 +1,17 @@
-//! The cover: the picture a stranger, or a refused viewer, sees.
+//! The standard cover, drawn by code: a padlock and the word "sealed".
 
-use super::{Raster, StegoError, png};
+use crate::stego::Raster;
 
-/// A picture to hide images in: decoded once, reused for every seal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cover {
-    raster: Raster,
-}
+/// Width of the standard cover, in pixels.
+pub(super) const WIDTH: u32 = 800;
+/// Height of the standard cover, in pixels.
+pub(super) const HEIGHT: u32 = 600;
 
-impl Cover {
-    /// Width of the standard cover, in pixels.
-    pub const STANDARD_WIDTH: u32 = 800;
-    /// Height of the standard cover, in pixels.
-    pub const STANDARD_HEIGHT: u32 = 600;
-
-    /// A cover out of a PNG file of any colour type.
-    ///
-    /// # Errors
-    /// Those of [`png::decode`].
-    pub fn decode(file: &[u8]) -> Result<Self, StegoError> {
-        png::decode(file).map(Self::from)
-    }
-
-    /// The standard cover, drawn by code: a padlock and the word "sealed". Always the same pixels.
-    pub fn standard() -> Self {
-        let (width, height) = (Self::STANDARD_WIDTH, Self::STANDARD_HEIGHT);
-        let mut canvas = Canvas::new(width as usize, height as usize);
-        canvas.draw();
-        Self { raster: Raster::new(width, height, canvas.channels).expect("the canvas has these dimensions") }
-    }
-
-    /// The decoded picture.
-    pub fn raster(&self) -> &Raster {
-        &self.raster
-    }
-}
-
-impl From<Raster> for Cover {
-    fn from(raster: Raster) -> Self {
-        Self { raster }
-    }
+/// Draws it. Always the same pixels.
+pub(super) fn draw() -> Raster {
+    let mut canvas = Canvas::new(WIDTH as usize, HEIGHT as usize);
+    canvas.draw();
+    Raster::new(WIDTH, HEIGHT, canvas.channels).expect("the canvas has these dimensions")
 }
 
 type Color = [f32; 3];
@@ -198,25 +170,3 @@ const D: &[Stroke] = &[
     [[0.70, 0.50], [0.70, 0.80], [0.56, 1.0], [0.28, 1.0]],
     line([0.28, 1.0], [0.08, 1.0]),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_standard_cover_is_the_same_picture_everywhere() {
-        let cover = Cover::standard();
-        assert_eq!((cover.raster().width(), cover.raster().height()), (800, 600));
-        let hash = blake3::hash(cover.raster().channels());
-        let golden = "67650d130cf1e20de1c7600e4ab36b7df2872cfa9336193f5bb80b4367599d89";
-        assert_eq!(hash.to_hex().as_str(), golden);
-    }
-
-    #[test]
-    fn the_standard_cover_packs_well_and_survives_its_file() {
-        let cover = Cover::standard();
-        let file = png::encode(cover.raster()).unwrap();
-        assert!(file.len() < 50_000, "{} bytes", file.len());
-        assert_eq!(Cover::decode(&file).unwrap(), cover);
-    }
-}

@@ -1,0 +1,10 @@
+//! Who somebody is, proven by keys: users sign with theirs, the cluster with its own.
+//!
+//! Pure: keys are drawn from a generator the caller supplies, and read from and written to files by
+//! whoever owns the files.
+
+mod cluster;
+mod key_pair;
+
+pub use cluster::{ClusterKeys, FinderKey};
+pub use key_pair::{InvalidKey, KeyPair, PublicKey, SIGNATURE_LEN};

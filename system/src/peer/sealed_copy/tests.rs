@@ -1,0 +1,145 @@
+use std::{fs, io::Read as _};
+
+use super::*;
+use crate::{
+    directory::ImageId,
+    identity::{ClusterKeys, PublicKey},
+    seal::{ContentKey, Media, Scratch, Subject, seal_image},
+    stego::{Cover, png},
+};
+
+const ORIGINAL: &[u8] = b"as if it were a JPEG";
+
+fn cluster() -> ClusterKeys {
+    ClusterKeys::from_secret([1; 32])
+}
+
+fn block(image: u128, revision: u64) -> SignedBlock {
+    let (owner, ben) = ("anna".parse().unwrap(), "ben".parse().unwrap());
+    let (key, digest) = (ContentKey::from_bytes([7; 32]), blake3::hash(ORIGINAL));
+    let subject = Subject {
+        image: ImageId(image),
+        owner: &owner,
+        owner_key: PublicKey::from_bytes([3; 32]),
+        media: Media::Jpeg,
+        original_len: ORIGINAL.len() as u64,
+        digest: digest.as_bytes(),
+        key: &key,
+    };
+    subject.block([(&ben, 2)], revision, 5, &cluster()).unwrap()
+}
+
+fn sealed() -> Vec<u8> {
+    let mut png = Vec::new();
+    let (key, cover) = (ContentKey::from_bytes([7; 32]), Cover::standard());
+    seal_image(ORIGINAL, &key, &block(9, 0), &cover, &mut Scratch::default(), &mut png).unwrap();
+    png
+}
+
+/// A copy in a folder of its own.
+fn copy(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("copy.png");
+    fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_block_is_replaced_in_the_same_file() {
+    let (_folder, path) = copy(&sealed());
+    let mut before = File::open(&path).unwrap();
+    let mut copy = SealedCopy::open(&path).unwrap();
+    for revision in 1..4 {
+        assert_eq!(copy.block().unwrap().unverified().revision, revision - 1);
+        copy.replace_block(&block(9, revision)).unwrap();
+        let read = SealedFile::read(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(read.block, block(9, revision));
+        assert_eq!(read.open(&ContentKey::from_bytes([7; 32])).unwrap(), ORIGINAL);
+    }
+    // Whoever had it open sees the change: nothing took its place.
+    let mut seen = Vec::new();
+    before.read_to_end(&mut seen).unwrap();
+    assert_eq!(seen, fs::read(&path).unwrap());
+}
+
+#[test]
+fn a_block_of_another_image_is_refused_and_nothing_changes() {
+    let bytes = sealed();
+    let (_folder, path) = copy(&bytes);
+    let refused = SealedCopy::open(&path).unwrap().replace_block(&block(10, 1));
+    assert!(matches!(refused, Err(CopyError::Seal(SealError::OtherImage { field: "image id" }))));
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn an_interrupted_replacement_is_refused_until_it_is_repaired() {
+    let bytes = sealed();
+    let (_folder, path) = copy(&bytes);
+    let mut copy = SealedCopy::open(&path).unwrap();
+    let Ends { front, tail } = copy.ends().unwrap().unwrap();
+    let patches = Front::read(&front, &tail).unwrap();
+    let patches = patches.replace(&front, copy.len, block(9, 1).as_bytes()).unwrap();
+    // The beginning of a row: the old block counts. All rows, but no checksum: the new one.
+    for (written, revision) in [(500, 0), (patches[0].bytes.len(), 1)] {
+        copy.file.write_all_at(&patches[0].bytes[..written], patches[0].at).unwrap();
+        let refused = copy.block().unwrap_err().to_string();
+        assert!(refused.contains("`veil repair`"), "{refused}");
+        assert!(copy.repair().unwrap());
+        assert!(!copy.repair().unwrap());
+        assert_eq!(copy.read().unwrap().block, block(9, revision));
+        fs::write(&path, &bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_repair_that_would_not_help_changes_nothing() {
+    let bytes = sealed();
+    let mut torn = bytes.clone();
+    torn[100] ^= 1;
+    let mut both = torn.clone();
+    *both.last_mut().unwrap() ^= 1;
+    for broken in [&torn[..torn.len() - 3], &[&bytes[..], b"more"].concat(), &both] {
+        let (_folder, path) = copy(broken);
+        assert!(SealedCopy::open(&path).unwrap().repair().is_err());
+        assert_eq!(fs::read(&path).unwrap(), broken);
+    }
+}
+
+#[test]
+fn a_picture_of_bytes_under_a_passphrase_is_repaired_too() {
+    let (mut hidden, _) = crate::seal::hide(b"bytes", "any", [1; 16], &Cover::standard()).unwrap();
+    // A pixel of the front, above its low bit.
+    hidden[100] ^= 0x10;
+    let (_folder, path) = copy(&hidden);
+    assert!(SealedCopy::open(&path).unwrap().repair().unwrap());
+    assert_eq!(crate::seal::reveal(&fs::read(&path).unwrap(), "any").unwrap(), b"bytes");
+    assert!(!SealedCopy::open(&path).unwrap().repair().unwrap());
+}
+
+#[test]
+fn a_file_that_another_program_saved_is_written_anew() {
+    let raster = png::decode(&sealed()).unwrap();
+    let mut saved = Vec::new();
+    let mut encoder = ::png::Encoder::new(&mut saved, raster.width(), raster.height());
+    encoder.set_color(::png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(raster.channels()).unwrap();
+    let (_folder, path) = copy(&saved);
+    let mut copy = SealedCopy::open(&path).unwrap();
+    assert!(!copy.repair().unwrap());
+    for revision in 1..3 {
+        copy.replace_block(&block(9, revision)).unwrap();
+        assert_eq!(SealedFile::read(&fs::read(&path).unwrap()).unwrap().block, block(9, revision));
+    }
+}
+
+#[test]
+fn what_is_no_sealed_image_is_told_so() {
+    for bytes in [&b""[..], b"\x89PNG", b"\xff\xd8\xff\xe0 and so on", b"text"] {
+        let (_folder, path) = copy(bytes);
+        assert!(SealedCopy::open(&path).unwrap().block().is_err());
+    }
+    let cut = &sealed()[..20_000];
+    let (_folder, path) = copy(cut);
+    let refused = SealedCopy::open(&path).unwrap().block().unwrap_err();
+    assert!(matches!(refused, CopyError::Seal(SealError::Picture(StegoError::CutOff { .. }))), "{refused}");
+}
