@@ -106,7 +106,27 @@ impl Containers {
         self.client.register(self.client.request_id(), name(number), KEY, deadline).await
     }
 
-    /// Waits until all these nodes hold the same directory, with all these users in it.
+    /// Waits until each of these nodes has applied what the furthest of them has applied by now. Holds under load
+    /// too, where two nodes asked one after the other are hardly ever at the same index.
+    pub async fn wait_until_caught_up(&self, nodes: &[NodeId]) {
+        let deadline = soon();
+        let mut goal = 0;
+        for node in nodes {
+            goal = goal.max(self.applied(*node).await.unwrap_or(0));
+        }
+        for node in nodes {
+            while self.applied(*node).await.is_none_or(|applied| applied < goal) {
+                assert!(Instant::now() < deadline, "n{node} does not get to {goal}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn applied(&self, node: NodeId) -> Option<u64> {
+        self.client.hash_of(self.address(node), PATIENCE).await.ok().map(|(applied, _)| applied)
+    }
+
+    /// Waits until all these nodes hold the same directory, with all these users in it. Nobody may be writing.
     pub async fn wait_until_equal(&self, nodes: &[NodeId], users: &[UserName]) {
         let deadline = soon();
         loop {

@@ -157,7 +157,7 @@ async fn every_node_is_restarted_in_turn_and_no_request_fails() {
         for node in 1..=3 {
             cluster.stop(node).await.unwrap();
             cluster.restart(node).await.unwrap();
-            cluster.wait_until_equal(&[1, 2, 3], &[]).await;
+            cluster.wait_until_caught_up(&[1, 2, 3]).await;
         }
         stop.send_replace(true);
     };
