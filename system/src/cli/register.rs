@@ -84,7 +84,7 @@ mod tests {
         wire::{
             client::{Answer, Change, Leadership, Member, Reply, Request, ServiceError},
             frame::Link,
-            server::{Connections, Service, serve},
+            server::{Caller, Connections, Service, serve},
             transport::{Network, Pipes},
         },
     };
@@ -101,7 +101,7 @@ mod tests {
         type Request = Request;
         type Answer = Answer;
 
-        async fn answer(self: Arc<Self>, request: Request) -> Answer {
+        async fn answer(self: Arc<Self>, _caller: Caller, request: Request) -> Answer {
             match request {
                 Request::Execute { change: Change::Register(Register { key, .. }), .. } => {
                     let file = std::fs::read_to_string(&self.file).unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::{
             ADD_PATIENCE_MAX_MS, Answer, Change, Consistency, ImageSummary, Leadership, NodeId, NodeStatus,
             Query, Reply, Request, ServiceError, WATCH_PATIENCE_MS,
         },
-        server::Service,
+        server::{Caller, Service},
     },
 };
 
@@ -39,7 +39,7 @@ impl Service for ClientService {
     type Request = Request;
     type Answer = Answer;
 
-    async fn answer(self: Arc<Self>, request: Request) -> Answer {
+    async fn answer(self: Arc<Self>, _caller: Caller, request: Request) -> Answer {
         let measured = self.metrics.begin(&request);
         let answer = match request {
             Request::Status => Ok(Reply::Status(self.status())),
@@ -214,7 +214,7 @@ impl Service for PeerService {
     type Request = PeerRequest;
     type Answer = PeerAnswer;
 
-    async fn answer(self: Arc<Self>, request: PeerRequest) -> PeerAnswer {
+    async fn answer(self: Arc<Self>, _caller: Caller, request: PeerRequest) -> PeerAnswer {
         let answer = self.consensus.answer(request, (self.clock)()).await;
         if answer.follows() {
             self.heard.note();

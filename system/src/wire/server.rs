@@ -11,10 +11,10 @@ use tokio::{
 
 use super::{
     frame::{Envelope, Link, WireError, from_frame, handshake, to_frame},
-    transport::{BoxedStream, Listener},
+    transport::{Listener, Opening, Standing},
 };
 
-/// A stranger who has not said hello by then is disconnected.
+/// A stranger whose stream is not open, or who has not said hello, by then is disconnected.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 /// A client that has not taken an answer by then is disconnected, beside the time that its bytes need at
 /// [`SLOWEST`].
@@ -36,7 +36,20 @@ pub trait Service: Send + Sync + 'static {
     type Answer: Serialize + Send;
 
     /// Answers one request. Many are answered at a time.
-    fn answer(self: Arc<Self>, request: Self::Request) -> impl Future<Output = Self::Answer> + Send;
+    fn answer(
+        self: Arc<Self>,
+        caller: Caller,
+        request: Self::Request,
+    ) -> impl Future<Output = Self::Answer> + Send;
+}
+
+/// Who asks, as far as the connection tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The address that the connection came from.
+    pub address: Arc<str>,
+    /// What the transport vouches for.
+    pub standing: Standing,
 }
 
 /// The connections of one listener. Clones share them.
@@ -71,8 +84,8 @@ pub async fn serve<S: Service>(
     service: Arc<S>,
     connections: Connections,
 ) {
-    let serve_one = |stream| {
-        let served = serve_connection(stream, link, service.clone());
+    let serve_one = |opening, from: &str| {
+        let served = serve_connection(opening, from.into(), link, service.clone());
         async {
             match served.await {
                 Err(WireError::Closed) => Ok(()),
@@ -87,7 +100,7 @@ pub async fn serve<S: Service>(
 pub async fn accept<F, E>(
     mut listener: Box<dyn Listener>,
     connections: Connections,
-    serve_one: impl Fn(BoxedStream) -> F,
+    serve_one: impl Fn(Opening, &str) -> F,
 ) where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: std::fmt::Display,
@@ -97,7 +110,7 @@ pub async fn accept<F, E>(
     let mut served = JoinSet::new();
     loop {
         reap(&mut served);
-        let (stream, from) = match listener.accept().await {
+        let (opening, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: existing connections go on.
@@ -110,7 +123,7 @@ pub async fn accept<F, E>(
             tracing::warn!(%from, limit, "connection refused: too many are open");
             continue;
         };
-        let serving = serve_one(stream);
+        let serving = serve_one(opening, &from);
         served.spawn(async move {
             let _place = place;
             if let Err(error) = serving.await {
@@ -121,13 +134,19 @@ pub async fn accept<F, E>(
 }
 
 async fn serve_connection<S: Service>(
-    stream: BoxedStream,
+    opening: Opening,
+    address: Arc<str>,
     link: Link,
     service: Arc<S>,
 ) -> Result<(), WireError> {
-    let frames = tokio::time::timeout(HELLO_PATIENCE, handshake(stream, link))
+    let greeting = async {
+        let (stream, standing) = opening.await?;
+        Ok::<_, WireError>((handshake(stream, link).await?, standing))
+    };
+    let (frames, standing) = tokio::time::timeout(HELLO_PATIENCE, greeting)
         .await
         .map_err(|_| WireError::Silent(HELLO_PATIENCE))??;
+    let caller = Caller { address, standing };
     let (mut sink, mut stream) = frames.split();
     let (answers, mut queue) = mpsc::channel::<bytes::Bytes>(64);
 
@@ -160,11 +179,11 @@ async fn serve_connection<S: Service>(
             let Ok(slot) = slots.clone().acquire_owned().await else {
                 break;
             };
-            let (service, answers) = (service.clone(), answers.clone());
+            let (service, caller, answers) = (service.clone(), caller.clone(), answers.clone());
             reap(&mut requests);
             requests.spawn(async move {
                 let _slot = slot;
-                let body = service.answer(body).await;
+                let body = service.answer(caller, body).await;
                 match to_frame(&Envelope { id, body }) {
                     // The connection may have ended meanwhile.
                     Ok(frame) => drop(answers.send(frame).await),
@@ -203,7 +222,7 @@ mod tests {
         type Request = (u64, Vec<u8>);
         type Answer = Vec<u8>;
 
-        async fn answer(self: Arc<Self>, (wait_ms, bytes): (u64, Vec<u8>)) -> Vec<u8> {
+        async fn answer(self: Arc<Self>, _caller: Caller, (wait_ms, bytes): (u64, Vec<u8>)) -> Vec<u8> {
             tokio::time::sleep(Duration::from_millis(wait_ms)).await;
             bytes
         }
@@ -244,7 +263,8 @@ mod tests {
         let network = Pipes::default();
         let mut listener = network.listen("node").await.unwrap();
         let accepting = tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
+            let (opening, _) = listener.accept().await.unwrap();
+            let (stream, _) = opening.await.unwrap();
             let frames = handshake(stream, Link::Peer).await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
             drop(frames);

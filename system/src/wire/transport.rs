@@ -33,10 +33,27 @@ pub trait Network: Send + Sync {
     fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>>;
 }
 
+/// What a transport vouches for about the other side of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing: neither side is checked, nothing is encrypted.
+    Unchecked,
+    /// The stream is encrypted, and the other side has shown no certificate.
+    Anonymous,
+    /// It has shown an operator's certificate.
+    Operator,
+    /// It has shown a node's certificate.
+    Node,
+}
+
+/// A stream that is still being opened, and what is known of the other side once it is. Whoever accepts it
+/// decides how long that may take; nobody else waits for it.
+pub type Opening = BoxFuture<'static, io::Result<(BoxedStream, Standing)>>;
+
 /// Accepts streams.
 pub trait Listener: Send {
-    /// Waits for the next stream; with it comes the other side's address, for logs.
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxedStream, String)>>;
+    /// Waits for the next stream; with it comes the other side's address.
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Opening, String)>>;
 
     /// The address really listened on.
     fn local_address(&self) -> String;
@@ -97,12 +114,17 @@ pub fn bind(address: SocketAddr, shared_port: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// A stream that needs nothing more to be open.
+fn opened(stream: BoxedStream) -> Opening {
+    Box::pin(std::future::ready(Ok((stream, Standing::Unchecked))))
+}
+
 impl Listener for TcpListener {
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxedStream, String)>> {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Opening, String)>> {
         Box::pin(async move {
             let (stream, from) = TcpListener::accept(self).await?;
             stream.set_nodelay(true)?;
-            Ok((Box::new(stream) as BoxedStream, from.to_string()))
+            Ok((opened(Box::new(stream)), from.to_string()))
         })
     }
 
@@ -157,10 +179,10 @@ struct PipeListener {
 }
 
 impl Listener for PipeListener {
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxedStream, String)>> {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(Opening, String)>> {
         Box::pin(async move {
             match self.incoming.recv().await {
-                Some(stream) => Ok((Box::new(stream) as BoxedStream, "pipe".to_owned())),
+                Some(stream) => Ok((opened(Box::new(stream)), "pipe".to_owned())),
                 None => Err(io::Error::from(io::ErrorKind::NotConnected)),
             }
         })

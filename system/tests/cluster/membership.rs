@@ -11,7 +11,7 @@ use veil::{
     wire::{
         client::{Member, MemberError},
         frame::Link,
-        server::{Connections, Service, serve},
+        server::{Caller, Connections, Service, serve},
         transport::Network,
     },
 };
@@ -124,7 +124,7 @@ impl Service for OnlyPolite {
     type Request = PeerRequest;
     type Answer = PeerAnswer;
 
-    async fn answer(self: Arc<Self>, request: PeerRequest) -> PeerAnswer {
+    async fn answer(self: Arc<Self>, _caller: Caller, request: PeerRequest) -> PeerAnswer {
         match request {
             PeerRequest::Greet => {
                 PeerAnswer::Identity(Identity { node: self.0, disk: DiskId::new(1, 2), empty: true })

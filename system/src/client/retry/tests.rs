@@ -11,7 +11,7 @@ use crate::{
     wire::{
         client::Answer,
         frame::Link,
-        server::{Connections, Service, serve},
+        server::{Caller, Connections, Service, serve},
         transport::{Network, Pipes},
     },
 };
@@ -31,7 +31,7 @@ impl Service for CutOff {
     type Request = Request;
     type Answer = Answer;
 
-    async fn answer(self: Arc<Self>, _request: Request) -> Answer {
+    async fn answer(self: Arc<Self>, _caller: Caller, _request: Request) -> Answer {
         pending().await
     }
 }
@@ -46,7 +46,7 @@ impl Service for JustElected {
     type Request = Request;
     type Answer = Answer;
 
-    async fn answer(self: Arc<Self>, request: Request) -> Answer {
+    async fn answer(self: Arc<Self>, _caller: Caller, request: Request) -> Answer {
         match request {
             Request::WatchLeadership { seen } if seen == leads(2, 2) => pending().await,
             Request::WatchLeadership { .. } => Ok(Reply::Leadership(leads(2, 2))),

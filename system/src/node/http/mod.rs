@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 pub(super) use self::pages::Pages;
 use crate::wire::{
     server::{Connections, accept},
-    transport::{BoxedStream, Listener},
+    transport::{Listener, Opening},
 };
 
 /// How many connections are open at a time; further ones are closed at once.
@@ -35,11 +35,11 @@ pub(super) async fn serve<F: Future<Output = Page> + Send + 'static>(
     answer: impl Fn(Method, String) -> F + Clone + Send + Sync + 'static,
 ) {
     let connections = Connections::up_to(CONNECTIONS);
-    accept(listener, connections, |stream| serve_connection(stream, answer.clone())).await;
+    accept(listener, connections, |opening, _| serve_connection(opening, answer.clone())).await;
 }
 
 async fn serve_connection<F: Future<Output = Page>>(
-    stream: BoxedStream,
+    opening: Opening,
     answer: impl Fn(Method, String) -> F,
 ) -> Result<(), HttpError> {
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
@@ -47,20 +47,26 @@ async fn serve_connection<F: Future<Output = Page>>(
         let page = answer(request.method().clone(), request.uri().path().to_owned());
         async { Ok::<_, Infallible>(page.await) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .keep_alive(false)
-        .header_read_timeout(HEAD_PATIENCE)
-        .max_headers(FIELDS_LIMIT)
-        .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = async {
+        let (stream, _) = opening.await?;
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .keep_alive(false)
+            .header_read_timeout(HEAD_PATIENCE)
+            .max_headers(FIELDS_LIMIT)
+            .max_buf_size(HEAD_LIMIT)
+            .serve_connection(TokioIo::new(stream), service);
+        Ok::<_, HttpError>(connection.await?)
+    };
     let ended = tokio::time::timeout(CONNECTION_PATIENCE, connection).await;
-    Ok(ended.map_err(|_| HttpError::Slow(CONNECTION_PATIENCE))??)
+    ended.map_err(|_| HttpError::Slow(CONNECTION_PATIENCE))?
 }
 
 /// Why a connection ended early.
 #[derive(Debug, thiserror::Error)]
 enum HttpError {
+    #[error(transparent)]
+    Opening(#[from] std::io::Error),
     #[error(transparent)]
     Broken(#[from] hyper::Error),
     #[error("not done after {0:?}")]
