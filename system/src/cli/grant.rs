@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::{ClusterArgs, SEALED_LIMIT, read_file};
+use super::{ClusterArgs, SEALED_LIMIT, read_file, session::UserArgs};
 use crate::{
     directory::{ImageId, SetGrant, UserName},
     seal::SealedFile,
@@ -21,15 +21,14 @@ pub(super) struct GrantArgs {
     viewer: UserName,
     /// How many from now on.
     views: u32,
-    /// Whose image it is: yours.
-    #[arg(long, value_name = "USER")]
-    owner: UserName,
+    #[command(flatten)]
+    who: UserArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 pub(super) async fn run(args: GrantArgs) -> anyhow::Result<()> {
-    let GrantArgs { image, viewer, views, owner, cluster } = args;
+    let GrantArgs { image, viewer, views, who, cluster } = args;
     let image = match image.parse::<ImageId>() {
         Ok(id) => id,
         Err(not_an_id) => {
@@ -39,7 +38,8 @@ pub(super) async fn run(args: GrantArgs) -> anyhow::Result<()> {
             SealedFile::read(&bytes).with_context(|| image.clone())?.block.unverified().image
         }
     };
-    let client = cluster.client()?;
+    let me = who.logged_in(&cluster).await?;
+    let (client, owner) = (me.client, me.user);
     let grant = SetGrant { owner, image, viewer: viewer.clone(), views };
     let left = client.set_grant(client.request_id(), grant, cluster.deadline()).await?;
     cluster.print(

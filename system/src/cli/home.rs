@@ -1,9 +1,9 @@
-//! What the programs of users keep on this machine: the users' keys, each in a file of its own.
+//! What the programs of users keep on this machine: the users' keys and sessions, each in a file of its own.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
     os::unix::fs::DirBuilderExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context;
@@ -11,20 +11,28 @@ use clap::Args;
 use directories::ProjectDirs;
 
 use super::secret;
-use crate::{directory::UserName, identity::KeyPair, node::Entropy};
+use crate::{
+    directory::UserName,
+    identity::{KeyPair, SessionToken},
+    node::Entropy,
+};
+
+/// The file that says who logged in last.
+const LAST: &str = "last";
 
 /// What every command that needs a user's key takes.
 #[derive(Debug, Args)]
 pub(super) struct HomeArgs {
-    /// Where the keys of users are kept, in DIR/users. By default the configuration folder of this account,
+    /// Where keys and sessions of users are kept, in DIR/users. By default the configuration folder of this account,
     /// such as ~/.config/veil.
     #[arg(long, env = "VEIL_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
 }
 
 impl HomeArgs {
-    pub(super) fn home(self) -> anyhow::Result<Home> {
-        let folder = self.home.or_else(|| Some(ProjectDirs::from("", "", "veil")?.config_dir().to_owned()));
+    pub(super) fn home(&self) -> anyhow::Result<Home> {
+        let folder =
+            self.home.clone().or_else(|| Some(ProjectDirs::from("", "", "veil")?.config_dir().to_owned()));
         folder.map(Home).context("this account has no home folder: say where keys are kept, with --home DIR")
     }
 }
@@ -44,7 +52,105 @@ pub(super) struct UserKey {
     _file: File,
 }
 
+/// A session of a user on this device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredSession {
+    pub(super) token: SessionToken,
+    /// When it ends, milliseconds since the Unix epoch.
+    pub(super) expires_ms: u64,
+}
+
 impl Home {
+    /// The file of a user's that ends so.
+    fn file(&self, user: &UserName, ending: &str) -> PathBuf {
+        self.users().join(format!("{user}.{ending}"))
+    }
+
+    fn users(&self) -> PathBuf {
+        self.0.join("users")
+    }
+
+    fn make_users(&self) -> anyhow::Result<()> {
+        let users = self.users();
+        // What is there keeps its mode.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&users);
+        made.with_context(|| users.display().to_string())
+    }
+
+    /// The key of a user, if it is on this device.
+    pub(super) fn key(&self, user: &UserName) -> anyhow::Result<Option<KeyPair>> {
+        let path = self.file(user, "key");
+        let Some(text) = secret::read_if_there(&path)? else { return Ok(None) };
+        KeyPair::from_text(&text).map(Some).with_context(|| path.display().to_string())
+    }
+
+    /// The key of a user, who needs it.
+    pub(super) fn own_key(&self, user: &UserName) -> anyhow::Result<KeyPair> {
+        self.key(user)?.with_context(|| {
+            format!("the key of {user} is not on this device: {}", self.file(user, "key").display())
+        })
+    }
+
+    /// Where a key lies that is about to replace the user's.
+    pub(super) fn next_key_path(&self, user: &UserName) -> PathBuf {
+        self.file(user, "next.key")
+    }
+
+    /// Draws the key that is about to replace the user's, unless an earlier attempt has.
+    pub(super) fn draw_next_key(&self, user: &UserName) -> anyhow::Result<KeyPair> {
+        let path = self.next_key_path(user);
+        let pair = Entropy::from_system().draw(KeyPair::generate);
+        match secret::create(&path, &pair.to_text())? {
+            Some(_) => Ok(pair),
+            None => {
+                let text = secret::read_if_there(&path)?.unwrap_or_default();
+                KeyPair::from_text(&text).with_context(|| path.display().to_string())
+            }
+        }
+    }
+
+    /// Puts the new key in the place of the old one.
+    pub(super) fn adopt_next_key(&self, user: &UserName) -> anyhow::Result<PathBuf> {
+        let path = self.file(user, "key");
+        fs::rename(self.next_key_path(user), &path).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+
+    /// The session of a user on this device.
+    pub(super) fn session(&self, user: &UserName) -> anyhow::Result<Option<StoredSession>> {
+        let path = self.file(user, "session");
+        let Some(text) = secret::read_if_there(&path)? else { return Ok(None) };
+        let parse = || {
+            let (token, expires) = text.trim().split_once('\n')?;
+            let token = SessionToken::from_text(token).ok()?;
+            Some(StoredSession { token, expires_ms: expires.trim().parse().ok()? })
+        };
+        let session = parse().with_context(|| format!("{}: no session; log in again", path.display()))?;
+        Ok(Some(session))
+    }
+
+    /// Keeps a session in the place of an earlier one.
+    pub(super) fn store_session(&self, user: &UserName, session: &StoredSession) -> anyhow::Result<PathBuf> {
+        self.make_users()?;
+        let path = self.file(user, "session");
+        secret::replace(&path, &format!("{}\n{}", session.token.to_text(), session.expires_ms))?;
+        secret::replace(&self.users().join(LAST), user.as_str())?;
+        Ok(path)
+    }
+
+    /// Takes a session away that has ended.
+    pub(super) fn forget_session(&self, user: &UserName) -> anyhow::Result<()> {
+        let path = self.file(user, "session");
+        fs::remove_file(&path).with_context(|| path.display().to_string())
+    }
+
+    /// Who logged in last on this device.
+    pub(super) fn last_user(&self) -> anyhow::Result<Option<UserName>> {
+        let path: &Path = &self.users().join(LAST);
+        let Some(text) = secret::read_if_there(path)? else { return Ok(None) };
+        text.trim().parse().map(Some).with_context(|| path.display().to_string())
+    }
+
     #[cfg(test)]
     pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
@@ -52,11 +158,8 @@ impl Home {
 
     /// The key of a user, which is drawn if there is none yet, and safe on disk before this returns.
     pub(super) fn key_or_new(&self, user: &UserName) -> anyhow::Result<UserKey> {
-        let users = self.0.join("users");
-        // What is there keeps its mode.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&users);
-        made.with_context(|| users.display().to_string())?;
-        let path = users.join(format!("{user}.key"));
+        self.make_users()?;
+        let path = self.file(user, "key");
         let pair = Entropy::from_system().draw(KeyPair::generate);
         let key = match secret::create(&path, &pair.to_text())? {
             Some(file) => UserKey { pair, path, new: true, _file: lock(file, user)? },
@@ -133,6 +236,34 @@ mod tests {
         let text = super::super::describe(&error);
         assert!(text.starts_with(path.to_str().unwrap()) && text.ends_with("found 4 digits"), "{text}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "abcd");
+    }
+
+    #[test]
+    fn a_session_is_kept_for_its_user_alone_and_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        assert_eq!((home.session(&name("anna")).unwrap(), home.last_user().unwrap()), (None, None));
+        let session = |byte| StoredSession { token: SessionToken::from_bytes([byte; 32]), expires_ms: 99 };
+        for byte in [1, 2] {
+            let path = home.store_session(&name("anna"), &session(byte)).unwrap();
+            assert_eq!(secret::mode(&path), 0o600);
+        }
+        assert_eq!(home.session(&name("anna")).unwrap(), Some(session(2)));
+        assert_eq!(home.last_user().unwrap(), Some(name("anna")));
+        home.forget_session(&name("anna")).unwrap();
+        assert_eq!(home.session(&name("anna")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_new_key_lies_beside_the_old_one_until_it_is_adopted() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let old = home.key_or_new(&name("anna")).unwrap().pair.public();
+        let new = home.draw_next_key(&name("anna")).unwrap().public();
+        assert_eq!(home.draw_next_key(&name("anna")).unwrap().public(), new, "an earlier attempt is lost");
+        assert_eq!(home.own_key(&name("anna")).unwrap().public(), old);
+        home.adopt_next_key(&name("anna")).unwrap();
+        assert_eq!(home.own_key(&name("anna")).unwrap().public(), new);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ClusterArgs, SEALED_LIMIT, block_on, picture::Carrying, read_file};
+use super::{ClusterArgs, SEALED_LIMIT, block_on, picture::Carrying, read_file, session::UserArgs};
 use crate::{
     directory::UserName,
     identity::{FinderKey, PublicKey},
@@ -17,8 +17,8 @@ use crate::{
 /// Show what a sealed image says about itself.
 ///
 /// Needs no cluster and no key, and takes no view. A stranger sees whose image it is and how many grants
-/// there are, not whose. With --cluster-key it is told whether your cluster signed. With --user the cluster is
-/// asked for that user's key, and their own grant is shown. Exits with 1 if the signature is bad.
+/// there are, not whose. With --cluster-key it is told whether your cluster signed. With --own the cluster is
+/// asked for your key, and your own grant is shown. Exits with 1 if the signature is bad.
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
     /// The sealed image.
@@ -26,22 +26,28 @@ pub(super) struct InspectArgs {
     /// The public key of your cluster, which `veil cluster init` printed.
     #[arg(long, env = "VEIL_CLUSTER_KEY", value_name = "KEY")]
     cluster_key: Option<PublicKey>,
-    /// Show this user's own grant; the cluster is asked for the key to it.
-    #[arg(long, value_name = "USER")]
-    user: Option<UserName>,
+    /// Show your own grant; the cluster is asked for the key to it. You have to be logged in.
+    #[arg(long)]
+    own: bool,
+    #[command(flatten)]
+    who: UserArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
-    let InspectArgs { sealed, cluster_key, user, cluster } = args;
+    let InspectArgs { sealed, cluster_key, own, who, cluster } = args;
     let bytes = read_file(sealed, SEALED_LIMIT)?;
     let mut inspected = Inspected::of(&bytes).with_context(|| sealed.display().to_string())?;
     let mut trusted = *cluster_key;
-    if let (Some(user), What::Image(image)) = (user, &mut inspected.what) {
-        let keys = block_on(async { Ok(cluster.client()?.keys(user.clone(), cluster.deadline()).await?) })?;
+    if let (true, What::Image(image)) = (own, &mut inspected.what) {
+        let (user, keys) = block_on(async {
+            let me = who.logged_in(cluster).await?;
+            let keys = me.client.keys(cluster.deadline()).await?;
+            Ok((me.user, keys))
+        })?;
         trusted = trusted.or(Some(keys.cluster));
-        image.find(user.clone(), &keys.finder);
+        image.find(user, &keys.finder);
     }
     if let What::Image(image) = &mut inspected.what {
         image.check(trusted);

@@ -3,22 +3,21 @@
 use clap::Args;
 use serde_json::json;
 
-use super::ClusterArgs;
-use crate::directory::UserName;
+use super::{ClusterArgs, session::UserArgs};
 
-/// List the images a user owns or may view.
+/// List the images that you own or may view.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// Whose list.
-    #[arg(long, value_name = "USER")]
-    user: UserName,
+    #[command(flatten)]
+    who: UserArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
-    let ListArgs { user, cluster } = args;
-    let client = cluster.client()?;
+    let ListArgs { who, cluster } = args;
+    let me = who.logged_in(&cluster).await?;
+    let (client, user) = (me.client, me.user);
     let deadline = cluster.deadline();
     let mut lines = Vec::new();
     loop {

@@ -1,5 +1,6 @@
 //! The `veil` program: one file a subcommand.
 
+mod account;
 mod capacity;
 pub mod cluster;
 mod file;
@@ -12,12 +13,14 @@ mod list;
 mod member;
 pub mod node;
 mod passphrase;
+mod password;
 mod picture;
 mod register;
 mod repair;
 mod reveal;
 mod seal;
 mod secret;
+mod session;
 mod status;
 mod view;
 
@@ -47,6 +50,11 @@ enum Command {
     Node(node::NodeArgs),
     Health(health::HealthArgs),
     Register(register::RegisterArgs),
+    Login(account::LoginArgs),
+    Logout(account::LogoutArgs),
+    Sessions(account::SessionsArgs),
+    Passwd(account::PasswdArgs),
+    Rekey(account::RekeyArgs),
     Seal(seal::SealArgs),
     List(list::ListArgs),
     View(view::ViewArgs),
@@ -114,6 +122,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Node(args) => node::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Register(args) => block_on(register::run(args)),
+        Command::Login(args) => block_on(account::login(args)),
+        Command::Logout(args) => block_on(account::logout(args)),
+        Command::Sessions(args) => block_on(account::sessions(args)),
+        Command::Passwd(args) => block_on(account::passwd(args)),
+        Command::Rekey(args) => block_on(account::rekey(args)),
         Command::Seal(args) => block_on(seal::run(args)),
         Command::List(args) => block_on(list::run(args)),
         Command::Inspect(args) => match inspect::run(&args) {

@@ -9,21 +9,29 @@ use tokio::time::Instant;
 use super::{
     ClusterArgs,
     home::{Home, HomeArgs},
+    password::PasswordArgs,
+    session::log_in,
 };
 use crate::{
-    client::{Client, ClientError},
+    client::{Client, ClientError, Credential},
     directory::{Refusal, UserName},
-    identity::PublicKey,
+    identity::{KeyPair, Password},
 };
 
 /// Register a user.
 ///
-/// Draws a key pair and stores it before the cluster is asked. The cluster is told the public half; who has the
-/// file is the user. A key that is there already is used.
+/// Draws a key pair and stores it before the cluster is asked, and logs you in. The cluster is told the public half,
+/// and keeps a hash of the password, with which you can log in where the key is not. A key that is there already is
+/// used.
 #[derive(Debug, Args)]
 pub(super) struct RegisterArgs {
     /// The name: up to 64 of a-z 0-9 . _ -
     user: UserName,
+    /// Have no password: only who has the key logs in.
+    #[arg(long, conflicts_with = "password_file")]
+    no_password: bool,
+    #[command(flatten)]
+    password: PasswordArgs,
     #[command(flatten)]
     home: HomeArgs,
     #[command(flatten)]
@@ -31,19 +39,32 @@ pub(super) struct RegisterArgs {
 }
 
 pub(super) async fn run(args: RegisterArgs) -> anyhow::Result<()> {
-    let RegisterArgs { user, home, cluster } = args;
+    let RegisterArgs { user, no_password, password, home, cluster } = args;
+    let password = match no_password {
+        true => None,
+        false => Some(password.read_new()?),
+    };
     let (client, home) = (cluster.client()?, home.home()?);
-    let Registered { key, file } = register(&client, &home, &user, cluster.deadline()).await?;
+    let Registered { pair, file } = register(&client, &home, &user, password, cluster.deadline()).await?;
+    let key = pair.public();
+    let logged_in = log_in(&client, &home, &user, &Credential::Key(pair), cluster.deadline()).await;
+    let session =
+        logged_in.map_err(|error| anyhow::anyhow!("{user} is registered, but not logged in: {error}"))?;
     cluster.print(
-        format_args!("{user} is registered; the key is in {}", file.display()),
-        json!({ "user": user.as_str(), "public_key": key.to_string(), "key_file": file }),
+        format_args!("{user} is registered and logged in; the key is in {}", file.display()),
+        json!({
+            "user": user.as_str(),
+            "public_key": key.to_string(),
+            "key_file": file,
+            "session_file": session,
+        }),
     );
     Ok(())
 }
 
 #[derive(Debug)]
 struct Registered {
-    key: PublicKey,
+    pair: KeyPair,
     file: PathBuf,
 }
 
@@ -51,13 +72,14 @@ async fn register(
     client: &Client,
     home: &Home,
     user: &UserName,
+    password: Option<Password>,
     deadline: Instant,
 ) -> anyhow::Result<Registered> {
     let stored = home.key_or_new(user)?;
-    let (key, file) = (stored.pair.public(), stored.path.clone());
+    let (pair, file) = (stored.pair.clone(), stored.path.clone());
     let kept = file.display();
-    match client.register(client.request_id(), user.clone(), key, deadline).await {
-        Ok(()) => Ok(Registered { key, file }),
+    match client.register(client.request_id(), user.clone(), pair.public(), password, deadline).await {
+        Ok(()) => Ok(Registered { pair, file }),
         Err(error @ ClientError::Refused(Refusal::NameTaken { .. })) if stored.new => {
             stored.remove()?;
             Err(error.into())
@@ -79,10 +101,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        directory::Register,
-        identity::KeyPair,
+        identity::PublicKey,
         wire::{
-            client::{Answer, Change, Leadership, Member, Reply, Request, ServiceError},
+            client::{Answer, Asked, Change, Leadership, Member, Reply, Request, ServiceError},
             frame::Link,
             server::{Caller, Connections, Service, serve},
             transport::{Network, Pipes},
@@ -98,12 +119,12 @@ mod tests {
     }
 
     impl Service for Stub {
-        type Request = Request;
+        type Request = Asked;
         type Answer = Answer;
 
-        async fn answer(self: Arc<Self>, _caller: Caller, request: Request) -> Answer {
+        async fn answer(self: Arc<Self>, _caller: Caller, Asked { request, .. }: Asked) -> Answer {
             match request {
-                Request::Execute { change: Change::Register(Register { key, .. }), .. } => {
+                Request::Execute { change: Change::Register { key, .. }, .. } => {
                     let file = std::fs::read_to_string(&self.file).unwrap_or_default();
                     self.told.lock().push((key, file));
                     match &self.answer {
@@ -148,7 +169,7 @@ mod tests {
             tokio::spawn(serve(listener, Link::Client, stub.clone(), Connections::default()));
             let client = Client::new(Arc::new(network), vec!["n1".to_owned()], 1).unwrap();
             let deadline = Instant::now() + Duration::from_secs(10);
-            let registered = register(&client, &self.home, &self.user, deadline).await;
+            let registered = register(&client, &self.home, &self.user, None, deadline).await;
             let told = std::mem::take(&mut *stub.told.lock());
             (registered, told)
         }
@@ -162,7 +183,8 @@ mod tests {
     async fn the_key_is_stored_before_the_cluster_is_told() {
         let scene = Scene::new();
         let (registered, told) = scene.register(Some(Ok(Reply::Registered))).await;
-        let Registered { key, file } = registered.unwrap();
+        let Registered { pair, file } = registered.unwrap();
+        let key = pair.public();
         assert_eq!((told.len(), file), (1, scene.file()));
         let (told, stored) = &told[0];
         assert_eq!((*told, KeyPair::from_text(stored).unwrap().public()), (key, key));
@@ -195,6 +217,6 @@ mod tests {
         assert!(lost.contains("may have been done all the same") && lost.ends_with("another try"), "{lost}");
         let key = told[0].0;
         let (registered, told) = scene.register(Some(Ok(Reply::Registered))).await;
-        assert_eq!((registered.unwrap().key, told[0].0), (key, key));
+        assert_eq!((registered.unwrap().pair.public(), told[0].0), (key, key));
     }
 }

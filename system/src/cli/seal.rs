@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::{ClusterArgs, ensure_apart, picture::Carrying, read_file, write_file};
+use super::{ClusterArgs, ensure_apart, picture::Carrying, read_file, session::UserArgs, write_file};
 use crate::{
     directory::UserName,
     seal::{MAX_ORIGINAL_BYTES, SealedFile},
@@ -20,15 +20,14 @@ use crate::{
 pub(super) struct SealArgs {
     /// The photo, PNG or JPEG.
     photo: PathBuf,
-    /// Whose photo it is.
-    #[arg(long, value_name = "USER")]
-    owner: UserName,
     /// Who may view it how often; may be given many times.
     #[arg(long = "for", value_name = "USER=VIEWS", value_parser = parse_grant)]
     grants: Vec<(UserName, u32)>,
     /// Where to write the sealed image. By default beside the photo, as NAME.sealed.png.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    who: UserArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
@@ -41,7 +40,7 @@ fn parse_grant(text: &str) -> Result<(UserName, u32), String> {
 }
 
 pub(super) async fn run(args: SealArgs) -> anyhow::Result<()> {
-    let SealArgs { photo, owner, grants: given, output, cluster } = args;
+    let SealArgs { photo, grants: given, output, who, cluster } = args;
     let mut grants = BTreeMap::new();
     for (user, views) in given {
         let twice = grants.insert(user.clone(), views).is_some();
@@ -50,9 +49,10 @@ pub(super) async fn run(args: SealArgs) -> anyhow::Result<()> {
     let original = read_file(&photo, MAX_ORIGINAL_BYTES)?;
     let output = output.unwrap_or_else(|| photo.with_extension("sealed.png"));
     ensure_apart(&photo, &output)?;
-    let client = cluster.client()?;
-    let sealed = client
-        .seal(client.request_id(), owner, grants, original.into(), cluster.deadline())
+    let me = who.logged_in(&cluster).await?;
+    let sealed = me
+        .client
+        .seal(me.client.request_id(), me.user, grants, original.into(), cluster.deadline())
         .await
         .with_context(|| photo.display().to_string())?;
     // What cannot be read back is not worth keeping.

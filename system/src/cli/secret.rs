@@ -32,6 +32,28 @@ pub(super) fn create(path: &Path, text: &str) -> anyhow::Result<Option<File>> {
     make().with_context(|| path.display().to_string())
 }
 
+/// Puts a file that only its owner can read in the place of what was there, and returns when it is safe on disk.
+pub(super) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let make = || {
+        let mut file = tempfile::Builder::new().prefix(".new-key-").tempfile_in(folder)?;
+        writeln!(file, "{text}")?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|failed| failed.error)?;
+        File::open(folder)?.sync_all()
+    };
+    make().with_context(|| path.display().to_string())
+}
+
+/// Reads a file with a secret, if there is one.
+pub(super) fn read_if_there(path: &Path) -> anyhow::Result<Option<String>> {
+    match File::open(path) {
+        Ok(file) => read(&file, path).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
 /// Reads what [`create`] has written.
 pub(super) fn read(file: &File, path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();

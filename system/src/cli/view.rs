@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::{ClusterArgs, SEALED_LIMIT, ensure_apart, read_file, write_file};
+use super::{ClusterArgs, SEALED_LIMIT, ensure_apart, read_file, session::UserArgs, write_file};
 use crate::{
     client::{Client, ClientError},
     directory::{ImageId, Refusal, UserName},
@@ -24,18 +24,17 @@ use crate::{
 pub(super) struct ViewArgs {
     /// The sealed image.
     sealed: PathBuf,
-    /// Who wants to see it.
-    #[arg(long, value_name = "USER")]
-    user: UserName,
     /// Where to write the picture. By default beside the sealed file, as NAME.opened.jpg or .png.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    who: UserArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
-    let ViewArgs { sealed, user, output, cluster } = args;
+    let ViewArgs { sealed, output, who, cluster } = args;
     let name = || sealed.display().to_string();
     let bytes = read_file(&sealed, SEALED_LIMIT)?;
     let file = SealedFile::read(&bytes).with_context(name)?;
@@ -43,8 +42,9 @@ pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
     if let Some(output) = &output {
         ensure_apart(&sealed, output)?;
     }
-    let client = cluster.client()?;
-    let keys = client.keys(user.clone(), cluster.deadline()).await?;
+    let me = who.logged_in(&cluster).await?;
+    let (client, user) = (me.client, me.user);
+    let keys = client.keys(cluster.deadline()).await?;
     let block = file.block.verify(&keys.cluster).with_context(name)?;
     let opened = match may_ask(&client, &cluster, block, &user, &keys.finder).await {
         Ok(()) => {

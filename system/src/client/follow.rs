@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Inner;
-use crate::wire::client::{Leadership, MemberRole, Reply, Request, WATCH_PATIENCE_MS};
+use crate::wire::client::{Asked, Leadership, MemberRole, Reply, Request, WATCH_PATIENCE_MS};
 
 /// A node answers a watch after [`WATCH_PATIENCE_MS`] at the latest; a silent one is asked anew.
 pub(super) const WATCH_PATIENCE: Duration = Duration::from_millis(WATCH_PATIENCE_MS + 500);
@@ -19,7 +19,7 @@ pub(super) async fn follow_leadership(client: Weak<Inner>, address: String) {
     let mut seen = Leadership::default();
     loop {
         let Some(inner) = client.upgrade() else { return };
-        let request = Request::WatchLeadership { seen: seen.clone() };
+        let request = Asked::stranger(Request::WatchLeadership { seen: seen.clone() });
         let answer = inner.links.ask(&address, &request, WATCH_PATIENCE).await;
         match answer {
             Ok(Ok(Reply::Leadership(now))) => {
@@ -27,7 +27,7 @@ pub(super) async fn follow_leadership(client: Weak<Inner>, address: String) {
                 // The leader is asked for the members as well.
                 if now.leader.as_ref().is_some_and(|leader| leader.client == address)
                     && let Ok(Ok(Reply::Members(members))) =
-                        inner.links.ask(&address, &Request::Members, WATCH_PATIENCE).await
+                        inner.links.ask(&address, &Asked::stranger(Request::Members), WATCH_PATIENCE).await
                 {
                     inner.learn_members(&members);
                 }

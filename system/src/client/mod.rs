@@ -1,6 +1,7 @@
 //! Talks to a cluster: finds the leader from any node, follows it when it changes, and retries under
 //! the same request id until an answer is certain or time is up.
 
+mod account;
 mod follow;
 mod retry;
 
@@ -14,15 +15,16 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
+pub use self::account::{Credential, NewSession};
 use crate::{
-    directory::{ImageId, Listing, OpenView, Refusal, Register, RequestId, SetGrant, UserName},
-    identity::{FinderKey, PublicKey},
+    directory::{ImageId, Listing, OpenView, Query, Refusal, RequestId, SetGrant, UserName},
+    identity::{FinderKey, PublicKey, SessionToken},
     node::{Entropy, UnixClock, system_clock},
     seal::{ContentKey, SignedBlock},
     wire::{
         client::{
-            Answer, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole, NodeId,
-            NodeStatus, Query, Reply, Request, ServiceError,
+            Answer, Asked, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole,
+            NodeId, NodeStatus, Reply, Request, ServiceError,
         },
         connection::CallError,
         frame::Link,
@@ -68,6 +70,12 @@ pub enum ClientError {
     /// The members cannot be changed like that.
     #[error(transparent)]
     Membership(#[from] MemberError),
+    /// Name, password or key is wrong.
+    #[error("name, password or key is wrong")]
+    NotProven,
+    /// Too many attempts have failed. Nothing was done.
+    #[error("{0}")]
+    TooManyAttempts(String),
 }
 
 /// An opened view.
@@ -103,6 +111,8 @@ pub struct Keys {
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    /// In which session it asks.
+    session: Option<SessionToken>,
 }
 
 struct Inner {
@@ -110,7 +120,7 @@ struct Inner {
     nodes: Vec<String>,
     /// Those that it has heard of since, and whoever follows their view.
     met: Mutex<HashMap<String, AbortHandle>>,
-    links: Links<Request, Answer>,
+    links: Links<Asked, Answer>,
     leadership: watch::Sender<Leadership>,
     /// Which node is asked next when no leader is known.
     turn: AtomicUsize,
@@ -144,7 +154,7 @@ impl Client {
         for address in &inner.nodes {
             tokio::spawn(follow::follow_leadership(Arc::downgrade(&inner), address.clone()));
         }
-        Ok(Self { inner })
+        Ok(Self { inner, session: None })
     }
 
     /// A fresh request id. Keep it to ask again after [`ClientError::Unsettled`].
@@ -155,23 +165,6 @@ impl Client {
     /// What this client knows of the leadership, and a wake-up when that changes.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.inner.leadership.subscribe()
-    }
-
-    /// Registers a user with their public key.
-    ///
-    /// # Errors
-    /// [`ClientError`]
-    pub async fn register(
-        &self,
-        request: RequestId,
-        user: UserName,
-        key: PublicKey,
-        deadline: Instant,
-    ) -> Result<(), ClientError> {
-        match self.execute(request, Change::Register(Register { user, key }), deadline).await? {
-            Reply::Registered => Ok(()),
-            other => Err(protocol(&other)),
-        }
     }
 
     /// Takes a view of an image and gets its key.
@@ -221,7 +214,7 @@ impl Client {
         deadline: Instant,
     ) -> Result<Sealed, ClientError> {
         let seal = Request::Seal { request, owner, grants, original };
-        match self.inner.ask_worker(&seal, deadline).await? {
+        match self.inner.ask_worker(&self.asked(seal), deadline).await? {
             Reply::Sealed { image, png } => Ok(Sealed { image, png }),
             other => Err(protocol(&other)),
         }
@@ -239,7 +232,7 @@ impl Client {
     ) -> Result<Vec<Listing>, ClientError> {
         let query = Query::List { user, after };
         let read = Request::Read { query, consistency: Consistency::Linearizable };
-        match self.inner.ask_leader(&read, deadline).await? {
+        match self.ask_leader(read, deadline).await? {
             Reply::Listing(listing) => Ok(listing),
             other => Err(protocol(&other)),
         }
@@ -253,7 +246,7 @@ impl Client {
     pub async fn block(&self, image: ImageId, deadline: Instant) -> Result<SignedBlock, ClientError> {
         let query = Query::Block { image };
         let read = Request::Read { query, consistency: Consistency::Linearizable };
-        let answer = self.inner.ask_leader(&read, deadline).await?;
+        let answer = self.ask_leader(read, deadline).await?;
         match &answer {
             Reply::Block { block } => SignedBlock::decode(block).map_err(|_| protocol(&answer)),
             other => Err(protocol(other)),
@@ -265,7 +258,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn members(&self, deadline: Instant) -> Result<Vec<MemberRole>, ClientError> {
-        match self.inner.ask_leader(&Request::Members, deadline).await? {
+        match self.ask_leader(Request::Members, deadline).await? {
             Reply::Members(members) => {
                 self.inner.learn_members(&members);
                 Ok(members)
@@ -283,7 +276,7 @@ impl Client {
         // What is left is for the answer to travel.
         let patience = deadline.saturating_duration_since(Instant::now()).mul_f64(ADD_SHARE);
         let add = Request::AddMember { member, patience_ms: patience.as_millis() as u64 };
-        match self.inner.ask_leader(&add, deadline).await? {
+        match self.ask_leader(add, deadline).await? {
             Reply::MemberAdded => Ok(()),
             other => Err(protocol(&other)),
         }
@@ -294,7 +287,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn remove_member(&self, id: NodeId, deadline: Instant) -> Result<(), ClientError> {
-        match self.inner.ask_leader(&Request::RemoveMember { id }, deadline).await {
+        match self.ask_leader(Request::RemoveMember { id }, deadline).await {
             // An earlier attempt, by whomever, has done it.
             Ok(Reply::MemberRemoved) | Err(ClientError::Membership(MemberError::Unknown { .. })) => Ok(()),
             Ok(other) => Err(protocol(&other)),
@@ -302,16 +295,14 @@ impl Client {
         }
     }
 
-    /// By which key the cluster signs, and by which `user` finds their own grants in permission blocks. One
+    /// By which key the cluster signs, and by which the user finds their own grants in permission blocks. One
     /// node that lives is enough, whether or not anybody leads.
-    ///
-    /// Until there are sessions the nodes believe the name.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn keys(&self, user: UserName, deadline: Instant) -> Result<Keys, ClientError> {
+    pub async fn keys(&self, deadline: Instant) -> Result<Keys, ClientError> {
         // The leader if it is known, else whoever is next: any node answers.
-        match self.inner.ask_leader(&Request::Keys { user }, deadline).await? {
+        match self.ask_leader(Request::Keys, deadline).await? {
             Reply::Keys { cluster, finder } => Ok(Keys { cluster, finder }),
             other => Err(protocol(&other)),
         }
@@ -323,7 +314,15 @@ impl Client {
         change: Change,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
-        self.inner.ask_leader(&Request::Execute { request, change }, deadline).await
+        self.ask_leader(Request::Execute { request, change }, deadline).await
+    }
+
+    async fn ask_leader(&self, request: Request, deadline: Instant) -> Result<Reply, ClientError> {
+        self.inner.ask_leader(&self.asked(request), deadline).await
+    }
+
+    fn asked(&self, request: Request) -> Asked {
+        Asked { session: self.session.clone(), request }
     }
 
     /// Asks one node, once, within `patience`: how are you?
@@ -331,7 +330,7 @@ impl Client {
     /// # Errors
     /// When it does not answer.
     pub async fn status(&self, address: &str, patience: Duration) -> Result<NodeStatus, AskError> {
-        match self.ask_node(address, &Request::Status, patience).await? {
+        match self.ask_node(address, Request::Status, patience).await? {
             Reply::Status(status) => Ok(status),
             other => Err(AskError::unexpected(&other)),
         }
@@ -384,23 +383,18 @@ impl Client {
     /// # Errors
     /// When it does not answer.
     pub async fn watch_leadership(&self, address: &str, seen: Leadership) -> Result<Leadership, AskError> {
-        match self.ask_node(address, &Request::WatchLeadership { seen }, follow::WATCH_PATIENCE).await? {
+        match self.ask_node(address, Request::WatchLeadership { seen }, follow::WATCH_PATIENCE).await? {
             Reply::Leadership(leadership) => Ok(leadership),
             other => Err(AskError::unexpected(&other)),
         }
     }
 
     async fn ask_stale(&self, address: &str, query: Query, patience: Duration) -> Result<Reply, AskError> {
-        self.ask_node(address, &Request::Read { query, consistency: Consistency::Stale }, patience).await
+        self.ask_node(address, Request::Read { query, consistency: Consistency::Stale }, patience).await
     }
 
-    async fn ask_node(
-        &self,
-        address: &str,
-        request: &Request,
-        patience: Duration,
-    ) -> Result<Reply, AskError> {
-        Ok(self.inner.links.ask(address, request, patience).await??)
+    async fn ask_node(&self, address: &str, request: Request, patience: Duration) -> Result<Reply, AskError> {
+        Ok(self.inner.links.ask(address, &self.asked(request), patience).await??)
     }
 
     /// The addresses this client was given.

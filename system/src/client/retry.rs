@@ -8,7 +8,7 @@ use super::{ClientError, Inner};
 use crate::{
     directory::Refusal,
     wire::{
-        client::{Leadership, Member, MemberError, NodeId, Reply, Request, ServiceError},
+        client::{Asked, Leadership, Member, MemberError, NodeId, Reply, Request, ServiceError},
         connection::CallError,
     },
 };
@@ -73,7 +73,7 @@ impl Inner {
     /// Asks whoever leads until the answer is certain.
     pub(super) async fn ask_leader(
         self: &Arc<Self>,
-        request: &Request,
+        request: &Asked,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
         let mut attempts = Attempts::new(deadline);
@@ -103,13 +103,14 @@ impl Inner {
     /// Asks the worker that the leader names, and another one if that fails.
     pub(super) async fn ask_worker(
         self: &Arc<Self>,
-        request: &Request,
+        request: &Asked,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
         let mut attempts = Attempts::new(deadline);
         let mut avoid: Vec<NodeId> = Vec::new();
         while !attempts.time_left().is_zero() {
             let assign = Request::AssignWorker { avoid: avoid.clone() };
+            let assign = Asked { session: request.session.clone(), request: assign };
             let worker: Member = match self.ask_leader(&assign, deadline).await {
                 Ok(Reply::Worker(worker)) => worker,
                 Ok(other) => return Err(super::protocol(&other)),
@@ -135,16 +136,11 @@ impl Inner {
         Err(attempts.give_up())
     }
 
-    async fn attempt(
-        self: &Arc<Self>,
-        address: &str,
-        request: &Request,
-        attempts: &mut Attempts,
-    ) -> Attempted {
+    async fn attempt(self: &Arc<Self>, address: &str, request: &Asked, attempts: &mut Attempts) -> Attempted {
         let patience = attempts.time_left();
         let attempt = ATTEMPT
-            + Duration::from_secs_f64(request.payload() as f64 / SLOWEST)
-            + Duration::from_millis(request.patience_ms());
+            + Duration::from_secs_f64(request.request.payload() as f64 / SLOWEST)
+            + Duration::from_millis(request.request.patience_ms());
         let connection = match self.links.get(address, CONNECT.min(patience)).await {
             Ok(connection) => connection,
             Err(error) => {
@@ -192,11 +188,16 @@ impl Inner {
             }
             Err(
                 error @ (ServiceError::Busy { .. }
+                | ServiceError::Behind
                 | ServiceError::Internal(_)
                 | ServiceError::Membership(MemberError::UnderWay)),
             ) => {
                 attempts.note(true, format!("{address}: {error}"));
                 Attempted::Again { pause: true }
+            }
+            Err(ServiceError::NotProven) => Attempted::Settled(Err(ClientError::NotProven)),
+            Err(error @ ServiceError::TooManyAttempts { .. }) => {
+                Attempted::Settled(Err(ClientError::TooManyAttempts(error.to_string())))
             }
             Err(ServiceError::Membership(error)) => Attempted::Settled(Err(error.into())),
             Err(error @ ServiceError::Unsettled(_)) => {

@@ -28,7 +28,7 @@ const PURGED: &str = "purged";
 const DISK: &str = "disk";
 const FORMAT: &str = "format";
 /// What [`FORMAT`] must say.
-const FORMAT_VERSION: u8 = 3;
+const FORMAT_VERSION: u8 = 4;
 
 /// How many flushed entries stay in memory.
 pub(super) const TAIL_LIMIT: usize = 16_384;

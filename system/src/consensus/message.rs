@@ -12,7 +12,7 @@ use super::{
     types::{DiskId, TypeConfig, Vote},
 };
 use crate::{
-    directory::{Action, Answer, RequestId},
+    directory::{Action, Actor, Answer, RequestId},
     wire::client::NodeId,
 };
 
@@ -30,6 +30,8 @@ pub enum PeerRequest {
     Propose {
         /// Names the request.
         request: RequestId,
+        /// On whose behalf.
+        actor: Actor,
         /// The change.
         action: Action,
     },

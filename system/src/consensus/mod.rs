@@ -45,7 +45,7 @@ pub use self::{
     types::DiskId,
 };
 use crate::{
-    directory::{Action, Answer, Command, Directory, RequestId},
+    directory::{Action, Actor, Answer, Command, Directory, RequestId},
     wire::{
         client::{Leadership, NodeId},
         transport::Network,
@@ -207,7 +207,7 @@ impl Consensus {
         })
     }
 
-    /// Puts a change into the log and waits until it is committed and applied. `at_ms` is this node's
+    /// Puts a change into the log, on behalf of `actor`, and waits until it is committed and applied. `at_ms` is this node's
     /// clock, in milliseconds since the Unix epoch.
     ///
     /// # Errors
@@ -215,13 +215,14 @@ impl Consensus {
     pub async fn propose(
         &self,
         request: RequestId,
+        actor: Actor,
         action: Action,
         at_ms: u64,
     ) -> Result<Answer, ProposeError> {
         let Ok(_place) = self.places.try_acquire() else {
             return Err(ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 });
         };
-        match self.raft.client_write(Command { request, at_ms, action }).await {
+        match self.raft.client_write(Command { request, at_ms, actor, action }).await {
             Ok(written) => {
                 written.data.ok_or_else(|| ProposeError::Unsettled("the entry held no command".to_owned()))
             }
@@ -253,8 +254,8 @@ impl Consensus {
         match request {
             PeerRequest::Raft { to, message } if to == self.disk => self.answer_member(message).await,
             PeerRequest::Raft { to, .. } => self.refuse(to),
-            PeerRequest::Propose { request, action } => {
-                PeerAnswer::Proposed(self.propose(request, action, now_ms).await)
+            PeerRequest::Propose { request, actor, action } => {
+                PeerAnswer::Proposed(self.propose(request, actor, action, now_ms).await)
             }
             PeerRequest::Greet => match self.identity().await {
                 Ok(identity) => PeerAnswer::Identity(identity),

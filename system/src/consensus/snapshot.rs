@@ -16,7 +16,7 @@ use crate::{
 };
 
 const MAGIC: &[u8; 8] = b"VEILSNAP";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 const HEADER: usize = MAGIC.len() + 1 + 32;
 
 /// What a snapshot holds: the state of the machine after its last applied entry.
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn golden_bytes_of_an_empty_snapshot() {
         let bytes = write(&Image::default()).unwrap();
-        assert_eq!(&bytes[..9], b"VEILSNAP\x03");
-        assert_eq!(&bytes[HEADER..], [0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(&bytes[..9], b"VEILSNAP\x04");
+        assert_eq!(&bytes[HEADER..], [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
     }
 }

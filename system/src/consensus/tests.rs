@@ -44,9 +44,10 @@ mod durable {
 
     fn entry(term: u64, index: u64) -> Entry {
         let user = format!("u{index}").parse().unwrap();
-        let register = Register { user, key: PublicKey::from_bytes([index as u8; 32]) };
+        let register = Register { user, key: PublicKey::from_bytes([index as u8; 32]), password: None };
         let action = Action::Register(register);
-        let command = Command { request: RequestId(u128::from(index)), at_ms: 7, action };
+        let command =
+            Command { request: RequestId(u128::from(index)), at_ms: 7, actor: Actor::Stranger, action };
         Entry::new(id(term, index), EntryPayload::Normal(command))
     }
 
@@ -128,7 +129,7 @@ mod durable {
     #[test]
     fn golden_bytes_of_a_log_entry_and_a_vote() {
         let bytes = codec::encode(&entry(2, 5)).unwrap();
-        assert_eq!(bytes, [&[2, 5, 1, 5, 7, 0, 2, b'u', b'5'][..], &[5; 32]].concat());
+        assert_eq!(bytes, [&[2, 5, 1, 5, 7, 0, 0, 2, b'u', b'5'][..], &[5; 32], &[0]].concat());
         assert_eq!(codec::encode(&Vote::new(3, 2)).unwrap(), [3, 1, 2, 0]);
     }
 }

@@ -34,6 +34,10 @@ impl Answers {
         (off_ms > REQUEST_WINDOW_MS).then_some(Err(Refusal::RequestOutOfTime { request, off_ms }))
     }
 
+    pub(super) fn contains(&self, request: RequestId) -> bool {
+        self.0.contains_key(&request)
+    }
+
     pub(super) fn remember(&mut self, request: RequestId, fingerprint: Fingerprint, answer: Answer) {
         self.0.insert(request, (fingerprint, answer));
     }

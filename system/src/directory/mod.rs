@@ -1,18 +1,22 @@
-//! The replicated directory: users, images, grants, and the answers already given.
+//! The replicated directory: users, sessions, images, grants, and the answers already given.
 //!
 //! A pure state machine. [`Directory::apply`] is the only way to change it; it reads no clock, draws
 //! no random number and does no I/O, so every node that applies the same commands in the same order
 //! holds the same directory, down to its [`hash`](Directory::hash).
 //!
-//! One file a command: [`Register`], [`RecordImage`], [`OpenView`], [`SetGrant`]. Who may do what is
-//! decided there and nowhere else.
+//! One file a command, or a few that belong together. Who may do what is decided in `authorise` and nowhere else.
 
+mod actor;
 mod answers;
+mod authorise;
+mod credentials;
 mod id;
 mod open_view;
 mod query;
 mod record_image;
 mod register;
+mod rewrap;
+mod session;
 mod set_grant;
 
 use std::collections::BTreeMap;
@@ -21,17 +25,22 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    actor::{Actor, Caller},
     answers::REQUEST_WINDOW_MS,
+    authorise::Wish,
+    credentials::{SetKey, SetPassword},
     id::{ImageId, InvalidId, InvalidName, RequestId, UserName},
     open_view::OpenView,
-    query::{Listing, PAGE_LIMIT},
+    query::{Listing, PAGE_LIMIT, Query},
     record_image::RecordImage,
     register::Register,
+    rewrap::{MAX_REWRAPPED, Rewrap},
+    session::{EndSession, EndSessions, LogIn, MAX_DEVICE_LEN, MAX_SESSION_MS, MAX_SESSIONS, Renew, Session},
     set_grant::SetGrant,
 };
 use crate::{
-    identity::PublicKey,
-    seal::{ContentKey, Media},
+    identity::{FIRST_KEY, KeyNumber, PasswordHash, PublicKey, SessionId, WrappedKey},
+    seal::Media,
     wire::codec::{self, CodecError},
 };
 
@@ -47,6 +56,8 @@ pub struct Command {
     pub request: RequestId,
     /// The proposing leader's clock, in milliseconds since the Unix epoch.
     pub at_ms: u64,
+    /// On whose behalf.
+    pub actor: Actor,
     /// What is to be done.
     pub action: Action,
 }
@@ -62,6 +73,20 @@ pub enum Action {
     OpenView(OpenView),
     /// Sets the views that a viewer has left.
     SetGrant(SetGrant),
+    /// Begins a session.
+    LogIn(LogIn),
+    /// Prolongs a session.
+    Renew(Renew),
+    /// Ends a session.
+    EndSession(EndSession),
+    /// Ends all sessions but one.
+    EndSessions(EndSessions),
+    /// Changes a password.
+    SetPassword(SetPassword),
+    /// Changes a key.
+    SetKey(SetKey),
+    /// Puts content keys under another key-encryption key.
+    Rewrap(Rewrap),
 }
 
 /// What a command did, or why it was refused. A refusal changes nothing but the memory of itself.
@@ -75,14 +100,16 @@ pub enum Effect {
     /// The image is known.
     Recorded {
         /// The key on record. A worker that retries another worker's sealing must seal under this one.
-        key: ContentKey,
+        key: WrappedKey,
         /// The owner's public key on record.
         owner_key: PublicKey,
     },
     /// One view was taken; the key may be handed to the viewer.
     Opened {
-        /// The key that opens the image.
-        key: ContentKey,
+        /// The image.
+        image: ImageId,
+        /// The key that opens it.
+        key: WrappedKey,
         /// Views the viewer has left after this one; `None` for the owner, who is not counted.
         views_left: Option<u32>,
         /// The image's revision after this view.
@@ -95,9 +122,24 @@ pub enum Effect {
         /// The image's revision after the change.
         revision: u64,
     },
+    /// The session lives.
+    LoggedIn {
+        /// Until then, milliseconds since the Unix epoch.
+        expires_ms: u64,
+    },
+    /// Sessions were ended.
+    SessionsEnded {
+        /// How many.
+        count: u64,
+    },
+    /// Content keys were put under another key-encryption key.
+    Rewrapped {
+        /// How many.
+        count: u64,
+    },
 }
 
-/// Why a command was refused.
+/// Why a command, or a question, was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// Somebody has the name already.
@@ -142,6 +184,35 @@ pub enum Refusal {
         /// Who tried.
         viewer: UserName,
     },
+    /// Nobody is logged in: the session has ended, or never was.
+    #[error("not logged in, or the session has ended: log in")]
+    NoSession,
+    /// Who is logged in is somebody else.
+    #[error("you are {you}, and this is for {user} to do")]
+    NotYou {
+        /// Who may.
+        user: UserName,
+        /// Who tried.
+        you: UserName,
+    },
+    /// Only operators of the cluster may.
+    #[error("this is for operators of the cluster")]
+    OperatorsOnly,
+    /// Only nodes may.
+    #[error("this is for nodes of the cluster")]
+    NodesOnly,
+    /// The user has no such session.
+    #[error("you have no such session")]
+    UnknownSession,
+    /// There is a session of this id.
+    #[error("there is such a session already: draw another token")]
+    SessionTaken,
+    /// Password or key were changed since the proof was given.
+    #[error("password or key of {user} were changed a moment ago")]
+    CredentialsChanged {
+        /// Whose.
+        user: UserName,
+    },
     /// A field holds more than its limit.
     #[error("{field} is {value}, the limit is {limit}")]
     TooMuch {
@@ -177,6 +248,10 @@ pub struct User {
     pub registered_ms: u64,
     /// By which the user is known.
     pub key: PublicKey,
+    /// What the user may log in with, beside the key.
+    pub password: Option<PasswordHash>,
+    /// Grows with every change of key or password.
+    pub credentials: u64,
 }
 
 /// A recorded image.
@@ -185,7 +260,7 @@ pub struct Image {
     /// Who sealed it.
     pub owner: UserName,
     /// The key that opens it.
-    pub key: ContentKey,
+    pub key: WrappedKey,
     /// What kind of file the original is.
     pub media: Media,
     /// The original's length in bytes.
@@ -211,16 +286,25 @@ pub struct Grant {
 
 /// The whole state. Cloning is cheap and shares structure, so a snapshot or a hash can be made from
 /// a clone while commands go on being applied.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Stored")]
 pub struct Directory {
     clock_ms: u64,
+    /// The key-encryption key that content keys are wrapped under.
+    wrapping_key: KeyNumber,
     users: OrdMap<UserName, User>,
     images: OrdMap<ImageId, Image>,
+    sessions: OrdMap<SessionId, Session>,
     answers: answers::Answers,
     /// Who sees which image in a listing: owners and all who were ever granted. Follows from `images`.
     #[serde(skip)]
     visible: OrdSet<(UserName, ImageId)>,
+    /// Whose sessions they are. Follows from `sessions`.
+    #[serde(skip)]
+    sessions_by_user: OrdSet<(UserName, SessionId)>,
+    /// When they end. Follows from `sessions`.
+    #[serde(skip)]
+    sessions_by_expiry: OrdSet<(u64, SessionId)>,
 }
 
 /// What a snapshot holds of a [`Directory`]: the fields of it that do not follow from others. Maps are
@@ -228,14 +312,16 @@ pub struct Directory {
 #[derive(Deserialize)]
 struct Stored {
     clock_ms: u64,
+    wrapping_key: KeyNumber,
     users: Vec<(UserName, User)>,
     images: Vec<(ImageId, Image)>,
+    sessions: Vec<(SessionId, Session)>,
     answers: answers::Answers,
 }
 
 impl From<Stored> for Directory {
     fn from(stored: Stored) -> Self {
-        let Stored { clock_ms, users, images, answers } = stored;
+        let Stored { clock_ms, wrapping_key, users, images, sessions, answers } = stored;
         let (users, images): (OrdMap<UserName, User>, OrdMap<ImageId, Image>) = (users.into(), images.into());
         let visible = images
             .iter()
@@ -244,29 +330,67 @@ impl From<Stored> for Directory {
                 names.map(|name| (name.clone(), *id)).collect::<Vec<_>>()
             })
             .collect();
-        Self { clock_ms, users, images, answers, visible }
+        let mut directory =
+            Self { clock_ms, wrapping_key, users, images, answers, visible, ..Self::default() };
+        for (id, session) in sessions {
+            directory.insert_session(id, session);
+        }
+        directory
+    }
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self {
+            clock_ms: 0,
+            wrapping_key: FIRST_KEY,
+            users: OrdMap::new(),
+            images: OrdMap::new(),
+            sessions: OrdMap::new(),
+            answers: answers::Answers::default(),
+            visible: OrdSet::new(),
+            sessions_by_user: OrdSet::new(),
+            sessions_by_expiry: OrdSet::new(),
+        }
     }
 }
 
 impl Directory {
     /// Carries out one command and says what it did. A request that was answered before gets that
-    /// answer again and changes nothing.
+    /// answer again and changes nothing. Whoever is not logged in any more gets no answer, not even one
+    /// that was given before.
     pub fn apply(&mut self, command: Command) -> Answer {
-        let Command { request, at_ms, action } = command;
+        let Command { request, at_ms, actor, action } = command;
         self.clock_ms = self.clock_ms.max(at_ms);
         self.answers.forget_before(self.clock_ms);
-        let fingerprint = action.fingerprint();
+        self.forget_expired_sessions();
+        let caller = self.identify(actor, self.clock_ms)?;
+        let fingerprint = action.fingerprint(&caller);
         if let Some(answer) = self.answers.recall(request, fingerprint, self.clock_ms) {
             return answer;
         }
-        let answer = match action {
+        let answer = match self.authorise(&caller, Wish::Action(&action)) {
+            Ok(()) => self.carry_out(request, action),
+            Err(refusal) => Err(refusal),
+        };
+        self.answers.remember(request, fingerprint, answer.clone());
+        answer
+    }
+
+    fn carry_out(&mut self, request: RequestId, action: Action) -> Answer {
+        match action {
             Action::Register(register) => self.register(register),
             Action::RecordImage(record) => self.record_image(request, record),
             Action::OpenView(open) => self.open_view(open),
             Action::SetGrant(set) => self.set_grant(set),
-        };
-        self.answers.remember(request, fingerprint, answer.clone());
-        answer
+            Action::LogIn(log_in) => self.log_in(log_in),
+            Action::Renew(renew) => self.renew(renew),
+            Action::EndSession(end) => self.end_session(end),
+            Action::EndSessions(end) => self.end_sessions(end),
+            Action::SetPassword(set) => self.set_password(set),
+            Action::SetKey(set) => self.set_key(set),
+            Action::Rewrap(rewrap) => self.rewrap(rewrap),
+        }
     }
 
     /// BLAKE3 of the whole state. Equal on all nodes that have applied the same log.
@@ -277,25 +401,46 @@ impl Directory {
         Ok(blake3::hash(&codec::encode(self)?).into())
     }
 
+    /// Whether a request was carried out, or refused, not long ago: asked again, it gets the same answer and changes
+    /// nothing.
+    pub fn has_answered(&self, request: RequestId) -> bool {
+        self.answers.contains(request)
+    }
+
+    /// The key-encryption key that content keys are to be wrapped under.
+    pub fn wrapping_key(&self) -> KeyNumber {
+        self.wrapping_key
+    }
+
     fn known_user(&self, user: &UserName) -> Result<&User, Refusal> {
         self.users.get(user).ok_or_else(|| Refusal::UnknownUser { user: user.clone() })
     }
 }
 
 impl Action {
-    /// Tells two requests apart that carry the same id. Leaves out what a retry may legitimately
-    /// make anew: the content key that each worker draws for itself.
-    fn fingerprint(&self) -> [u8; 8] {
+    /// Tells two requests apart that carry the same id: by who asks, and for what. Leaves out what a retry may
+    /// legitimately make anew: the content key that each worker draws for itself, the salt that each node draws.
+    fn fingerprint(&self, caller: &Caller) -> [u8; 8] {
         let encoded = match self {
             Self::RecordImage(record) => {
                 codec::encode(&("record", &record.owner, &record.digest, record.length, &record.grants))
             }
+            Self::Register(register) => {
+                codec::encode(&("register", &register.user, register.key, register.password.is_some()))
+            }
+            Self::SetPassword(set) => codec::encode(&("password", &set.user)),
+            Self::SetKey(set) => codec::encode(&("key", &set.user, set.key)),
             other => codec::encode(other),
         };
+        let name = match caller {
+            Caller::User(name, _) => name.as_str(),
+            Caller::Stranger | Caller::Operator | Caller::Node => "",
+        };
         // An action that cannot be encoded could not have come out of the log.
-        let hash = blake3::hash(&encoded.unwrap_or_default());
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&encoded.unwrap_or_default()).update(name.as_bytes());
         let mut short = [0; 8];
-        short.copy_from_slice(&hash.as_bytes()[..8]);
+        hasher.finalize_xof().fill(&mut short);
         short
     }
 }

@@ -17,7 +17,8 @@ impl Directory {
         self.known_user(&viewer)?;
         let image = self.images.get_mut(&id).ok_or(Refusal::UnknownImage { image: id })?;
         if image.owner == viewer {
-            return Ok(Effect::Opened { key: image.key.clone(), views_left: None, revision: image.revision });
+            let (key, revision) = (image.key.clone(), image.revision);
+            return Ok(Effect::Opened { image: id, key, views_left: None, revision });
         }
         let Some(grant) = image.grants.get_mut(&viewer) else {
             return Err(Refusal::NoGrant { image: id, viewer });
@@ -28,6 +29,7 @@ impl Directory {
         grant.left = left;
         grant.used += 1;
         image.revision += 1;
-        Ok(Effect::Opened { key: image.key.clone(), views_left: Some(left), revision: image.revision })
+        let (key, revision) = (image.key.clone(), image.revision);
+        Ok(Effect::Opened { image: id, key, views_left: Some(left), revision })
     }
 }

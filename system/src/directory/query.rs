@@ -1,11 +1,46 @@
-//! What can be asked of the directory. Queries change nothing.
+//! What can be asked of the directory. Questions change nothing.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Directory, Image, ImageId, User, UserName};
+use super::{Directory, Image, ImageId, Session, User, UserName};
+use crate::identity::SessionId;
 
 /// The most items one page of a list holds.
 pub const PAGE_LIMIT: usize = 1_000;
+
+/// A question to the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Query {
+    /// The images a user owns or may view, after an id.
+    List {
+        /// Who asks.
+        user: UserName,
+        /// Where the last page ended.
+        after: Option<ImageId>,
+    },
+    /// All users, after a name. For audits.
+    Users {
+        /// Where the last page ended.
+        after: Option<UserName>,
+    },
+    /// All images and their grants, after an id, without their keys. For audits.
+    Images {
+        /// Where the last page ended.
+        after: Option<ImageId>,
+    },
+    /// The hash of the whole directory. For audits.
+    Hash,
+    /// The permission block of an image as it is now, signed by the cluster.
+    Block {
+        /// Which image.
+        image: ImageId,
+    },
+    /// A user's sessions: at most [`MAX_SESSIONS`](super::MAX_SESSIONS).
+    Sessions {
+        /// Whose.
+        user: UserName,
+    },
+}
 
 /// One line of a user's list of images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +75,14 @@ impl Directory {
                 Some(Listing { image: *id, owner: image.owner.clone(), length: image.length, views_left })
             })
             .take(limit.min(PAGE_LIMIT))
+            .collect()
+    }
+
+    /// The sessions of a user that have not expired at `now_ms`, milliseconds since the Unix epoch.
+    pub fn sessions(&self, user: &UserName, now_ms: u64) -> Vec<(SessionId, Session)> {
+        self.sessions_of(user)
+            .filter(|(_, session)| session.expires_ms > now_ms)
+            .map(|(id, session)| (*id, session.clone()))
             .collect()
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Directory, Effect, Grant, Image, ImageId, MAX_GRANTS, MAX_VIEWS, RequestId, UserName, at_most,
 };
-use crate::seal::{ContentKey, Media};
+use crate::{identity::WrappedKey, seal::Media};
 
 /// Makes a sealed image known. A registered user may, for an image of their own; the worker that
 /// sealed it proposes this, so the key never leaves the cluster.
@@ -14,7 +14,7 @@ pub struct RecordImage {
     /// Who had it sealed.
     pub owner: UserName,
     /// The key it was sealed under.
-    pub key: ContentKey,
+    pub key: WrappedKey,
     /// What kind of file the original is.
     pub media: Media,
     /// The original's length in bytes.

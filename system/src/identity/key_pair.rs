@@ -13,19 +13,25 @@ pub const SIGNATURE_LEN: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a key: expected 64 hexadecimal digits, found {found}")]
 pub struct InvalidKey {
-    /// What there was: how many digits, or which character was none.
+    /// What there was: how many digits, or which character was none. Never the text itself.
     found: String,
+}
+
+impl InvalidKey {
+    pub(super) fn found(what: impl Into<String>) -> Self {
+        Self { found: what.into() }
+    }
 }
 
 /// Reads 32 bytes from 64 hexadecimal digits.
 pub(super) fn parse_hex(text: &str) -> Result<[u8; 32], InvalidKey> {
     // The text may be a secret, or anything: it is not repeated.
     if let Some(at) = text.find(|c: char| !c.is_ascii_hexdigit()) {
-        return Err(InvalidKey { found: format!("another character at position {}", at + 1) });
+        return Err(InvalidKey::found(format!("another character at position {}", at + 1)));
     }
     let mut bytes = [0; 32];
     if text.len() != 2 * bytes.len() {
-        return Err(InvalidKey { found: format!("{} digits", text.len()) });
+        return Err(InvalidKey::found(format!("{} digits", text.len())));
     }
     let digit = |c: u8| (c as char).to_digit(16).unwrap_or_default() as u8;
     for (byte, [high, low]) in bytes.iter_mut().zip(text.as_bytes().as_chunks().0) {

@@ -1,10 +1,18 @@
-//! Who somebody is, proven by keys: users sign with theirs, the cluster with its own.
+//! Who somebody is, and how they prove it: keys, passwords, session tokens.
 //!
 //! Pure: keys are drawn from a generator the caller supplies, and read from and written to files by
 //! whoever owns the files.
 
+mod challenge;
 mod cluster;
 mod key_pair;
+mod key_ring;
+mod password;
+mod token;
 
+pub use challenge::{BadChallenge, CHALLENGE_LIFETIME_MS, Challenge, Purpose};
 pub use cluster::{ClusterKeys, FinderKey};
 pub use key_pair::{InvalidKey, KeyPair, PublicKey, SIGNATURE_LEN};
+pub use key_ring::{FIRST_KEY, KeyNumber, KeyRing, WrapError, WrappedKey};
+pub use password::{InvalidPassword, Password, PasswordHash};
+pub use token::{SessionId, SessionToken};

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::environment::UnixClock;
 use crate::{
     consensus::{Consensus, PeerAnswer, PeerRequest, ProposeError},
-    directory::{Action, Answer, RequestId},
+    directory::{Action, Actor, Answer, RequestId},
     wire::{
         client::{Leadership, Member, NodeId},
         links::Links,
@@ -34,6 +34,7 @@ impl Forwarder {
     pub(super) async fn propose(
         &self,
         request: RequestId,
+        actor: Actor,
         action: Action,
         patience: Duration,
     ) -> Result<Answer, ProposeError> {
@@ -44,7 +45,7 @@ impl Forwarder {
         while Instant::now() < deadline {
             let Leadership { leader, .. } = leadership.borrow_and_update().clone();
             if let Some(leader) = leader {
-                let attempt = self.attempt(&leader, request, action.clone());
+                let attempt = self.attempt(&leader, request, actor, action.clone());
                 let time_left = ATTEMPT.min(deadline - Instant::now());
                 let attempted = tokio::select! {
                     attempted = tokio::time::timeout(time_left, attempt) => attempted,
@@ -83,12 +84,14 @@ impl Forwarder {
         &self,
         leader: &Member,
         request: RequestId,
+        actor: Actor,
         action: Action,
     ) -> Result<Answer, ProposeError> {
         if leader.id == self.id {
-            return self.consensus.propose(request, action, (self.clock)()).await;
+            return self.consensus.propose(request, actor, action, (self.clock)()).await;
         }
-        match self.links.ask(&leader.peer, &PeerRequest::Propose { request, action }, ATTEMPT).await {
+        let propose = PeerRequest::Propose { request, actor, action };
+        match self.links.ask(&leader.peer, &propose, ATTEMPT).await {
             Ok(PeerAnswer::Proposed(answer)) => answer,
             Ok(answer) => Err(ProposeError::Unsettled(format!("unexpected answer {answer:?}"))),
             Err(error) => Err(ProposeError::Unsettled(error.to_string())),

@@ -11,7 +11,7 @@ use crate::{
     balance::{HealthSample, HealthTable},
     consensus::Consensus,
     wire::{
-        client::{Answer, NodeId, Reply, Request},
+        client::{Answer, Asked, NodeId, Reply, Request},
         links::Links,
     },
 };
@@ -77,7 +77,7 @@ pub(super) async fn ask_others(
     id: NodeId,
     health: Arc<Health>,
     consensus: Consensus,
-    links: Arc<Links<Request, Answer>>,
+    links: Arc<Links<Asked, Answer>>,
 ) {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -87,7 +87,7 @@ pub(super) async fn ask_others(
         let asking = others.map(|member| {
             let (links, health) = (&links, &health);
             async move {
-                let answer = links.ask(&member.client, &Request::Status, PATIENCE).await;
+                let answer = links.ask(&member.client, &Asked::stranger(Request::Status), PATIENCE).await;
                 // Who knows no leader cannot have an image recorded: a member that lost its disk, for one.
                 if let Ok(Ok(Reply::Status(status))) = answer
                     && status.leadership.leader.is_some()

@@ -1,6 +1,9 @@
 //! The labels under which requests are counted.
 
-use crate::wire::client::{Answer, Change, Query, Request, ServiceError};
+use crate::{
+    directory::Query,
+    wire::client::{Answer, Change, Request, ServiceError},
+};
 
 /// An enumeration of labels: all of them, and how each is written.
 macro_rules! labels {
@@ -39,6 +42,14 @@ labels! {
         RemoveMember = "remove_member",
         Keys = "keys",
         Block = "block",
+        Challenge = "challenge",
+        LogIn = "log_in",
+        Renew = "renew",
+        EndSession = "end_session",
+        EndSessions = "end_sessions",
+        SetPassword = "set_password",
+        SetKey = "set_key",
+        Sessions = "sessions",
     }
 }
 
@@ -48,6 +59,9 @@ labels! {
         Ok = "ok",
         NotLeader = "not_leader",
         Busy = "busy",
+        Behind = "behind",
+        NotProven = "not_proven",
+        TooManyAttempts = "too_many_attempts",
         Refused = "refused",
         BadOriginal = "bad_original",
         Unsettled = "unsettled",
@@ -61,7 +75,13 @@ impl Kind {
             Request::Status => Self::Status,
             Request::WatchLeadership { .. } => Self::Watch,
             Request::Execute { change, .. } => match change {
-                Change::Register(_) => Self::Register,
+                Change::Register { .. } => Self::Register,
+                Change::LogIn { .. } => Self::LogIn,
+                Change::Renew(_) => Self::Renew,
+                Change::EndSession(_) => Self::EndSession,
+                Change::EndSessions(_) => Self::EndSessions,
+                Change::SetPassword { .. } => Self::SetPassword,
+                Change::SetKey { .. } => Self::SetKey,
                 Change::OpenView(_) => Self::View,
                 Change::SetGrant(_) => Self::Grant,
             },
@@ -73,11 +93,13 @@ impl Kind {
                 Query::Images { .. } => Self::Images,
                 Query::Hash => Self::Hash,
                 Query::Block { .. } => Self::Block,
+                Query::Sessions { .. } => Self::Sessions,
             },
             Request::Members => Self::Members,
             Request::AddMember { .. } => Self::AddMember,
             Request::RemoveMember { .. } => Self::RemoveMember,
-            Request::Keys { .. } => Self::Keys,
+            Request::Keys => Self::Keys,
+            Request::Challenge => Self::Challenge,
         }
     }
 }
@@ -88,6 +110,9 @@ impl Outcome {
             Ok(_) => Self::Ok,
             Err(ServiceError::NotLeader(_)) => Self::NotLeader,
             Err(ServiceError::Busy { .. }) => Self::Busy,
+            Err(ServiceError::Behind) => Self::Behind,
+            Err(ServiceError::NotProven) => Self::NotProven,
+            Err(ServiceError::TooManyAttempts { .. }) => Self::TooManyAttempts,
             Err(ServiceError::Refused(_) | ServiceError::Membership(_)) => Self::Refused,
             Err(ServiceError::BadOriginal(_)) => Self::BadOriginal,
             Err(ServiceError::Unsettled(_)) => Self::Unsettled,

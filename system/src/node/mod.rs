@@ -1,5 +1,7 @@
 //! One server: it keeps its part of the directory, seals images, and answers clients and nodes.
 
+mod admission;
+mod attempts;
 mod buffers;
 mod config;
 mod environment;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 use self::{
+    admission::Admission,
     buffers::Buffers,
     forward::Forwarder,
     health::Health,
@@ -139,6 +142,7 @@ impl Node {
         let places = Semaphore::new(limit);
         let cover = Arc::new(Cover::standard());
         let durations = metrics.sealing.clone();
+        let admission = Admission::new(pool.clone(), entropy.clone(), keys.clone(), clock.clone());
         let sealing = Sealing {
             pool,
             places,
@@ -157,6 +161,7 @@ impl Node {
             consensus: consensus.clone(),
             clock,
             keys,
+            admission,
             health,
             sealing,
             metrics: metrics.clone(),

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use prometheus_client::metrics::histogram::Histogram;
+use rand::RngExt;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -18,8 +19,8 @@ use super::{
 };
 use crate::{
     consensus::{Consensus, ProposeError},
-    directory::{Action, Effect, ImageId, MAX_GRANTS, RecordImage, Refusal, RequestId, UserName},
-    identity::{ClusterKeys, PublicKey},
+    directory::{Action, Actor, Effect, ImageId, MAX_GRANTS, RecordImage, Refusal, RequestId, UserName},
+    identity::{ClusterKeys, PublicKey, WrapError},
     seal::{ContentKey, Media, Original, SealError, SignedBlock, Subject, seal_image},
     stego::{Cover, StegoError},
     wire::client::{Reply, ServiceError},
@@ -52,6 +53,7 @@ impl Sealing {
     pub(super) async fn seal(
         &self,
         request: RequestId,
+        actor: Actor,
         owner: UserName,
         grants: BTreeMap<UserName, u32>,
         original: Bytes,
@@ -72,28 +74,36 @@ impl Sealing {
         let task = Arc::new(Task { image: ImageId(request.0), owner, media, grants, original });
         let key = self.entropy.draw(ContentKey::generate);
         // Of an owner who registered a moment ago this node may not know yet; the record tells.
-        let known = self.consensus.directory().0.user(&task.owner).map(|user| user.key);
+        let (known, under) = {
+            let directory = self.consensus.directory().0;
+            (directory.user(&task.owner).map(|user| user.key), directory.wrapping_key())
+        };
         let owner_key = known.unwrap_or(PublicKey::from_bytes([0; 32]));
+        let internal = |error: WrapError| ServiceError::Internal(error.to_string());
+        let nonce = self.entropy.draw(|rng| rng.random());
+        let wrapped = self.keys.ring().wrap(under, task.image, &key, nonce).map_err(internal)?;
         let (png, digest) = self.seal_under(&key, owner_key, &task).await?;
         let record = RecordImage {
             owner: task.owner.clone(),
-            key: key.clone(),
+            key: wrapped.clone(),
             media,
             length: task.original.len() as u64,
             digest,
             grants: task.grants.clone(),
         };
-        let proposed = self.forwarder.propose(request, Action::RecordImage(record), RECORD_PATIENCE).await;
+        let proposed =
+            self.forwarder.propose(request, actor, Action::RecordImage(record), RECORD_PATIENCE).await;
         let on_record = match proposed.map_err(not_recorded)?.map_err(ServiceError::Refused)? {
             Effect::Recorded { key, owner_key } => (key, owner_key),
             other => return Err(ServiceError::Internal(format!("unexpected effect {other:?}"))),
         };
         let image = task.image;
-        if on_record == (key, owner_key) {
+        if on_record == (wrapped, owner_key) {
             return Ok(Reply::Sealed { image, png });
         }
         drop(png);
-        let (key, owner_key) = on_record;
+        let (wrapped, owner_key) = on_record;
+        let key = self.keys.ring().unwrap(image, &wrapped).map_err(internal)?;
         let (png, _) = self.seal_under(&key, owner_key, &task).await?;
         Ok(Reply::Sealed { image, png })
     }

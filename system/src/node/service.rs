@@ -4,16 +4,25 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{environment::UnixClock, health::Health, liveness::Heard, metrics::Metrics, sealing::Sealing};
+use super::{
+    admission::{Admission, Asker},
+    environment::UnixClock,
+    health::Health,
+    liveness::Heard,
+    metrics::Metrics,
+    sealing::Sealing,
+};
 use crate::{
     consensus::{BarrierError, ChangeError, Consensus, PeerAnswer, PeerRequest, ProposeError},
-    directory::{Directory, Effect, Image, ImageId, PAGE_LIMIT, Refusal, RequestId},
+    directory::{
+        Actor, Directory, Effect, Image, ImageId, PAGE_LIMIT, Query, Refusal, RequestId, UserName, Wish,
+    },
     identity::ClusterKeys,
     seal::Subject,
     wire::{
         client::{
-            ADD_PATIENCE_MAX_MS, Answer, Change, Consistency, ImageSummary, Leadership, NodeId, NodeStatus,
-            Query, Reply, Request, ServiceError, WATCH_PATIENCE_MS,
+            ADD_PATIENCE_MAX_MS, Answer, Asked, Change, Consistency, ImageSummary, Leadership, NodeId,
+            NodeStatus, Reply, Request, ServiceError, WATCH_PATIENCE_MS,
         },
         server::{Caller, Service},
     },
@@ -30,48 +39,88 @@ pub(super) struct ClientService {
     pub(super) consensus: Consensus,
     pub(super) clock: UnixClock,
     pub(super) keys: ClusterKeys,
+    pub(super) admission: Admission,
     pub(super) health: Arc<Health>,
     pub(super) sealing: Sealing,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Service for ClientService {
-    type Request = Request;
+    type Request = Asked;
     type Answer = Answer;
 
-    async fn answer(self: Arc<Self>, _caller: Caller, request: Request) -> Answer {
+    async fn answer(self: Arc<Self>, caller: Caller, Asked { session, request }: Asked) -> Answer {
         let measured = self.metrics.begin(&request);
-        let answer = match request {
-            Request::Status => Ok(Reply::Status(self.status())),
-            Request::WatchLeadership { seen } => Ok(Reply::Leadership(self.watch_leadership(seen).await)),
-            Request::Execute { request, change } => self.execute(request, change).await,
-            Request::AssignWorker { avoid } => self.assign_worker(&avoid),
-            Request::Seal { request, owner, grants, original } => {
-                self.sealing.seal(request, owner, grants, original).await
-            }
-            Request::Read { query, consistency } => self.read(query, consistency).await,
-            Request::Members => {
-                self.consensus.roles().await.map(Reply::Members).map_err(|error| self.not_confirmed(error))
-            }
-            Request::AddMember { member, patience_ms } => {
-                let patience = Duration::from_millis(patience_ms.min(ADD_PATIENCE_MAX_MS));
-                let added = self.consensus.add_member(member, patience).await;
-                added.map(|()| Reply::MemberAdded).map_err(|error| self.not_changed(error))
-            }
-            Request::RemoveMember { id } => {
-                let removed = self.consensus.remove_member(id).await;
-                removed.map(|()| Reply::MemberRemoved).map_err(|error| self.not_changed(error))
-            }
-            Request::Keys { user } => {
-                Ok(Reply::Keys { cluster: self.keys.public(), finder: self.keys.finder(&user) })
-            }
-        };
+        let answer = self.answer_asker(Asker::new(&caller, session.as_ref()), request).await;
         measured.end(&answer);
         answer
     }
 }
 
 impl ClientService {
+    async fn answer_asker(&self, asker: Asker, request: Request) -> Answer {
+        match request {
+            Request::Status => Ok(Reply::Status(self.status())),
+            Request::WatchLeadership { seen } => Ok(Reply::Leadership(self.watch_leadership(seen).await)),
+            Request::Execute { request, change } => self.execute(&asker, request, change).await,
+            Request::AssignWorker { avoid } => self.assign_worker(&asker, &avoid),
+            Request::Seal { request, owner, grants, original } => {
+                self.authorise(asker.actor, Wish::Seal { owner: &owner })?;
+                self.sealing.seal(request, asker.actor, owner, grants, original).await
+            }
+            Request::Read { query, consistency } => self.read(asker.actor, query, consistency).await,
+            Request::Members => {
+                self.consensus.roles().await.map(Reply::Members).map_err(|error| self.not_confirmed(error))
+            }
+            Request::AddMember { member, patience_ms } => {
+                self.authorise(asker.actor, Wish::Members)?;
+                let patience = Duration::from_millis(patience_ms.min(ADD_PATIENCE_MAX_MS));
+                let added = self.consensus.add_member(member, patience).await;
+                added.map(|()| Reply::MemberAdded).map_err(|error| self.not_changed(error))
+            }
+            Request::RemoveMember { id } => {
+                self.authorise(asker.actor, Wish::Members)?;
+                let removed = self.consensus.remove_member(id).await;
+                removed.map(|()| Reply::MemberRemoved).map_err(|error| self.not_changed(error))
+            }
+            Request::Keys => {
+                let user = self.authorise(asker.actor, Wish::User)?;
+                let user = user.ok_or(ServiceError::Refused(Refusal::NoSession))?;
+                Ok(Reply::Keys { cluster: self.keys.public(), finder: self.keys.finder(&user) })
+            }
+            Request::Challenge => {
+                let nonce = self.admission.entropy.bits().to_be_bytes();
+                Ok(Reply::Challenge(self.keys.challenge((self.clock)(), nonce)))
+            }
+        }
+    }
+
+    /// Whether the directory as it is here lets somebody have their wish, and which user it is.
+    fn authorise(&self, actor: Actor, wish: Wish<'_>) -> Result<Option<UserName>, ServiceError> {
+        self.authorise_in(&self.consensus.directory().0, actor, wish)
+    }
+
+    fn authorise_in(
+        &self,
+        directory: &Directory,
+        actor: Actor,
+        wish: Wish<'_>,
+    ) -> Result<Option<UserName>, ServiceError> {
+        let caller = directory.identify(actor, (self.clock)()).map_err(|refusal| {
+            // A session that began a moment ago may not be known here yet. The leader knows.
+            match self.leads() {
+                true => ServiceError::Refused(refusal),
+                false => ServiceError::Behind,
+            }
+        })?;
+        directory.authorise(&caller, wish).map_err(ServiceError::Refused)?;
+        Ok(caller.into_user())
+    }
+
+    fn leads(&self) -> bool {
+        self.consensus.leadership().borrow().leader.as_ref().is_some_and(|leader| leader.id == self.id)
+    }
+
     pub(super) fn status(&self) -> NodeStatus {
         let progress = self.consensus.progress();
         let (users, images) = self.consensus.directory().0.counts();
@@ -97,8 +146,16 @@ impl ClientService {
         leadership.borrow().clone()
     }
 
-    async fn execute(&self, request: RequestId, change: Change) -> Answer {
-        let proposal = self.consensus.propose(request, change.into(), (self.clock)());
+    async fn execute(&self, asker: &Asker, request: RequestId, change: Change) -> Answer {
+        if change.needs_proof() {
+            // Checked against what is true now: by the leader alone, when a majority says that it is.
+            self.confirm().await?;
+        }
+        let directory = self.consensus.directory().0;
+        let (actor, action) = self.admission.admit(asker, request, change, &directory).await?;
+        // Whatever holds on to it makes every change copy what it touches.
+        drop(directory);
+        let proposal = self.consensus.propose(request, actor, action, (self.clock)());
         let Ok(proposed) = tokio::time::timeout(COMMIT_PATIENCE, proposal).await else {
             let reason = format!("not committed within {COMMIT_PATIENCE:?}");
             return Err(ServiceError::Unsettled(reason));
@@ -112,17 +169,26 @@ impl ClientService {
         })?;
         match answer.map_err(ServiceError::Refused)? {
             Effect::Registered => Ok(Reply::Registered),
-            Effect::Opened { key, views_left, revision } => Ok(Reply::Opened { key, views_left, revision }),
+            Effect::Opened { image, key, views_left, revision } => {
+                let key = self.keys.ring().unwrap(image, &key);
+                let key = key.map_err(|error| ServiceError::Internal(error.to_string()))?;
+                Ok(Reply::Opened { key, views_left, revision })
+            }
             Effect::Granted { views_left, revision } => Ok(Reply::Granted { views_left, revision }),
-            // No change that a user may ask for records an image, so its key cannot leave here.
-            Effect::Recorded { .. } => Err(ServiceError::Internal("a worker's answer".to_owned())),
+            Effect::LoggedIn { expires_ms } => Ok(Reply::LoggedIn { expires_ms }),
+            Effect::SessionsEnded { count } => Ok(Reply::SessionsEnded { count }),
+            // No change that a user may ask for records an image, or rewraps keys.
+            Effect::Recorded { .. } | Effect::Rewrapped { .. } => {
+                Err(ServiceError::Internal("the answer to another change".to_owned()))
+            }
         }
     }
 
-    fn assign_worker(&self, avoid: &[NodeId]) -> Answer {
+    fn assign_worker(&self, asker: &Asker, avoid: &[NodeId]) -> Answer {
         let leadership = self.consensus.leadership().borrow().clone();
         match leadership.leader {
             Some(leader) if leader.id == self.id => {
+                self.authorise(asker.actor, Wish::User)?;
                 let members = self.consensus.members();
                 let named = self.health.assign(avoid);
                 // Just elected, without a sample of anybody: do it here.
@@ -133,15 +199,21 @@ impl ClientService {
         }
     }
 
-    async fn read(&self, query: Query, consistency: Consistency) -> Answer {
+    /// Waits until the local directory reflects every change acknowledged before. The leader can.
+    async fn confirm(&self) -> Result<(), ServiceError> {
+        let barrier = tokio::time::timeout(READ_PATIENCE, self.consensus.read_barrier());
+        barrier
+            .await
+            .map_err(|_| ServiceError::Unsettled(format!("no majority within {READ_PATIENCE:?}")))?
+            .map_err(|error| self.not_confirmed(error))
+    }
+
+    async fn read(&self, actor: Actor, query: Query, consistency: Consistency) -> Answer {
         if consistency == Consistency::Linearizable {
-            let barrier = tokio::time::timeout(READ_PATIENCE, self.consensus.read_barrier());
-            barrier
-                .await
-                .map_err(|_| ServiceError::Unsettled(format!("no majority within {READ_PATIENCE:?}")))?
-                .map_err(|error| self.not_confirmed(error))?;
+            self.confirm().await?;
         }
         let (directory, applied) = self.consensus.directory();
+        self.authorise_in(&directory, actor, Wish::Query(&query))?;
         self.answer_query(directory, applied, query).await
     }
 
@@ -154,6 +226,7 @@ impl ClientService {
                 Ok(Reply::Images(page.into_iter().map(|(id, image)| ImageSummary::new(id, image)).collect()))
             }
             Query::Block { image } => self.block(&directory, image),
+            Query::Sessions { user } => Ok(Reply::Sessions(directory.sessions(&user, (self.clock)()))),
             Query::Hash => {
                 let hashed = tokio::task::spawn_blocking(move || directory.hash()).await;
                 let internal = |error: String| ServiceError::Internal(error);
@@ -168,6 +241,8 @@ impl ClientService {
         let unknown = || ServiceError::Refused(Refusal::UnknownImage { image });
         let record = directory.image(image).ok_or_else(unknown)?;
         let Image { owner, key, media, length, digest, revision, grants, owner_key } = record;
+        let internal = |error: &dyn std::fmt::Display| ServiceError::Internal(error.to_string());
+        let key = self.keys.ring().unwrap(image, key).map_err(|error| internal(&error))?;
         let subject = Subject {
             image,
             owner,
@@ -175,11 +250,11 @@ impl ClientService {
             media: *media,
             original_len: *length,
             digest,
-            key,
+            key: &key,
         };
         let grants = grants.iter().map(|(viewer, grant)| (viewer, grant.left));
         let signed = subject.block(grants, *revision, (self.clock)(), &self.keys);
-        let signed = signed.map_err(|error| ServiceError::Internal(error.to_string()))?;
+        let signed = signed.map_err(|error| internal(&error))?;
         Ok(Reply::Block { block: Bytes::copy_from_slice(signed.as_bytes()) })
     }
 

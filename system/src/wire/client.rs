@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     balance::HealthSample,
     directory::{
-        Action, Image, ImageId, Listing, OpenView, Refusal, Register, RequestId, SetGrant, UserName,
+        EndSession, EndSessions, Image, ImageId, Listing, OpenView, Query, Refusal, Renew, RequestId,
+        Session, SetGrant, UserName,
     },
-    identity::{FinderKey, PublicKey},
+    identity::{Challenge, FinderKey, Password, PublicKey, SIGNATURE_LEN, SessionId, SessionToken},
     seal::ContentKey,
 };
 
@@ -27,6 +28,22 @@ pub struct Member {
     pub client: String,
     /// Where other nodes reach it.
     pub peer: String,
+}
+
+/// A request, and the session in which it is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The token of the session, if the user is logged in.
+    pub session: Option<SessionToken>,
+    /// What is asked.
+    pub request: Request,
+}
+
+impl Asked {
+    /// Asks as nobody in particular.
+    pub fn stranger(request: Request) -> Self {
+        Self { session: None, request }
+    }
 }
 
 /// What a client asks.
@@ -84,15 +101,11 @@ pub enum Request {
         /// The node.
         id: NodeId,
     },
-    /// By which key does the cluster sign, and by which does this user find their own grants in permission
-    /// blocks? Any node answers, registered or not: both follow from the cluster's secret alone.
-    ///
-    /// Until there are sessions the name is believed: anybody who reaches a node can ask for the finder key of
-    /// anybody.
-    Keys {
-        /// Who asks.
-        user: UserName,
-    },
+    /// By which key does the cluster sign, and by which does the user who asks find their own grants in permission
+    /// blocks? Any node answers that knows the session.
+    Keys,
+    /// Something to sign, to prove that one holds a key. Any node answers.
+    Challenge,
 }
 
 impl Request {
@@ -127,20 +140,100 @@ pub const WATCH_PATIENCE_MS: u64 = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// Makes a user known.
-    Register(Register),
+    Register {
+        /// The new name.
+        user: UserName,
+        /// By which the user will be known; its other half never leaves them.
+        key: PublicKey,
+        /// What the user may log in with, beside the key.
+        password: Option<Password>,
+    },
     /// Takes a view and releases the key.
     OpenView(OpenView),
     /// Sets the views a viewer has left.
     SetGrant(SetGrant),
+    /// Begins a session.
+    LogIn {
+        /// The user.
+        user: UserName,
+        /// The session. Its token is on the user's device, and not sent before the session is used.
+        session: SessionId,
+        /// What the user calls the device.
+        device: String,
+        /// How long the session lives, milliseconds.
+        lifetime_ms: u64,
+        /// That it is the user.
+        proof: Proof,
+    },
+    /// Prolongs a session.
+    Renew(Renew),
+    /// Ends a session.
+    EndSession(EndSession),
+    /// Ends all sessions but one.
+    EndSessions(EndSessions),
+    /// Changes the password. All sessions end but the one in which it is asked.
+    SetPassword {
+        /// The user.
+        user: UserName,
+        /// The new one.
+        password: Password,
+        /// That it is the user.
+        proof: Proof,
+    },
+    /// Changes the key. All sessions end but the one in which it is asked.
+    SetKey {
+        /// The user.
+        user: UserName,
+        /// The new one.
+        key: PublicKey,
+        /// That it is the user.
+        proof: Proof,
+    },
 }
 
-impl From<Change> for Action {
-    fn from(change: Change) -> Self {
-        match change {
-            Change::Register(register) => Self::Register(register),
-            Change::OpenView(open) => Self::OpenView(open),
-            Change::SetGrant(set) => Self::SetGrant(set),
-        }
+impl Change {
+    /// Whether it bears a [`Proof`].
+    pub fn needs_proof(&self) -> bool {
+        matches!(self, Self::LogIn { .. } | Self::SetPassword { .. } | Self::SetKey { .. })
+    }
+}
+
+/// How a user proves to be it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Proof {
+    /// By the password.
+    Password(Password),
+    /// By the key: a challenge, [answered](Challenge::answer).
+    Signature {
+        /// The challenge.
+        challenge: Challenge,
+        /// The answer.
+        #[serde(with = "signature")]
+        signature: [u8; SIGNATURE_LEN],
+    },
+}
+
+/// Serde knows arrays of up to 32 bytes.
+mod signature {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::SIGNATURE_LEN;
+
+    type Halves = ([u8; SIGNATURE_LEN / 2], [u8; SIGNATURE_LEN / 2]);
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8; SIGNATURE_LEN], to: S) -> Result<S::Ok, S::Error> {
+        let mut halves: Halves = ([0; 32], [0; 32]);
+        halves.0.copy_from_slice(&bytes[..32]);
+        halves.1.copy_from_slice(&bytes[32..]);
+        halves.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; SIGNATURE_LEN], D::Error> {
+        let halves = Halves::deserialize(from)?;
+        let mut bytes = [0; SIGNATURE_LEN];
+        bytes[..32].copy_from_slice(&halves.0);
+        bytes[32..].copy_from_slice(&halves.1);
+        Ok(bytes)
     }
 }
 
@@ -151,35 +244,6 @@ pub enum Consistency {
     Linearizable,
     /// What the asked node happens to hold. Any node answers.
     Stale,
-}
-
-/// A question to the directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Query {
-    /// The images a user owns or may view, after an id.
-    List {
-        /// Who asks.
-        user: UserName,
-        /// Where the last page ended.
-        after: Option<ImageId>,
-    },
-    /// All users, after a name. For audits.
-    Users {
-        /// Where the last page ended.
-        after: Option<UserName>,
-    },
-    /// All images and their grants, after an id, without their keys. For audits.
-    Images {
-        /// Where the last page ended.
-        after: Option<ImageId>,
-    },
-    /// The hash of the whole directory. For audits.
-    Hash,
-    /// The permission block of an image as it is now, signed by the cluster.
-    Block {
-        /// Which image.
-        image: ImageId,
-    },
 }
 
 /// What a node answers.
@@ -250,6 +314,20 @@ pub enum Reply {
         /// The block and its signature, as they lie in a file.
         block: Bytes,
     },
+    /// To [`Request::Challenge`].
+    Challenge(Challenge),
+    /// To [`Change::LogIn`] and [`Change::Renew`].
+    LoggedIn {
+        /// When the session ends, milliseconds since the Unix epoch.
+        expires_ms: u64,
+    },
+    /// To [`Change::EndSession`], [`Change::EndSessions`], [`Change::SetPassword`] and [`Change::SetKey`].
+    SessionsEnded {
+        /// How many.
+        count: u64,
+    },
+    /// To [`Query::Sessions`].
+    Sessions(Vec<(SessionId, Session)>),
 }
 
 /// A member and its part.
@@ -351,6 +429,18 @@ pub enum ServiceError {
     /// The members cannot be changed like that.
     #[error(transparent)]
     Membership(MemberError),
+    /// Neither password nor signature is the user's, or there is no such user: which one is not told.
+    #[error("name, password or key is wrong")]
+    NotProven,
+    /// Too many attempts have failed.
+    #[error("too many attempts: try again in {} s, or log in with your key", wait_ms.div_ceil(1_000))]
+    TooManyAttempts {
+        /// How long to wait, milliseconds.
+        wait_ms: u64,
+    },
+    /// The node lags behind, and does not know the session yet. Nothing was done.
+    #[error("this node does not know the session yet")]
+    Behind,
 }
 
 /// Why the members cannot be changed as asked.
@@ -438,8 +528,11 @@ mod tests {
     #[test]
     fn golden_bytes_of_what_is_said_about_keys() {
         let user: UserName = "ben".parse().unwrap();
-        let ask = Request::Keys { user: user.clone() };
-        assert_eq!(codec::encode(&ask).unwrap(), [9, 3, b'b', b'e', b'n']);
+        let session = SessionToken::from_bytes([3; 32]);
+        let ask = Asked { session: Some(session), request: Request::Keys };
+        assert_eq!(codec::encode(&ask).unwrap(), [&[1][..], &[3; 32], &[9]].concat());
+        let ask = Asked { session: None, request: Request::Challenge };
+        assert_eq!(codec::encode(&ask).unwrap(), [0, 10]);
         let keys = ClusterKeys::from_secret([7; 32]);
         let (cluster, finder) = (keys.public(), keys.finder(&user));
         let answer: Answer = Ok(Reply::Keys { cluster, finder: finder.clone() });

@@ -9,7 +9,7 @@ use crate::{
     directory::RequestId,
     identity::PublicKey,
     wire::{
-        client::Answer,
+        client::{Answer, Asked},
         frame::Link,
         server::{Caller, Connections, Service, serve},
         transport::{Network, Pipes},
@@ -28,10 +28,10 @@ fn leads(id: NodeId, term: u64) -> Leadership {
 struct CutOff;
 
 impl Service for CutOff {
-    type Request = Request;
+    type Request = Asked;
     type Answer = Answer;
 
-    async fn answer(self: Arc<Self>, _caller: Caller, _request: Request) -> Answer {
+    async fn answer(self: Arc<Self>, _caller: Caller, _asked: Asked) -> Answer {
         pending().await
     }
 }
@@ -43,10 +43,10 @@ struct JustElected {
 }
 
 impl Service for JustElected {
-    type Request = Request;
+    type Request = Asked;
     type Answer = Answer;
 
-    async fn answer(self: Arc<Self>, _caller: Caller, request: Request) -> Answer {
+    async fn answer(self: Arc<Self>, _caller: Caller, Asked { request, .. }: Asked) -> Answer {
         match request {
             Request::WatchLeadership { seen } if seen == leads(2, 2) => pending().await,
             Request::WatchLeadership { .. } => Ok(Reply::Leadership(leads(2, 2))),
@@ -74,7 +74,7 @@ async fn whom_an_older_term_names_is_not_turned_to() {
 
     let (began, request) = (Instant::now(), RequestId(1));
     let key = PublicKey::from_bytes([1; 32]);
-    client.register(request, "anna".parse().unwrap(), key, began + 10 * ATTEMPT).await.unwrap();
+    client.register(request, "anna".parse().unwrap(), key, None, began + 10 * ATTEMPT).await.unwrap();
     let waited = began.elapsed();
     assert!(waited < ATTEMPT, "{waited:?}: it asked the node that is cut off");
 }

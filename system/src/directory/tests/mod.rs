@@ -3,11 +3,20 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    identity::{ClusterKeys, SessionToken},
+    seal::ContentKey,
+};
+
+mod golden;
+mod sessions;
 
 const NOW: u64 = 1_700_000_000_000;
 
-fn key(byte: u8) -> ContentKey {
-    codec::decode(&[byte; 32]).unwrap()
+/// The wrapped key of image 10.
+fn key(byte: u8) -> WrappedKey {
+    let (image, key) = (ImageId(request(10).0), ContentKey::from_bytes([byte; 32]));
+    ClusterKeys::from_secret([1; 32]).ring().wrap(FIRST_KEY, image, &key, [byte; 12]).unwrap()
 }
 
 fn name(text: &str) -> UserName {
@@ -18,8 +27,35 @@ fn request(number: u128) -> RequestId {
     RequestId::new(NOW, number)
 }
 
+/// The only session of a user.
+fn session(user: &UserName) -> SessionId {
+    SessionToken::from_bytes(*blake3::hash(user.as_str().as_bytes()).as_bytes()).id()
+}
+
+/// Asked by whoever the action says.
 fn command(number: u128, action: Action) -> Command {
-    Command { request: request(number), at_ms: NOW, action }
+    let actor = match &action {
+        Action::Register(_) => Actor::Stranger,
+        Action::LogIn(_) | Action::SetPassword(_) | Action::SetKey(_) => Actor::Node,
+        Action::Rewrap(_) => Actor::Operator,
+        Action::RecordImage(record) => Actor::Session(session(&record.owner)),
+        Action::OpenView(open) => Actor::Session(session(&open.viewer)),
+        Action::SetGrant(set) => Actor::Session(session(&set.owner)),
+        Action::Renew(renew) => Actor::Session(session(&renew.user)),
+        Action::EndSession(end) => Actor::Session(session(&end.user)),
+        Action::EndSessions(end) => Actor::Session(session(&end.user)),
+    };
+    Command { request: request(number), at_ms: NOW, actor, action }
+}
+
+fn log_in(user: &str) -> Action {
+    Action::LogIn(LogIn {
+        user: name(user),
+        session: session(&name(user)),
+        device: "laptop".to_owned(),
+        lifetime_ms: MAX_SESSION_MS,
+        credentials: 0,
+    })
 }
 
 /// Every user has a key of their own.
@@ -28,7 +64,7 @@ fn public_key(user: &str) -> PublicKey {
 }
 
 fn register(user: &str) -> Action {
-    Action::Register(Register { user: name(user), key: public_key(user) })
+    Action::Register(Register { user: name(user), key: public_key(user), password: None })
 }
 
 fn record(owner: &str, grants: &[(&str, u32)], byte: u8) -> Action {
@@ -50,11 +86,12 @@ fn grant(owner: &str, image: ImageId, viewer: &str, views: u32) -> Action {
     Action::SetGrant(SetGrant { owner: name(owner), image, viewer: name(viewer), views })
 }
 
-/// Anna owns image 10, Ben has two views of it, Carl none.
+/// Anna owns image 10, Ben has two views of it, Carl none. All are logged in.
 fn stage() -> (Directory, ImageId) {
     let mut directory = Directory::default();
     for (number, user) in ["anna", "ben", "carl"].into_iter().enumerate() {
         directory.apply(command(number as u128, register(user))).unwrap();
+        directory.apply(command(100 + number as u128, log_in(user))).unwrap();
     }
     directory.apply(command(10, record("anna", &[("ben", 2)], 1))).unwrap();
     (directory, ImageId(request(10).0))
@@ -67,7 +104,7 @@ fn a_grant_of_two_releases_the_key_twice() {
         let answer = directory.apply(command(20 + u128::from(left), open("ben", image)));
         assert_eq!(
             answer,
-            Ok(Effect::Opened { key: key(1), views_left: Some(left), revision: 2 - u64::from(left) })
+            Ok(Effect::Opened { image, key: key(1), views_left: Some(left), revision: 2 - u64::from(left) })
         );
     }
     let third = directory.apply(command(30, open("ben", image)));
@@ -120,7 +157,7 @@ fn an_image_keeps_the_key_that_its_owner_registered() {
 #[test]
 fn a_name_keeps_its_first_key() {
     let (mut directory, _) = stage();
-    let with_key = |key| Action::Register(Register { user: name("dora"), key });
+    let with_key = |key| Action::Register(Register { user: name("dora"), key, password: None });
     let (first, other) = (public_key("dora"), public_key("zoe"));
     assert_eq!(directory.apply(command(20, with_key(first))), Ok(Effect::Registered));
     // Under the same id it is another request, under another id the name is taken.
@@ -139,15 +176,15 @@ fn a_request_outside_the_window_is_refused_and_its_answer_forgotten() {
     let refused = Err(Refusal::RequestOutOfTime { request: request(10), off_ms: REQUEST_WINDOW_MS + 1 });
     assert_eq!(directory.apply(retry), refused);
     assert_eq!(directory.answers, answers::Answers::default());
-    let early = Command { at_ms: NOW, request: RequestId::new(late * 2, 1), action: open("ben", image) };
+    let early = Command { request: RequestId::new(late * 2, 1), ..command(0, open("ben", image)) };
     assert!(matches!(directory.apply(early), Err(Refusal::RequestOutOfTime { .. })));
 }
 
 #[test]
 fn the_cluster_clock_never_goes_back() {
     let (mut directory, image) = stage();
-    let ahead =
-        Command { request: RequestId::new(NOW + 5_000, 1), at_ms: NOW + 5_000, action: open("ben", image) };
+    let (request, at_ms) = (RequestId::new(NOW + 5_000, 1), NOW + 5_000);
+    let ahead = Command { request, at_ms, ..command(0, open("ben", image)) };
     directory.apply(ahead).unwrap();
     directory.apply(command(50, register("dora"))).unwrap();
     assert_eq!(directory.clock_ms, NOW + 5_000);
@@ -163,16 +200,16 @@ fn only_the_owner_sets_grants_and_zero_revokes() {
     assert!(directory.apply(command(22, open("ben", image))).is_err());
     assert_eq!(
         directory.apply(command(23, open("anna", image))),
-        Ok(Effect::Opened { key: key(1), views_left: None, revision: 1 })
+        Ok(Effect::Opened { image, key: key(1), views_left: None, revision: 1 })
     );
 }
 
 #[test]
 fn strangers_and_oversized_fields_are_refused() {
     let (mut directory, image) = stage();
+    assert_eq!(directory.apply(command(20, open("zoe", image))), Err(Refusal::NoSession));
+    assert_eq!(directory.apply(command(21, record("zoe", &[], 1))), Err(Refusal::NoSession));
     let unknown = Err(Refusal::UnknownUser { user: name("zoe") });
-    assert_eq!(directory.apply(command(20, open("zoe", image))), unknown);
-    assert_eq!(directory.apply(command(21, record("zoe", &[], 1))), unknown);
     assert_eq!(directory.apply(command(22, record("anna", &[("zoe", 1)], 1))), unknown);
     assert_eq!(directory.apply(command(23, grant("anna", image, "zoe", 1))), unknown);
     let too_much = directory.apply(command(24, grant("anna", image, "ben", MAX_VIEWS + 1)));
@@ -199,46 +236,6 @@ fn a_snapshot_comes_back_with_its_index() {
     let copy: Directory = codec::decode(&codec::encode(&directory).unwrap()).unwrap();
     assert_eq!(copy, directory);
     assert_eq!(copy.hash().unwrap(), directory.hash().unwrap());
-}
-
-#[test]
-fn golden_bytes_of_a_command() {
-    let bytes = codec::encode(&Command {
-        request: RequestId(0x0102),
-        at_ms: 7,
-        action: Action::SetGrant(SetGrant {
-            owner: name("a"),
-            image: ImageId(3),
-            viewer: name("b"),
-            views: 250,
-        }),
-    })
-    .unwrap();
-    assert_eq!(bytes, [251, 2, 1, 7, 3, 1, b'a', 3, 1, b'b', 250]);
-}
-
-#[test]
-fn golden_bytes_of_what_holds_public_keys() {
-    let (a, b) = (PublicKey::from_bytes([0xaa; 32]), PublicKey::from_bytes([0xbb; 32]));
-    let register = Action::Register(Register { user: name("a"), key: a });
-    assert_eq!(codec::encode(&register).unwrap(), [&[0, 1, b'a'][..], &[0xaa; 32]].concat());
-    let user = User { registered_ms: 7, key: a };
-    assert_eq!(codec::encode(&user).unwrap(), [&[7][..], &[0xaa; 32]].concat());
-    let recorded: Answer = Ok(Effect::Recorded { key: key(1), owner_key: b });
-    assert_eq!(codec::encode(&recorded).unwrap(), [&[0, 1][..], &[1; 32], &[0xbb; 32]].concat());
-    let grants = [(name("b"), Grant { left: 2, used: 3 })].into();
-    let image = Image {
-        owner: name("a"),
-        key: key(1),
-        media: Media::Png,
-        length: 4,
-        digest: [9; 32],
-        revision: 5,
-        grants,
-        owner_key: b,
-    };
-    let parts = [&[1, b'a'][..], &[1; 32], &[0, 4], &[9; 32], &[5, 1, 1, b'b', 2, 3], &[0xbb; 32]];
-    assert_eq!(codec::encode(&image).unwrap(), parts.concat());
 }
 
 proptest! {

@@ -1,0 +1,176 @@
+//! Who asks, and whether they are who they say: what the directory does not check, because it takes time, chance or a
+//! clock. What the directory does check, it checks all the same.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{
+    attempts::{Attempts, Means, Origin},
+    environment::{Entropy, UnixClock},
+    pool::{Pool, PoolError},
+};
+use crate::{
+    directory::{Action, Actor, Directory, LogIn, Register, RequestId, SetKey, SetPassword, User, UserName},
+    identity::{ClusterKeys, Password, PasswordHash, Purpose, SessionId, SessionToken},
+    wire::{
+        client::{Change, Proof, ServiceError},
+        server::Caller,
+        transport::Standing,
+    },
+};
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    pub(super) actor: Actor,
+    origin: Origin,
+}
+
+impl Asker {
+    pub(super) fn new(caller: &Caller, session: Option<&SessionToken>) -> Self {
+        let actor = match (session, caller.standing) {
+            (Some(token), _) => Actor::Session(token.id()),
+            // Without encryption everybody is on this machine, or within this program.
+            (None, Standing::Unchecked | Standing::Operator | Standing::Node) => Actor::Operator,
+            (None, Standing::Anonymous) => Actor::Stranger,
+        };
+        Self { actor, origin: Origin::of(&caller.address) }
+    }
+
+    fn session(&self) -> Option<SessionId> {
+        match self.actor {
+            Actor::Session(id) => Some(id),
+            Actor::Stranger | Actor::Operator | Actor::Node => None,
+        }
+    }
+}
+
+/// Turns what users ask into what the directory does.
+pub(super) struct Admission {
+    attempts: Mutex<Attempts>,
+    began: Instant,
+    pub(super) pool: Arc<Pool>,
+    pub(super) entropy: Arc<Entropy>,
+    pub(super) keys: ClusterKeys,
+    pub(super) clock: UnixClock,
+}
+
+impl Admission {
+    pub(super) fn new(pool: Arc<Pool>, entropy: Arc<Entropy>, keys: ClusterKeys, clock: UnixClock) -> Self {
+        Self { attempts: Mutex::default(), began: Instant::now(), pool, entropy, keys, clock }
+    }
+
+    /// What is to be put into the log, on whose behalf. `directory` must be up to date.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotProven`] and [`ServiceError::TooManyAttempts`]; [`ServiceError::Busy`].
+    pub(super) async fn admit(
+        &self,
+        asker: &Asker,
+        request: RequestId,
+        change: Change,
+        directory: &Directory,
+    ) -> Result<(Actor, Action), ServiceError> {
+        let action = match change {
+            Change::OpenView(open) => Action::OpenView(open),
+            Change::SetGrant(set) => Action::SetGrant(set),
+            Change::Renew(renew) => Action::Renew(renew),
+            Change::EndSession(end) => Action::EndSession(end),
+            Change::EndSessions(end) => Action::EndSessions(end),
+            Change::Register { user, key, password } => {
+                let password = match password {
+                    Some(password) => Some(self.hash(password).await?),
+                    None => None,
+                };
+                Action::Register(Register { user, key, password })
+            }
+            Change::LogIn { user, session, device, lifetime_ms, proof } => {
+                let purpose = Purpose::LogIn(session);
+                let credentials = self.check(asker, request, &user, purpose, proof, directory).await?;
+                let log_in = LogIn { user, session, device, lifetime_ms, credentials };
+                return Ok((Actor::Node, Action::LogIn(log_in)));
+            }
+            Change::SetPassword { user, password, proof } => {
+                let purpose = Purpose::SetPassword;
+                let credentials = self.check(asker, request, &user, purpose, proof, directory).await?;
+                let (password, keep) = (self.hash(password).await?, asker.session());
+                let set = SetPassword { user, password, credentials, keep };
+                return Ok((Actor::Node, Action::SetPassword(set)));
+            }
+            Change::SetKey { user, key, proof } => {
+                let purpose = Purpose::SetKey(key);
+                let credentials = self.check(asker, request, &user, purpose, proof, directory).await?;
+                let set = SetKey { user, key, credentials, keep: asker.session() };
+                return Ok((Actor::Node, Action::SetKey(set)));
+            }
+        };
+        Ok((asker.actor, action))
+    }
+
+    /// Checks a proof, and says of which state of the user's credentials it is one.
+    async fn check(
+        &self,
+        asker: &Asker,
+        request: RequestId,
+        user: &UserName,
+        purpose: Purpose,
+        proof: Proof,
+        directory: &Directory,
+    ) -> Result<u64, ServiceError> {
+        let known = directory.user(user);
+        let credentials = known.map_or(0, |known| known.credentials);
+        // Asked again, it gets its first answer: the proof may have been one of the credentials before the change.
+        if directory.has_answered(request) {
+            return Ok(credentials);
+        }
+        let means = match proof {
+            Proof::Password(_) => Means::Password,
+            Proof::Signature { .. } => Means::Key,
+        };
+        let now = || self.began.elapsed();
+        self.attempts
+            .lock()
+            .begin(user, &asker.origin, means, now())
+            .map_err(|wait| ServiceError::TooManyAttempts { wait_ms: wait.as_millis() as u64 })?;
+        let proven = match proof {
+            Proof::Password(password) => {
+                let hash = known.and_then(|known| known.password.clone());
+                let has_one = hash.is_some();
+                let hash = hash.unwrap_or(PasswordHash::of_nobody());
+                self.at_work(move || hash.verifies(&password)).await? && has_one
+            }
+            Proof::Signature { challenge, signature } => {
+                let answered = |known: &User| challenge.is_answered_by(&known.key, user, purpose, &signature);
+                let fresh = self.keys.check_challenge(&challenge, (self.clock)()).is_ok();
+                fresh && known.is_some_and(answered)
+            }
+        };
+        if !proven {
+            return Err(ServiceError::NotProven);
+        }
+        self.attempts.lock().succeeded(user, &asker.origin, means, now());
+        Ok(credentials)
+    }
+
+    async fn hash(&self, password: Password) -> Result<PasswordHash, ServiceError> {
+        let salt = self.entropy.bits().to_be_bytes();
+        self.at_work(move || PasswordHash::new(&password, salt)).await
+    }
+
+    /// Hashing keeps a processor busy: it has to wait like sealing.
+    async fn at_work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.pool.run(work).await.map_err(|error| match error {
+            PoolError::Full(full) => ServiceError::Busy {
+                what: "tasks".to_owned(),
+                waiting: full.waiting as u64,
+                limit: full.limit as u64,
+            },
+            PoolError::Lost => ServiceError::Internal(error.to_string()),
+        })
+    }
+}
