@@ -22,9 +22,9 @@ use loadgen::{
     record::NodeLimits,
 };
 use veil::{
-    client::Client,
+    client::{Client, Credential, NewSession},
     directory::UserName,
-    identity::PublicKey,
+    identity::{KeyPair, PublicKey},
     node::{RaftConfig, SealingConfig},
     wire::transport::Tcp,
 };
@@ -64,18 +64,22 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
 }
 
 struct World {
+    /// Asks in the session of the owner.
     client: Client,
+    key: PublicKey,
     photos: Photos,
 }
 
-/// Everybody's: nobody signs anything.
-const KEY: PublicKey = PublicKey::from_bytes([1; 32]);
+/// Everybody's key pair.
+fn key() -> KeyPair {
+    KeyPair::from_seed([1; 32])
+}
 
 /// One durable write: a user registers.
 async fn write(world: Arc<World>, number: u64) -> anyhow::Result<()> {
     let user = UserName::try_from(format!("w{number:09}"))?;
     let request = world.client.request_id();
-    Ok(world.client.register(request, user, KEY, deadline()).await?)
+    Ok(world.client.register(request, user, world.key, None, deadline()).await?)
 }
 
 /// One sealing of a photo, recorded in the directory.
@@ -116,9 +120,14 @@ where
     .await?;
     let addresses = cluster.members().iter().map(|member| member.client.clone()).collect();
     let client = Client::new(Arc::new(Tcp::default()), addresses, 2)?;
-    let world = Arc::new(World { client, photos: Photos::built_in(1) });
     let owner = UserName::try_from("owner".to_owned())?;
-    world.client.register(world.client.request_id(), owner, KEY, deadline()).await?;
+    let key = key().public();
+    client.register(client.request_id(), owner.clone(), key, None, deadline()).await?;
+    let token = client.draw_token();
+    let session = NewSession { token: token.clone(), device: String::new(), lifetime_ms: 3_600_000 };
+    let credential = Credential::Key(self::key());
+    client.log_in(client.request_id(), owner, &credential, &session, deadline()).await?;
+    let world = Arc::new(World { client: client.in_session(token), key, photos: Photos::built_in(1) });
 
     let begin = Instant::now() + time / 5;
     let end = begin + time;

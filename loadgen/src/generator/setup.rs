@@ -1,15 +1,15 @@
-//! What happens before the first stage: users register and a few images are sealed.
+//! What happens before the first stage: users register and log in, and a few images are sealed.
 
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
-use veil::client::Client;
+use veil::client::{Client, Credential, NewSession};
 
 use crate::{
     record::{Call, Outcome, Record, Reply},
     scenario::OperationKind,
-    workload::{Part, Planned, Prepared, World},
+    workload::{Part, Planned, Prepared, World, key_pair, user_name},
 };
 
 /// How long the cluster may take until somebody leads.
@@ -18,6 +18,8 @@ const LEADER_PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How many operations are under way at a time, of all generators.
 const AT_A_TIME: u32 = 32;
+/// How long the session of a simulated user lives, milliseconds: longer than any run.
+const SESSION_MS: u64 = veil::directory::MAX_SESSION_MS;
 
 /// Why there is nothing to begin with.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +72,28 @@ pub(super) async fn set_up(
     // Registrations bear the numbers of the users.
     let registering = world.users().map(|user| (u64::from(user), Prepared::register(user)));
     let mut done = perform(client, world, part, OperationKind::Register, registering).await?;
+    log_in(client, world, part).await?;
     let sealing = first_images.into_iter().map(|planned| (planned.op, Prepared::choose(planned, world)));
     done.extend(perform(client, world, part, OperationKind::Seal, sealing).await?);
     Ok(done)
+}
+
+/// Logs every user of this part in, each with their key. Sessions are no part of the history: whatever is asked in one
+/// is.
+async fn log_in(client: &Client, world: &World, part: Part) -> Result<(), SetUpError> {
+    let logging_in = world.users().map(|user| async move {
+        let user = user_name('u', u64::from(user));
+        let credential = Credential::Key(key_pair(&user));
+        let token = world.session(&user);
+        let session = NewSession { token, device: "loadgen".to_owned(), lifetime_ms: SESSION_MS };
+        let deadline = Instant::now() + PATIENCE;
+        client.log_in(client.request_id(), user, &credential, &session, deadline).await
+    });
+    let mut logged_in = stream::iter(logging_in).buffer_unordered(part.share(AT_A_TIME) as usize);
+    while let Some(done) = logged_in.next().await {
+        done.map_err(|error| SetUpError::NotDone { kind: "log in", reason: error.to_string() })?;
+    }
+    Ok(())
 }
 
 async fn perform(

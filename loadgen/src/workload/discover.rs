@@ -6,7 +6,7 @@ use veil::{
     directory::UserName,
 };
 
-use super::{Done, world::user_name};
+use super::{Done, World, world::user_name};
 use crate::record::{Call, Outcome, Reply};
 
 /// See the module.
@@ -24,7 +24,8 @@ impl Discover {
         Call::Discover { user: self.user.to_string() }
     }
 
-    pub(super) async fn perform(self, client: &Client, deadline: Instant) -> Done {
+    pub(super) async fn perform(self, client: &Client, world: &World, deadline: Instant) -> Done {
+        let client = world.client_of(&self.user, client);
         let listed = client.list(self.user, None, deadline).await;
         // A question changes nothing: without an answer it has certainly failed.
         Done::now(match listed {

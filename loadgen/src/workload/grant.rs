@@ -45,7 +45,8 @@ impl Grant {
         Call::Grant { owner: owner.to_string(), image: *image, viewer: viewer.to_string(), views: *views }
     }
 
-    pub(super) async fn perform(self, client: &Client, deadline: Instant) -> Done {
+    pub(super) async fn perform(self, client: &Client, world: &World, deadline: Instant) -> Done {
+        let client = world.client_of(&self.change.owner, client);
         let granted = client.set_grant(client.request_id(), self.change, deadline).await;
         Done::now(outcome(granted.map(|views_left| Reply::Granted { views_left })))
     }

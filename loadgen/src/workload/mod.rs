@@ -20,6 +20,7 @@ use veil::client::{Client, ClientError};
 pub use part::{NoSuchPart, Part};
 pub use plan::{Plan, Planned};
 pub use world::World;
+pub(crate) use world::{key_pair, user_name};
 
 use crate::{
     record::{Call, Outcome, Reply},
@@ -90,9 +91,9 @@ impl Prepared {
         match self {
             Self::Register(register) => register.perform(client, deadline).await,
             Self::Seal(seal) => seal.perform(client, world, deadline).await,
-            Self::Discover(discover) => discover.perform(client, deadline).await,
-            Self::View(view) => view.perform(client, deadline).await,
-            Self::Grant(grant) => grant.perform(client, deadline).await,
+            Self::Discover(discover) => discover.perform(client, world, deadline).await,
+            Self::View(view) => view.perform(client, world, deadline).await,
+            Self::Grant(grant) => grant.perform(client, world, deadline).await,
         }
     }
 }

@@ -30,7 +30,7 @@ impl Register {
 
     pub(super) async fn perform(self, client: &Client, deadline: Instant) -> Done {
         let key = key_pair(&self.user).public();
-        let registered = client.register(client.request_id(), self.user, key, deadline).await;
+        let registered = client.register(client.request_id(), self.user, key, None, deadline).await;
         Done::now(outcome(registered.map(|()| Reply::Registered)))
     }
 }

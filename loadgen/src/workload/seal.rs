@@ -62,6 +62,7 @@ impl Seal {
     pub(super) async fn perform(self, client: &Client, world: &World, deadline: Instant) -> Done {
         let Self { owner, photo, grants, keep } = self;
         let original = Bytes::from_owner(photo.bytes);
+        let client = world.client_of(&owner, client);
         let sealing = client.seal(client.request_id(), owner.clone(), grants.clone(), original, deadline);
         let sealed = sealing.await;
         let at = Instant::now();

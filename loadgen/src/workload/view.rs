@@ -39,7 +39,8 @@ impl View {
         Call::View { viewer: self.viewer.to_string(), image: self.image }
     }
 
-    pub(super) async fn perform(self, client: &Client, deadline: Instant) -> Done {
+    pub(super) async fn perform(self, client: &Client, world: &World, deadline: Instant) -> Done {
+        let client = world.client_of(&self.viewer, client);
         let opened = client.open_view(client.request_id(), self.viewer, self.image, deadline).await;
         let at = Instant::now();
         let reply = match opened {

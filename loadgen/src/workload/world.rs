@@ -12,8 +12,10 @@ use std::sync::{
 use parking_lot::RwLock;
 use rand::{Rng, RngExt};
 use veil::{
+    client::Client,
     directory::{ImageId, UserName},
-    identity::KeyPair,
+    identity::{KeyPair, SessionToken},
+    node::Entropy,
     seal::SealedFile,
 };
 
@@ -32,6 +34,8 @@ pub struct World {
     part: Part,
     /// What owners seal.
     pub(super) photos: Photos,
+    /// Sessions follow from it and the names of their users: a million of them take no room.
+    sessions: [u8; 32],
     images: RwLock<Vec<Arc<Published>>>,
 }
 
@@ -57,7 +61,18 @@ pub(super) struct Viewer {
 impl World {
     /// The world of one part of `all` users, named `u0000000`, `u0000001`, …, with nothing to see yet.
     pub fn new(all: u32, part: Part, photos: Photos) -> Self {
-        Self { all, part, photos, images: RwLock::default() }
+        let sessions = Entropy::from_system().draw(|rng| rng.random());
+        Self { all, part, photos, sessions, images: RwLock::default() }
+    }
+
+    /// The token of a user's only session.
+    pub(crate) fn session(&self, user: &UserName) -> SessionToken {
+        SessionToken::from_bytes(*blake3::keyed_hash(&self.sessions, user.as_str().as_bytes()).as_bytes())
+    }
+
+    /// The cluster, as this user sees it.
+    pub(super) fn client_of(&self, user: &UserName, client: &Client) -> Client {
+        client.in_session(self.session(user))
     }
 
     /// The users, by number.
@@ -105,14 +120,14 @@ impl World {
 }
 
 /// A user's name from a number.
-pub(super) fn user_name(letter: char, number: u64) -> UserName {
+pub(crate) fn user_name(letter: char, number: u64) -> UserName {
     // One letter and digits are within the alphabet and the length.
     UserName::try_from(format!("{letter}{number:07}")).expect("a letter and at most 20 digits are a name")
 }
 
 /// A user's key pair. It follows from the name alone, so that whoever acts for the user has it: a generator that
 /// was started anew, a run with another seed on a cluster that knows the user already.
-pub(super) fn key_pair(user: &UserName) -> KeyPair {
+pub(crate) fn key_pair(user: &UserName) -> KeyPair {
     KeyPair::from_seed(blake3::derive_key(
         "veil 2026-11-21 loadgen simulated user v1",
         user.as_str().as_bytes(),

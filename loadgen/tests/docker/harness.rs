@@ -8,9 +8,9 @@ use loadgen::{
 };
 use tokio::{sync::MutexGuard, time::Instant};
 use veil::{
-    client::{Client, ClientError},
+    client::{Client, ClientError, Credential, NewSession},
     directory::UserName,
-    identity::PublicKey,
+    identity::KeyPair,
     node::{RaftConfig, SealingConfig},
     wire::client::NodeId,
 };
@@ -22,8 +22,10 @@ const SOON: Duration = Duration::from_secs(30);
 /// The pause between looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Everybody's public key: nobody signs anything.
-pub const KEY: PublicKey = PublicKey::from_bytes([1; 32]);
+/// Everybody's key pair.
+pub fn key() -> KeyPair {
+    KeyPair::from_seed([1; 32])
+}
 
 /// One cluster at a time: they share two processors.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -102,8 +104,17 @@ impl Containers {
         names
     }
 
+    /// The cluster as a user sees it who is logged in.
+    pub async fn log_in(&self, number: u32) -> Client {
+        let token = self.client.draw_token();
+        let session = NewSession { token: token.clone(), device: String::new(), lifetime_ms: 3_600_000 };
+        let (request, credential) = (self.client.request_id(), Credential::Key(key()));
+        self.client.log_in(request, name(number), &credential, &session, soon()).await.unwrap();
+        self.client.in_session(token)
+    }
+
     pub async fn try_register(&self, number: u32, deadline: Instant) -> Result<(), ClientError> {
-        self.client.register(self.client.request_id(), name(number), KEY, deadline).await
+        self.client.register(self.client.request_id(), name(number), key().public(), None, deadline).await
     }
 
     /// Waits until each of these nodes has applied what the furthest of them has applied by now. Holds under load

@@ -16,7 +16,7 @@ use loadgen::{
 use tokio::time::Instant;
 use veil::{node::RaftConfig, seal::SealedFile, wire::client::NodeId};
 
-use harness::{Containers, KEY, PATIENCE, name, options, soon};
+use harness::{Containers, PATIENCE, key, name, options, soon};
 
 /// The number of a user who has nothing to do with those that are counted.
 const SHARER: u32 = u32::MAX - 1;
@@ -36,11 +36,12 @@ async fn three_containers_elect_seal_and_survive_the_loss_of_their_leader() {
     let original = bytes::Bytes::from(photo());
     let id = cluster.client.request_id();
     let grants = BTreeMap::from([(name(1), 2)]);
-    let sealed = cluster.client.seal(id, name(0), grants, original.clone(), soon()).await.unwrap();
+    let sealed = cluster.log_in(0).await.seal(id, name(0), grants, original.clone(), soon()).await.unwrap();
 
+    let viewer = cluster.log_in(1).await;
     let leader = cluster.leader_other_than(0).await;
     cluster.kill(leader).await.unwrap();
-    let opened = cluster.client.open_view(cluster.client.request_id(), name(1), sealed.image, soon()).await;
+    let opened = viewer.open_view(cluster.client.request_id(), name(1), sealed.image, soon()).await;
     let opened = opened.unwrap();
     assert_eq!(opened.views_left, Some(1));
     let file = SealedFile::read(&sealed.png).unwrap();
@@ -74,6 +75,7 @@ async fn cut_two_against_one_the_minority_refuses_and_the_majority_serves() {
         return;
     };
     let mut users = cluster.register(0..10).await;
+    let session = cluster.log_in(1).await.session().unwrap().clone();
     let alone = cluster.leader_other_than(0).await;
     cluster.change_links(&around(alone), &|shape| shape.cuts += 1).await.unwrap();
     for (from, to) in around(alone) {
@@ -92,9 +94,11 @@ async fn cut_two_against_one_the_minority_refuses_and_the_majority_serves() {
     let minority = minority.unwrap();
     let held = minority.users_of(cluster.address(alone), PATIENCE).await.unwrap();
     assert!(!held.contains(&name(15)), "it was cut off and knows all the same");
-    let refused = minority.register(minority.request_id(), name(99), KEY, Instant::now() + SHORT).await;
+    let refused = minority
+        .register(minority.request_id(), name(99), key().public(), None, Instant::now() + SHORT)
+        .await;
     assert!(refused.is_err(), "a minority has acknowledged a write");
-    let refused = minority.list(name(1), None, Instant::now() + SHORT).await;
+    let refused = minority.in_session(session).list(name(1), None, Instant::now() + SHORT).await;
     assert!(refused.is_err(), "a minority has vouched for a list: {refused:?}");
 
     cluster.change_links(&around(alone), &|shape| shape.cuts -= 1).await.unwrap();
@@ -130,6 +134,7 @@ async fn every_node_is_restarted_in_turn_and_no_request_fails() {
     let Some(cluster) = Containers::start(options()).await else { return };
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     cluster.register(SHARER..SHARER + 1).await;
+    let sharer = cluster.log_in(SHARER).await;
     let photo = bytes::Bytes::from(photo());
     let mut looking = stop.subscribe();
     let sharing = async {
@@ -137,10 +142,10 @@ async fn every_node_is_restarted_in_turn_and_no_request_fails() {
         while !*looking.borrow_and_update() {
             let soon = || Instant::now() + PATIENCE;
             let (request, grants) = (cluster.client.request_id(), BTreeMap::from([(name(SHARER), 3)]));
-            let sealed = cluster.client.seal(request, name(SHARER), grants, photo.clone(), soon()).await;
+            let sealed = sharer.seal(request, name(SHARER), grants, photo.clone(), soon()).await;
             let (request, image) = (cluster.client.request_id(), sealed.unwrap().image);
-            cluster.client.open_view(request, name(SHARER), image, soon()).await.unwrap();
-            assert!(!cluster.client.list(name(SHARER), None, soon()).await.unwrap().is_empty());
+            sharer.open_view(request, name(SHARER), image, soon()).await.unwrap();
+            assert!(!sharer.list(name(SHARER), None, soon()).await.unwrap().is_empty());
             count += 1;
         }
         count

@@ -36,6 +36,11 @@ impl Client {
         Self { inner: self.inner.clone(), session: Some(token) }
     }
 
+    /// The session in which this client asks.
+    pub fn session(&self) -> Option<&SessionToken> {
+        self.session.as_ref()
+    }
+
     /// Draws a session token.
     pub fn draw_token(&self) -> SessionToken {
         self.inner.entropy.draw(SessionToken::generate)

@@ -13,10 +13,10 @@ use std::{
 
 use tokio::{task::JoinHandle, time::Instant};
 use veil::{
-    client::{Client, ClientError},
+    client::{Client, ClientError, Credential, NewSession},
     consensus::{Disk, Folder},
     directory::UserName,
-    identity::{ClusterKeys, PublicKey},
+    identity::{ClusterKeys, KeyPair},
     node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, system_clock},
     wire::{client::Member, transport::Pipes},
 };
@@ -141,12 +141,27 @@ pub fn name(text: &str) -> UserName {
 
 /// Makes a user known.
 pub async fn register(client: &Client, user: &str, deadline: Instant) -> Result<(), ClientError> {
-    client.register(client.request_id(), name(user), key(user), deadline).await
+    client.register(client.request_id(), name(user), key(user).public(), None, deadline).await
 }
 
-/// A user's public key.
-pub fn key(user: &str) -> PublicKey {
-    PublicKey::from_bytes(*blake3::hash(user.as_bytes()).as_bytes())
+/// Makes a user known and logs them in; the client that comes back asks in their name.
+pub async fn join(client: &Client, user: &str) -> Client {
+    register(client, user, soon()).await.unwrap();
+    log_in(client, user).await
+}
+
+/// Begins a session of a user who is known.
+pub async fn log_in(client: &Client, user: &str) -> Client {
+    let token = client.draw_token();
+    let session = NewSession { token: token.clone(), device: "test".to_owned(), lifetime_ms: 3_600_000 };
+    let credential = Credential::Key(key(user));
+    client.log_in(client.request_id(), name(user), &credential, &session, soon()).await.unwrap();
+    client.in_session(token)
+}
+
+/// A user's key pair.
+pub fn key(user: &str) -> KeyPair {
+    KeyPair::from_seed(*blake3::hash(user.as_bytes()).as_bytes())
 }
 
 pub fn soon() -> Instant {

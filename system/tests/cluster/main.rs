@@ -18,7 +18,7 @@ use veil::{
     seal::SealedFile,
 };
 
-use self::harness::{Cluster, key, name, register, register_many, soon};
+use self::harness::{Cluster, join, key, name, register, register_many, soon};
 
 /// A small real PNG.
 fn photo() -> bytes::Bytes {
@@ -32,23 +32,21 @@ fn photo() -> bytes::Bytes {
 async fn seal_list_view_grant_and_go_on_without_the_leader() {
     let mut cluster = Cluster::start(3, RaftConfig::default()).await;
     let client = cluster.client();
-    for user in ["anna", "ben"] {
-        register(&client, user, soon()).await.unwrap();
-    }
+    let (anna, ben) = (join(&client, "anna").await, join(&client, "ben").await);
     let original = photo();
     let grants = BTreeMap::from([(name("ben"), 2)]);
     let request = client.request_id();
-    let sealed = client.seal(request, name("anna"), grants.clone(), original.clone(), soon()).await.unwrap();
+    let sealed = anna.seal(request, name("anna"), grants.clone(), original.clone(), soon()).await.unwrap();
 
     // A retry gives the same image, and it opens with the key on record.
-    let again = client.seal(request, name("anna"), grants, original.clone(), soon()).await.unwrap();
+    let again = anna.seal(request, name("anna"), grants, original.clone(), soon()).await.unwrap();
     assert_eq!(again.image, sealed.image);
 
-    let listed = client.list(name("ben"), None, soon()).await.unwrap();
+    let listed = ben.list(name("ben"), None, soon()).await.unwrap();
     assert_eq!((listed.len(), listed[0].views_left), (1, Some(2)));
 
     let view = client.request_id();
-    let opened = client.open_view(view, name("ben"), sealed.image, soon()).await.unwrap();
+    let opened = ben.open_view(view, name("ben"), sealed.image, soon()).await.unwrap();
     assert_eq!(opened.views_left, Some(1));
     for png in [&sealed.png, &again.png] {
         assert_eq!(SealedFile::read(png).unwrap().open(&opened.key).unwrap(), original);
@@ -58,16 +56,16 @@ async fn seal_list_view_grant_and_go_on_without_the_leader() {
     cluster.stop_node(leader.id).await;
 
     // The retry after the change of leader gets the first answer; a new view takes the last one.
-    let retried = client.open_view(view, name("ben"), sealed.image, soon()).await.unwrap();
+    let retried = ben.open_view(view, name("ben"), sealed.image, soon()).await.unwrap();
     assert_eq!(retried, opened);
-    let last = client.open_view(client.request_id(), name("ben"), sealed.image, soon()).await.unwrap();
+    let last = ben.open_view(client.request_id(), name("ben"), sealed.image, soon()).await.unwrap();
     assert_eq!(last.views_left, Some(0));
-    let refused = client.open_view(client.request_id(), name("ben"), sealed.image, soon()).await;
+    let refused = ben.open_view(client.request_id(), name("ben"), sealed.image, soon()).await;
     let used_up = Refusal::QuotaUsedUp { image: sealed.image, viewer: name("ben") };
     assert_eq!(refused, Err(ClientError::Refused(used_up)));
 
     let grant = SetGrant { owner: name("anna"), image: sealed.image, viewer: name("ben"), views: 7 };
-    assert_eq!(client.set_grant(client.request_id(), grant, soon()).await.unwrap(), 7);
+    assert_eq!(anna.set_grant(client.request_id(), grant, soon()).await.unwrap(), 7);
     assert_ne!(client.leadership().borrow().leader.as_ref().map(|member| member.id), Some(leader.id));
 }
 
@@ -75,16 +73,17 @@ async fn seal_list_view_grant_and_go_on_without_the_leader() {
 async fn what_cannot_be_sealed_is_refused_with_the_reason() {
     let cluster = Cluster::start(1, RaftConfig::default()).await;
     let client = cluster.client();
-    register(&client, "anna", soon()).await.unwrap();
+    let anna = join(&client, "anna").await;
     let seal = |owner: &str, bytes: Vec<u8>| {
-        client.seal(client.request_id(), name(owner), BTreeMap::new(), bytes.into(), soon())
+        anna.seal(client.request_id(), name(owner), BTreeMap::new(), bytes.into(), soon())
     };
     let not_a_picture = seal("anna", b"GIF89a and so on".to_vec()).await.unwrap_err();
     assert!(matches!(not_a_picture, ClientError::BadOriginal(_)), "{not_a_picture:?}");
     let too_long = seal("anna", vec![0; (16 << 20) + 1]).await.unwrap_err();
     assert!(too_long.to_string().contains("16777216"), "{too_long}");
     let stranger = seal("zoe", photo().to_vec()).await.unwrap_err();
-    assert_eq!(stranger, ClientError::Refused(Refusal::UnknownUser { user: name("zoe") }));
+    let not_you = Refusal::NotYou { user: name("zoe"), you: name("anna") };
+    assert_eq!(stranger, ClientError::Refused(not_you));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,7 +137,7 @@ async fn all_nodes_restart_from_their_folders_and_nothing_is_missing() {
     let client = cluster.client();
     let index = register_many(&cluster, &client, 0..100).await;
     let retried = client.request_id();
-    client.register(retried, name("zoe"), key("zoe"), soon()).await.unwrap();
+    client.register(retried, name("zoe"), key("zoe").public(), None, soon()).await.unwrap();
     for id in 1..=3 {
         cluster.stop_node(id).await;
     }
@@ -148,7 +147,7 @@ async fn all_nodes_restart_from_their_folders_and_nothing_is_missing() {
     cluster.wait_until_equal(&client, [1, 2], index).await;
     cluster.wait_until_equal(&client, [2, 3], index).await;
     // The same request gets its first answer, not "exists already".
-    client.register(retried, name("zoe"), key("zoe"), soon()).await.unwrap();
+    client.register(retried, name("zoe"), key("zoe").public(), None, soon()).await.unwrap();
     let taken = register(&client, "user-7", soon()).await;
     assert_eq!(taken, Err(ClientError::Refused(Refusal::NameTaken { user: name("user-7") })));
 }

@@ -16,10 +16,10 @@ use tokio::{
     time::Instant,
 };
 use veil::{
-    client::{Client, ClientError},
+    client::{Client, ClientError, Credential, NewSession},
     consensus::Folder,
     directory::{Refusal, UserName},
-    identity::{ClusterKeys, PublicKey},
+    identity::{ClusterKeys, KeyPair},
     node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, system_clock},
     wire::{
         client::{Member, NodeStatus},
@@ -175,13 +175,18 @@ async fn requests_are_counted_by_kind_and_outcome() {
     let node = Running::start(&network, 1, 1).await;
     wait_for_health(&network, 1, 200, "ok\n").await;
     let client = Client::new(Arc::new(network.clone()), vec!["n1:client".to_owned()], 1).unwrap();
-    let register =
-        || client.register(client.request_id(), name("anna"), PublicKey::from_bytes([1; 32]), soon());
+    let key = KeyPair::from_seed([1; 32]);
+    let register = || client.register(client.request_id(), name("anna"), key.public(), None, soon());
     register().await.unwrap();
     let taken = register().await;
     assert_eq!(taken, Err(ClientError::Refused(Refusal::NameTaken { user: name("anna") })));
-    client.seal(client.request_id(), name("anna"), BTreeMap::new(), photo(), soon()).await.unwrap();
-    client.keys(name("anna"), soon()).await.unwrap();
+    let token = client.draw_token();
+    let session = NewSession { token: token.clone(), device: String::new(), lifetime_ms: 60_000 };
+    let credential = Credential::Key(key);
+    client.log_in(client.request_id(), name("anna"), &credential, &session, soon()).await.unwrap();
+    let anna = client.in_session(token);
+    anna.seal(client.request_id(), name("anna"), BTreeMap::new(), photo(), soon()).await.unwrap();
+    anna.keys(soon()).await.unwrap();
 
     let (head, metrics) = ask(&network, 1, "GET", "/metrics").await;
     assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
