@@ -3,6 +3,7 @@
 
 mod account;
 mod follow;
+mod presence;
 mod retry;
 
 use std::{
@@ -15,7 +16,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
-pub use self::account::{Credential, NewSession};
+pub use self::{
+    account::{Credential, NewSession},
+    presence::Online,
+};
 use crate::{
     directory::{ImageId, Listing, OpenView, Query, Refusal, RequestId, SetGrant, UserName},
     identity::{FinderKey, PublicKey, SessionToken},
@@ -24,7 +28,7 @@ use crate::{
     wire::{
         client::{
             Answer, Asked, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole,
-            NodeId, NodeStatus, Reply, Request, ServiceError,
+            NodeId, NodeStatus, PresenceError, Reply, Request, ServiceError,
         },
         connection::CallError,
         frame::Link,
@@ -70,6 +74,9 @@ pub enum ClientError {
     /// The members cannot be changed like that.
     #[error(transparent)]
     Membership(#[from] MemberError),
+    /// The peer cannot be online like that.
+    #[error(transparent)]
+    Presence(#[from] PresenceError),
     /// Name, password or key is wrong.
     #[error("name, password or key is wrong")]
     NotProven,

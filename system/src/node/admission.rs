@@ -25,6 +25,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) struct Asker {
     pub(super) actor: Actor,
+    pub(super) connection: u64,
     origin: Origin,
 }
 
@@ -36,10 +37,11 @@ impl Asker {
             (None, Standing::Unchecked | Standing::Operator | Standing::Node) => Actor::Operator,
             (None, Standing::Anonymous) => Actor::Stranger,
         };
-        Self { actor, origin: Origin::of(&caller.address) }
+        Self { actor, connection: caller.connection, origin: Origin::of(&caller.address) }
     }
 
-    fn session(&self) -> Option<SessionId> {
+    /// The session in which they ask.
+    pub(super) fn session(&self) -> Option<SessionId> {
         match self.actor {
             Actor::Session(id) => Some(id),
             Actor::Stranger | Actor::Operator | Actor::Node => None,

@@ -50,6 +50,11 @@ labels! {
         SetPassword = "set_password",
         SetKey = "set_key",
         Sessions = "sessions",
+        Announce = "announce",
+        Heartbeat = "heartbeat",
+        Leave = "leave",
+        Online = "online",
+        Locate = "locate",
     }
 }
 
@@ -100,6 +105,11 @@ impl Kind {
             Request::RemoveMember { .. } => Self::RemoveMember,
             Request::Keys => Self::Keys,
             Request::Challenge => Self::Challenge,
+            Request::Announce { .. } => Self::Announce,
+            Request::Heartbeat => Self::Heartbeat,
+            Request::Leave => Self::Leave,
+            Request::Online { .. } => Self::Online,
+            Request::Locate { .. } => Self::Locate,
         }
     }
 }
@@ -113,7 +123,9 @@ impl Outcome {
             Err(ServiceError::Behind) => Self::Behind,
             Err(ServiceError::NotProven) => Self::NotProven,
             Err(ServiceError::TooManyAttempts { .. }) => Self::TooManyAttempts,
-            Err(ServiceError::Refused(_) | ServiceError::Membership(_)) => Self::Refused,
+            Err(
+                ServiceError::Refused(_) | ServiceError::Membership(_) | ServiceError::Presence(_),
+            ) => Self::Refused,
             Err(ServiceError::BadOriginal(_)) => Self::BadOriginal,
             Err(ServiceError::Unsettled(_)) => Self::Unsettled,
             Err(ServiceError::Internal(_)) => Self::Internal,

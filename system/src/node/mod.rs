@@ -12,12 +12,14 @@ mod label;
 mod liveness;
 mod metrics;
 mod pool;
+mod presence;
 mod sealing;
 mod service;
 
 use std::sync::Arc;
 
-use tokio::{sync::Semaphore, task::JoinHandle};
+use parking_lot::Mutex;
+use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
 
 use self::{
     admission::Admission,
@@ -162,6 +164,8 @@ impl Node {
             clock,
             keys,
             admission,
+            presence: Mutex::default(),
+            began: Instant::now(),
             health,
             sealing,
             metrics: metrics.clone(),

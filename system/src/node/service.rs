@@ -3,6 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{
     admission::{Admission, Asker},
@@ -10,6 +12,7 @@ use super::{
     health::Health,
     liveness::Heard,
     metrics::Metrics,
+    presence::Presence,
     sealing::Sealing,
 };
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
     directory::{
         Actor, Directory, Effect, Image, ImageId, PAGE_LIMIT, Query, Refusal, RequestId, UserName, Wish,
     },
-    identity::ClusterKeys,
+    identity::{ClusterKeys, SessionId},
     seal::Subject,
     wire::{
         client::{
@@ -40,6 +43,8 @@ pub(super) struct ClientService {
     pub(super) clock: UnixClock,
     pub(super) keys: ClusterKeys,
     pub(super) admission: Admission,
+    pub(super) presence: Mutex<Presence>,
+    pub(super) began: Instant,
     pub(super) health: Arc<Health>,
     pub(super) sealing: Sealing,
     pub(super) metrics: Arc<Metrics>,
@@ -54,6 +59,10 @@ impl Service for ClientService {
         let answer = self.answer_asker(Asker::new(&caller, session.as_ref()), request).await;
         measured.end(&answer);
         answer
+    }
+
+    fn gone(&self, caller: &Caller) {
+        self.presence.lock().lose(caller.connection, self.began.elapsed());
     }
 }
 
@@ -92,7 +101,62 @@ impl ClientService {
                 let nonce = self.admission.entropy.bits().to_be_bytes();
                 Ok(Reply::Challenge(self.keys.challenge((self.clock)(), nonce)))
             }
+            Request::Announce { address, offers } => self.announce(&asker, address, offers),
+            Request::Heartbeat => self.at_presence(&asker, |presence, session, now| {
+                let known = presence.beat(session, asker.connection, now);
+                Reply::Heard { known, interval_ms: presence.interval().as_millis() as u64 }
+            }),
+            Request::Leave => self.at_presence(&asker, |presence, session, _| {
+                presence.remove(session);
+                Reply::Heard { known: false, interval_ms: presence.interval().as_millis() as u64 }
+            }),
+            Request::Online { after } => self.at_presence(&asker, |presence, _, now| {
+                let peers = presence.online(after.as_ref(), now, self.living());
+                Reply::Online { peers, settled: presence.is_settled(now) }
+            }),
+            Request::Locate { user } => self.at_presence(&asker, |presence, _, now| {
+                let peers = presence.of(&user, now, self.living());
+                Reply::Online { peers, settled: presence.is_settled(now) }
+            }),
         }
+    }
+
+    fn announce(&self, asker: &Asker, address: String, offers: Vec<ImageId>) -> Answer {
+        let Leading { user, session, term } = self.leading(asker)?;
+        let (mut presence, now) = (self.presence.lock(), self.began.elapsed());
+        presence.enter(term, now);
+        let announced = presence.announce(session, user, (address, offers), asker.connection, now);
+        announced.map_err(ServiceError::Presence)?;
+        Ok(Reply::Heard { known: true, interval_ms: presence.interval().as_millis() as u64 })
+    }
+
+    /// Asks who is online, or tells.
+    fn at_presence(
+        &self,
+        asker: &Asker,
+        ask: impl FnOnce(&mut Presence, SessionId, Duration) -> Reply,
+    ) -> Answer {
+        let Leading { session, term, .. } = self.leading(asker)?;
+        let (mut presence, now) = (self.presence.lock(), self.began.elapsed());
+        presence.enter(term, now);
+        Ok(ask(&mut presence, session, now))
+    }
+
+    /// Who asks, in which session, if this node leads.
+    fn leading(&self, asker: &Asker) -> Result<Leading, ServiceError> {
+        if !self.leads() {
+            return Err(self.not_leader());
+        }
+        let term = self.consensus.leadership().borrow().term;
+        let user = self.authorise(asker.actor, Wish::User)?;
+        let (user, session) = user.zip(asker.session()).ok_or(ServiceError::Refused(Refusal::NoSession))?;
+        Ok(Leading { user, session, term })
+    }
+
+    /// Tells whether a session lives: one that was ended is online no more.
+    fn living(&self) -> impl Fn(SessionId) -> bool + use<> {
+        let (directory, now_ms) = (self.consensus.directory().0, (self.clock)());
+        move |session| directory.identify(Actor::Session(session), now_ms).is_ok()
     }
 
     /// Whether the directory as it is here lets somebody have their wish, and which user it is.
@@ -276,6 +340,13 @@ impl ClientService {
             ChangeError::Unsettled(reason) => ServiceError::Unsettled(reason),
         }
     }
+}
+
+/// A user who asks the leader something.
+struct Leading {
+    user: UserName,
+    session: SessionId,
+    term: u64,
 }
 
 /// Answers other nodes. Runs where Raft runs.

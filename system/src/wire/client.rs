@@ -106,6 +106,65 @@ pub enum Request {
     Keys,
     /// Something to sign, to prove that one holds a key. Any node answers.
     Challenge,
+    /// This peer is online. The leader answers, with [`Reply::Heard`].
+    Announce {
+        /// Where others reach it: the address that it really listens on.
+        address: String,
+        /// Sealed images that it hands out.
+        offers: Vec<ImageId>,
+    },
+    /// This peer is still online. The leader answers, with [`Reply::Heard`].
+    Heartbeat,
+    /// This peer goes. The leader answers, with [`Reply::Heard`].
+    Leave,
+    /// Who is online? The leader answers, with [`Reply::Online`], one page.
+    Online {
+        /// Where the last page ended.
+        after: Option<(UserName, SessionId)>,
+    },
+    /// Where is this user? The leader answers, with [`Reply::Online`].
+    Locate {
+        /// Who.
+        user: UserName,
+    },
+}
+
+/// A peer that is online.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnlinePeer {
+    /// Whose it is.
+    pub user: UserName,
+    /// In which session it announced itself: a user may be online with several devices.
+    pub session: SessionId,
+    /// Where it is reached.
+    pub address: String,
+    /// Sealed images that it hands out.
+    pub offers: Vec<ImageId>,
+}
+
+/// Why a peer is not online.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum PresenceError {
+    /// Nobody can be reached there.
+    #[error("{address:?} is no address: expected HOST:PORT, printable, at most 260 characters, the port not 0")]
+    BadAddress {
+        /// What was given; its beginning.
+        address: String,
+    },
+    /// It offers too much.
+    #[error("{offers} images are offered, the limit is {limit}")]
+    TooManyOffers {
+        /// How many.
+        offers: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// No more can be online.
+    #[error("too many peers are online, the limit is {limit}")]
+    TooMany {
+        /// The limit.
+        limit: u64,
+    },
 }
 
 impl Request {
@@ -328,6 +387,20 @@ pub enum Reply {
     },
     /// To [`Query::Sessions`].
     Sessions(Vec<(SessionId, Session)>),
+    /// To [`Request::Announce`], [`Request::Heartbeat`] and [`Request::Leave`].
+    Heard {
+        /// Whether the leader knows where the peer is. One that is not known has to announce itself.
+        known: bool,
+        /// How long until the next heartbeat, milliseconds.
+        interval_ms: u64,
+    },
+    /// To [`Request::Online`] and [`Request::Locate`].
+    Online {
+        /// Peers, by name of their user.
+        peers: Vec<OnlinePeer>,
+        /// Whether everybody has had the time to announce themselves since the leader was elected.
+        settled: bool,
+    },
 }
 
 /// A member and its part.
@@ -438,6 +511,9 @@ pub enum ServiceError {
         /// How long to wait, milliseconds.
         wait_ms: u64,
     },
+    /// The peer cannot be online like that.
+    #[error(transparent)]
+    Presence(PresenceError),
     /// The node lags behind, and does not know the session yet. Nothing was done.
     #[error("this node does not know the session yet")]
     Behind,

@@ -1,6 +1,13 @@
 //! The answering side of a connection.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::{SinkExt, StreamExt};
 use serde::{Serialize, de::DeserializeOwned};
@@ -41,6 +48,9 @@ pub trait Service: Send + Sync + 'static {
         caller: Caller,
         request: Self::Request,
     ) -> impl Future<Output = Self::Answer> + Send;
+
+    /// A connection has ended on which something may have been asked.
+    fn gone(&self, _caller: &Caller) {}
 }
 
 /// Who asks, as far as the connection tells.
@@ -50,6 +60,20 @@ pub struct Caller {
     pub address: Arc<str>,
     /// What the transport vouches for.
     pub standing: Standing,
+    /// Tells connections apart: no two have the same number as long as this process lives.
+    pub connection: u64,
+}
+
+/// Tells its service when it is dropped.
+struct Connected<S: Service> {
+    service: Arc<S>,
+    caller: Caller,
+}
+
+impl<S: Service> Drop for Connected<S> {
+    fn drop(&mut self) {
+        self.service.gone(&self.caller);
+    }
 }
 
 /// The connections of one listener. Clones share them.
@@ -146,7 +170,10 @@ async fn serve_connection<S: Service>(
     let (frames, standing) = tokio::time::timeout(HELLO_PATIENCE, greeting)
         .await
         .map_err(|_| WireError::Silent(HELLO_PATIENCE))??;
-    let caller = Caller { address, standing };
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let caller = Caller { address, standing, connection: NEXT.fetch_add(1, Ordering::Relaxed) };
+    // However the connection ends.
+    let _connected = Connected { service: service.clone(), caller: caller.clone() };
     let (mut sink, mut stream) = frames.split();
     let (answers, mut queue) = mpsc::channel::<bytes::Bytes>(64);
 

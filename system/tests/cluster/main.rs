@@ -5,7 +5,9 @@
 mod harness;
 mod keys;
 mod membership;
+mod presence;
 mod replacement;
+mod sessions;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
