@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     consensus::Folder,
-    node::{Entropy, Environment, Node, NodeConfig, system_clock},
+    node::{Entropy, Environment, Node, NodeConfig, SharedKeys, system_clock},
     wire::{client::Member, transport::Tcp},
 };
 
@@ -51,7 +51,7 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
         disk: Arc::new(disk),
         clock: system_clock(),
         entropy: Arc::new(Entropy::from_system()),
-        keys,
+        keys: SharedKeys::new(keys),
         raft_runtime: raft.handle().clone(),
     };
     serving.block_on(async {

@@ -22,13 +22,14 @@ pub use self::{
 };
 use crate::{
     directory::{ImageId, Listing, OpenView, Query, Refusal, RequestId, SetGrant, UserName},
-    identity::{FinderKey, PublicKey, SessionToken},
+    identity::{FinderKey, KeyNumber, PublicKey, SessionToken},
     node::{Entropy, UnixClock, system_clock},
     seal::{ContentKey, SignedBlock},
     wire::{
         client::{
             Answer, Asked, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole,
-            NodeId, NodeStatus, PresenceError, Reply, Request, ServiceError,
+            NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError,
+            ServiceError,
         },
         connection::CallError,
         frame::Link,
@@ -77,6 +78,9 @@ pub enum ClientError {
     /// The peer cannot be online like that.
     #[error(transparent)]
     Presence(#[from] PresenceError),
+    /// Content keys cannot be put under another key-encryption key.
+    #[error(transparent)]
+    Rewrap(#[from] RewrapError),
     /// Name, password or key is wrong.
     #[error("name, password or key is wrong")]
     NotProven,
@@ -311,6 +315,18 @@ impl Client {
         // The leader if it is known, else whoever is next: any node answers.
         match self.ask_leader(Request::Keys, deadline).await? {
             Reply::Keys { cluster, finder } => Ok(Keys { cluster, finder }),
+            other => Err(protocol(&other)),
+        }
+    }
+
+    /// Puts all content keys under the newest key-encryption key that the leader has, and says its number and how many
+    /// content keys there were.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn rewrap(&self, deadline: Instant) -> Result<(KeyNumber, u64), ClientError> {
+        match self.ask_leader(Request::Rewrap, deadline).await? {
+            Reply::Rewrapped { under, count } => Ok((under, count)),
             other => Err(protocol(&other)),
         }
     }

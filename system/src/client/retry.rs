@@ -195,6 +195,7 @@ impl Inner {
                 attempts.note(true, format!("{address}: {error}"));
                 Attempted::Again { pause: true }
             }
+            Err(ServiceError::Rewrap(error)) => Attempted::Settled(Err(error.into())),
             Err(ServiceError::Presence(error)) => Attempted::Settled(Err(error.into())),
             Err(ServiceError::NotProven) => Attempted::Settled(Err(ClientError::NotProven)),
             Err(error @ ServiceError::TooManyAttempts { .. }) => {

@@ -19,8 +19,8 @@ pub enum Wish<'a> {
     },
     /// What every user may: be told who seals, and by which key they find their grants.
     User,
-    /// To change who the members of the cluster are.
-    Members,
+    /// To change the cluster: its members, and the key-encryption key in use.
+    Cluster,
 }
 
 impl Directory {
@@ -37,7 +37,7 @@ impl Directory {
                 Caller::User(..) => Ok(()),
                 Caller::Stranger | Caller::Operator | Caller::Node => Err(Refusal::NoSession),
             },
-            Wish::Members => operator(caller),
+            Wish::Cluster => operator(caller),
         }
     }
 

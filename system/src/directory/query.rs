@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Directory, Image, ImageId, Session, User, UserName};
-use crate::identity::SessionId;
+use crate::identity::{KeyNumber, SessionId, WrappedKey};
 
 /// The most items one page of a list holds.
 pub const PAGE_LIMIT: usize = 1_000;
@@ -84,6 +84,12 @@ impl Directory {
             .filter(|(_, session)| session.expires_ms > now_ms)
             .map(|(id, session)| (*id, session.clone()))
             .collect()
+    }
+
+    /// Content keys that are wrapped under an older key-encryption key than this, some of them.
+    pub fn wrapped_under_older(&self, than: KeyNumber, limit: usize) -> Vec<(ImageId, WrappedKey)> {
+        let older = self.images.iter().filter(|(_, image)| image.key.under < than);
+        older.take(limit).map(|(id, image)| (*id, image.key.clone())).collect()
     }
 
     /// One user.

@@ -1,6 +1,6 @@
 //! Key-encryption keys: under them content keys lie in log and snapshot.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use rand::CryptoRng;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -45,12 +45,12 @@ pub enum WrapError {
 
 /// The key-encryption keys that a node has. Never printed.
 #[derive(Clone, Default)]
-pub struct KeyRing(BTreeMap<KeyNumber, [u8; 32]>);
+pub struct KeyRing(Arc<BTreeMap<KeyNumber, [u8; 32]>>);
 
 impl KeyRing {
     /// A ring of given keys.
     pub(super) fn new(keys: BTreeMap<KeyNumber, [u8; 32]>) -> Self {
-        Self(keys)
+        Self(Arc::new(keys))
     }
 
     /// The keys, by number.
@@ -68,7 +68,7 @@ impl KeyRing {
         let number = self.0.last_key_value().map_or(FIRST_KEY, |(last, _)| last + 1);
         let mut key = [0; 32];
         random.fill_bytes(&mut key);
-        self.0.insert(number, key);
+        Arc::make_mut(&mut self.0).insert(number, key);
         number
     }
 

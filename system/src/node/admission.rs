@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use super::{
     attempts::{Attempts, Means, Origin},
     environment::{Entropy, UnixClock},
+    keys::SharedKeys,
     pool::{Pool, PoolError},
 };
 use crate::{
     directory::{Action, Actor, Directory, LogIn, Register, RequestId, SetKey, SetPassword, User, UserName},
-    identity::{ClusterKeys, Password, PasswordHash, Purpose, SessionId, SessionToken},
+    identity::{Password, PasswordHash, Purpose, SessionId, SessionToken},
     wire::{
         client::{Change, Proof, ServiceError},
         server::Caller,
@@ -55,12 +56,12 @@ pub(super) struct Admission {
     began: Instant,
     pub(super) pool: Arc<Pool>,
     pub(super) entropy: Arc<Entropy>,
-    pub(super) keys: ClusterKeys,
+    pub(super) keys: SharedKeys,
     pub(super) clock: UnixClock,
 }
 
 impl Admission {
-    pub(super) fn new(pool: Arc<Pool>, entropy: Arc<Entropy>, keys: ClusterKeys, clock: UnixClock) -> Self {
+    pub(super) fn new(pool: Arc<Pool>, entropy: Arc<Entropy>, keys: SharedKeys, clock: UnixClock) -> Self {
         Self { attempts: Mutex::default(), began: Instant::now(), pool, entropy, keys, clock }
     }
 
@@ -145,7 +146,7 @@ impl Admission {
             }
             Proof::Signature { challenge, signature } => {
                 let answered = |known: &User| challenge.is_answered_by(&known.key, user, purpose, &signature);
-                let fresh = self.keys.check_challenge(&challenge, (self.clock)()).is_ok();
+                let fresh = self.keys.get().check_challenge(&challenge, (self.clock)()).is_ok();
                 fresh && known.is_some_and(answered)
             }
         };

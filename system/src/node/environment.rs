@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
-use crate::{consensus::Disk, identity::ClusterKeys, wire::transport::Network};
+use super::SharedKeys;
+use crate::{consensus::Disk, wire::transport::Network};
 
 /// Milliseconds since the Unix epoch.
 pub type UnixClock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -66,7 +67,7 @@ pub struct Environment {
     /// Randomness for content keys.
     pub entropy: Arc<Entropy>,
     /// What all nodes of the cluster know in common.
-    pub keys: ClusterKeys,
+    pub keys: SharedKeys,
     /// Where Raft runs, so that nothing else delays its heartbeats.
     pub raft_runtime: tokio::runtime::Handle,
 }

@@ -55,6 +55,7 @@ labels! {
         Leave = "leave",
         Online = "online",
         Locate = "locate",
+        Rewrap = "rewrap",
     }
 }
 
@@ -110,6 +111,7 @@ impl Kind {
             Request::Leave => Self::Leave,
             Request::Online { .. } => Self::Online,
             Request::Locate { .. } => Self::Locate,
+            Request::Rewrap => Self::Rewrap,
         }
     }
 }
@@ -124,7 +126,10 @@ impl Outcome {
             Err(ServiceError::NotProven) => Self::NotProven,
             Err(ServiceError::TooManyAttempts { .. }) => Self::TooManyAttempts,
             Err(
-                ServiceError::Refused(_) | ServiceError::Membership(_) | ServiceError::Presence(_),
+                ServiceError::Refused(_)
+                | ServiceError::Membership(_)
+                | ServiceError::Presence(_)
+                | ServiceError::Rewrap(_),
             ) => Self::Refused,
             Err(ServiceError::BadOriginal(_)) => Self::BadOriginal,
             Err(ServiceError::Unsettled(_)) => Self::Unsettled,

@@ -8,11 +8,13 @@ mod environment;
 mod forward;
 mod health;
 mod http;
+mod keys;
 mod label;
 mod liveness;
 mod metrics;
 mod pool;
 mod presence;
+mod rewrap;
 mod sealing;
 mod service;
 
@@ -30,12 +32,14 @@ use self::{
     liveness::{Heard, Liveness},
     metrics::Metrics,
     pool::Pool,
+    rewrap::Rewrapper,
     sealing::Sealing,
     service::{ClientService, PeerService},
 };
 pub use self::{
     config::{ConfigError, Listen, NodeConfig, RaftConfig, Route, SealingConfig},
     environment::{Entropy, Environment, UnixClock, system_clock},
+    keys::{KeysRefused, SharedKeys},
 };
 use crate::{
     consensus::{Consensus, DiskId, StartError},
@@ -132,13 +136,20 @@ impl Node {
             config.id,
             health.clone(),
             consensus.clone(),
-            status_links,
+            status_links.clone(),
         )));
         let forwarder = Forwarder {
             id: config.id,
             consensus: consensus.clone(),
             links: Arc::new(Links::new(network, Link::Peer, 1)),
             clock: clock.clone(),
+        };
+        let rewrapper = Rewrapper {
+            consensus: consensus.clone(),
+            keys: keys.clone(),
+            entropy: entropy.clone(),
+            forwarder: forwarder.clone(),
+            nodes: status_links,
         };
         let limit = config.sealing.threads + config.sealing.queue;
         let places = Semaphore::new(limit);
@@ -165,6 +176,7 @@ impl Node {
             keys,
             admission,
             presence: Mutex::default(),
+            rewrapper,
             began: Instant::now(),
             health,
             sealing,

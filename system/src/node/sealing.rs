@@ -15,6 +15,7 @@ use super::{
     buffers::Buffers,
     environment::{Entropy, UnixClock},
     forward::Forwarder,
+    keys::SharedKeys,
     pool::{Pool, PoolError},
 };
 use crate::{
@@ -38,7 +39,7 @@ pub(super) struct Sealing {
     pub(super) limit: usize,
     pub(super) cover: Arc<Cover>,
     pub(super) buffers: Arc<Buffers>,
-    pub(super) keys: ClusterKeys,
+    pub(super) keys: SharedKeys,
     pub(super) clock: UnixClock,
     pub(super) consensus: Consensus,
     pub(super) entropy: Arc<Entropy>,
@@ -81,7 +82,7 @@ impl Sealing {
         let owner_key = known.unwrap_or(PublicKey::from_bytes([0; 32]));
         let internal = |error: WrapError| ServiceError::Internal(error.to_string());
         let nonce = self.entropy.draw(|rng| rng.random());
-        let wrapped = self.keys.ring().wrap(under, task.image, &key, nonce).map_err(internal)?;
+        let wrapped = self.keys.get().ring().wrap(under, task.image, &key, nonce).map_err(internal)?;
         let (png, digest) = self.seal_under(&key, owner_key, &task).await?;
         let record = RecordImage {
             owner: task.owner.clone(),
@@ -103,7 +104,7 @@ impl Sealing {
         }
         drop(png);
         let (wrapped, owner_key) = on_record;
-        let key = self.keys.ring().unwrap(image, &wrapped).map_err(internal)?;
+        let key = self.keys.get().ring().unwrap(image, &wrapped).map_err(internal)?;
         let (png, _) = self.seal_under(&key, owner_key, &task).await?;
         Ok(Reply::Sealed { image, png })
     }
@@ -115,7 +116,7 @@ impl Sealing {
         task: &Arc<Task>,
     ) -> Result<(Bytes, [u8; 32]), ServiceError> {
         let (key, task, issued_ms) = (key.clone(), task.clone(), (self.clock)());
-        let (cover, cluster, buffers) = (self.cover.clone(), self.keys.clone(), self.buffers.clone());
+        let (cover, cluster, buffers) = (self.cover.clone(), self.keys.get(), self.buffers.clone());
         let durations = self.durations.clone();
         let work = move || {
             let began = Instant::now();

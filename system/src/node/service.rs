@@ -10,9 +10,11 @@ use super::{
     admission::{Admission, Asker},
     environment::UnixClock,
     health::Health,
+    keys::SharedKeys,
     liveness::Heard,
     metrics::Metrics,
     presence::Presence,
+    rewrap::Rewrapper,
     sealing::Sealing,
 };
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
     directory::{
         Actor, Directory, Effect, Image, ImageId, PAGE_LIMIT, Query, Refusal, RequestId, UserName, Wish,
     },
-    identity::{ClusterKeys, SessionId},
+    identity::SessionId,
     seal::Subject,
     wire::{
         client::{
@@ -41,9 +43,10 @@ pub(super) struct ClientService {
     pub(super) id: NodeId,
     pub(super) consensus: Consensus,
     pub(super) clock: UnixClock,
-    pub(super) keys: ClusterKeys,
+    pub(super) keys: SharedKeys,
     pub(super) admission: Admission,
     pub(super) presence: Mutex<Presence>,
+    pub(super) rewrapper: Rewrapper,
     pub(super) began: Instant,
     pub(super) health: Arc<Health>,
     pub(super) sealing: Sealing,
@@ -82,24 +85,32 @@ impl ClientService {
                 self.consensus.roles().await.map(Reply::Members).map_err(|error| self.not_confirmed(error))
             }
             Request::AddMember { member, patience_ms } => {
-                self.authorise(asker.actor, Wish::Members)?;
+                self.authorise(asker.actor, Wish::Cluster)?;
                 let patience = Duration::from_millis(patience_ms.min(ADD_PATIENCE_MAX_MS));
                 let added = self.consensus.add_member(member, patience).await;
                 added.map(|()| Reply::MemberAdded).map_err(|error| self.not_changed(error))
             }
             Request::RemoveMember { id } => {
-                self.authorise(asker.actor, Wish::Members)?;
+                self.authorise(asker.actor, Wish::Cluster)?;
                 let removed = self.consensus.remove_member(id).await;
                 removed.map(|()| Reply::MemberRemoved).map_err(|error| self.not_changed(error))
             }
             Request::Keys => {
                 let user = self.authorise(asker.actor, Wish::User)?;
                 let user = user.ok_or(ServiceError::Refused(Refusal::NoSession))?;
-                Ok(Reply::Keys { cluster: self.keys.public(), finder: self.keys.finder(&user) })
+                let keys = self.keys.get();
+                Ok(Reply::Keys { cluster: keys.public(), finder: keys.finder(&user) })
             }
             Request::Challenge => {
                 let nonce = self.admission.entropy.bits().to_be_bytes();
-                Ok(Reply::Challenge(self.keys.challenge((self.clock)(), nonce)))
+                Ok(Reply::Challenge(self.keys.get().challenge((self.clock)(), nonce)))
+            }
+            Request::Rewrap => {
+                if !self.leads() {
+                    return Err(self.not_leader());
+                }
+                self.authorise(asker.actor, Wish::Cluster)?;
+                self.rewrapper.rewrap().await
             }
             Request::Announce { address, offers } => self.announce(&asker, address, offers),
             Request::Heartbeat => self.at_presence(&asker, |presence, session, now| {
@@ -199,6 +210,7 @@ impl ClientService {
             health: self.health.own(),
             users: users as u64,
             images: images as u64,
+            wrapping_keys: self.keys.get().ring().numbers().collect(),
         }
     }
 
@@ -234,7 +246,7 @@ impl ClientService {
         match answer.map_err(ServiceError::Refused)? {
             Effect::Registered => Ok(Reply::Registered),
             Effect::Opened { image, key, views_left, revision } => {
-                let key = self.keys.ring().unwrap(image, &key);
+                let key = self.keys.get().ring().unwrap(image, &key);
                 let key = key.map_err(|error| ServiceError::Internal(error.to_string()))?;
                 Ok(Reply::Opened { key, views_left, revision })
             }
@@ -306,7 +318,7 @@ impl ClientService {
         let record = directory.image(image).ok_or_else(unknown)?;
         let Image { owner, key, media, length, digest, revision, grants, owner_key } = record;
         let internal = |error: &dyn std::fmt::Display| ServiceError::Internal(error.to_string());
-        let key = self.keys.ring().unwrap(image, key).map_err(|error| internal(&error))?;
+        let key = self.keys.get().ring().unwrap(image, key).map_err(|error| internal(&error))?;
         let subject = Subject {
             image,
             owner,
@@ -317,7 +329,7 @@ impl ClientService {
             key: &key,
         };
         let grants = grants.iter().map(|(viewer, grant)| (viewer, grant.left));
-        let signed = subject.block(grants, *revision, (self.clock)(), &self.keys);
+        let signed = subject.block(grants, *revision, (self.clock)(), &self.keys.get());
         let signed = signed.map_err(|error| internal(&error))?;
         Ok(Reply::Block { block: Bytes::copy_from_slice(signed.as_bytes()) })
     }

@@ -11,7 +11,7 @@ use crate::{
         EndSession, EndSessions, Image, ImageId, Listing, OpenView, Query, Refusal, Renew, RequestId,
         Session, SetGrant, UserName,
     },
-    identity::{Challenge, FinderKey, Password, PublicKey, SIGNATURE_LEN, SessionId, SessionToken},
+    identity::{Challenge, FinderKey, KeyNumber, Password, PublicKey, SIGNATURE_LEN, SessionId, SessionToken},
     seal::ContentKey,
 };
 
@@ -127,6 +127,27 @@ pub enum Request {
         /// Who.
         user: UserName,
     },
+    /// Put all content keys under the newest key-encryption key. The leader answers, when it is done.
+    Rewrap,
+}
+
+/// Why content keys are not put under another key-encryption key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum RewrapError {
+    /// A member does not have the key.
+    #[error("node {node} does not have key-encryption key {number}: give every node the new cluster.key first")]
+    KeyMissing {
+        /// The member.
+        node: NodeId,
+        /// The number of the key.
+        number: KeyNumber,
+    },
+    /// A member does not say which keys it has.
+    #[error("node {node} does not answer: every node has to have the new key first")]
+    Silent {
+        /// The member.
+        node: NodeId,
+    },
 }
 
 /// A peer that is online.
@@ -181,6 +202,7 @@ impl Request {
         match self {
             Self::AddMember { patience_ms, .. } => *patience_ms,
             Self::RemoveMember { .. } => REMOVE_PATIENCE_MS,
+            Self::Rewrap => REWRAP_PATIENCE_MS,
             _ => 0,
         }
     }
@@ -188,6 +210,9 @@ impl Request {
 
 /// How long a member may be on its way out: a leader hands over first, and one that loses its vote is told.
 const REMOVE_PATIENCE_MS: u64 = 2_000;
+
+/// How long putting all content keys under another key-encryption key may take.
+const REWRAP_PATIENCE_MS: u64 = 600_000;
 
 /// The longest that a new member may take to catch up, milliseconds.
 pub const ADD_PATIENCE_MAX_MS: u64 = 3_600_000;
@@ -401,6 +426,13 @@ pub enum Reply {
         /// Whether everybody has had the time to announce themselves since the leader was elected.
         settled: bool,
     },
+    /// To [`Request::Rewrap`].
+    Rewrapped {
+        /// The key-encryption key that is in use.
+        under: KeyNumber,
+        /// How many content keys were put under it.
+        count: u64,
+    },
 }
 
 /// A member and its part.
@@ -465,6 +497,8 @@ pub struct NodeStatus {
     pub users: u64,
     /// Images in its directory.
     pub images: u64,
+    /// The key-encryption keys that it has.
+    pub wrapping_keys: Vec<KeyNumber>,
 }
 
 /// Why a node did not do what was asked.
@@ -514,6 +548,9 @@ pub enum ServiceError {
     /// The peer cannot be online like that.
     #[error(transparent)]
     Presence(PresenceError),
+    /// Content keys cannot be put under another key-encryption key.
+    #[error(transparent)]
+    Rewrap(RewrapError),
     /// The node lags behind, and does not know the session yet. Nothing was done.
     #[error("this node does not know the session yet")]
     Behind,

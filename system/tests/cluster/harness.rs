@@ -17,7 +17,7 @@ use veil::{
     consensus::{Disk, Folder},
     directory::UserName,
     identity::{ClusterKeys, KeyPair},
-    node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, system_clock},
+    node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, system_clock},
     wire::{client::Member, transport::Pipes},
 };
 
@@ -31,6 +31,8 @@ pub struct Cluster {
     pub members: BTreeMap<u64, Member>,
     founders: Vec<Member>,
     pub keys: ClusterKeys,
+    /// What each running node has of them.
+    pub shared: BTreeMap<u64, SharedKeys>,
     raft: RaftConfig,
     pub disks: BTreeMap<u64, tempfile::TempDir>,
 }
@@ -45,6 +47,7 @@ impl Cluster {
             members: BTreeMap::new(),
             founders,
             keys: Entropy::from_system().draw(ClusterKeys::generate),
+            shared: BTreeMap::new(),
             raft,
             disks: BTreeMap::new(),
         };
@@ -76,12 +79,14 @@ impl Cluster {
             raft: self.raft.clone(),
             sealing: SealingConfig { threads: 1, queue: 8 },
         };
+        let shared = SharedKeys::new(self.keys.clone());
+        self.shared.insert(id, shared.clone());
         let environment = Environment {
             network: Arc::new(self.network.clone()),
             disk,
             clock: system_clock(),
             entropy: Arc::new(Entropy::from_seed(id)),
-            keys: self.keys.clone(),
+            keys: shared,
             raft_runtime: tokio::runtime::Handle::current(),
         };
         self.nodes.insert(id, Node::start(config, environment).await.unwrap());

@@ -1,20 +1,24 @@
 //! What a cluster says of its keys.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use veil::{
     client::{Client, ClientError, Keys},
     directory::Refusal,
     identity::SessionToken,
-    node::RaftConfig,
+    node::{Entropy, RaftConfig},
+    seal::SealedFile,
     wire::{
-        client::{Answer, Asked, Reply, Request, ServiceError},
+        client::{Answer, Asked, Reply, Request, RewrapError, ServiceError},
         frame::Link,
         links::Links,
     },
 };
 
-use super::harness::{Cluster, PATIENCE, join, name, soon};
+use super::{
+    harness::{Cluster, PATIENCE, join, leader, name, soon},
+    photo,
+};
 
 /// What each node, asked by itself, says of the cluster's key and of the finder key of whoever has the session.
 async fn told_by_each(cluster: &Cluster, session: &SessionToken) -> Vec<Keys> {
@@ -68,4 +72,61 @@ async fn keys_are_told_by_whoever_is_left() {
     // No majority is left: nothing can be changed, and the keys can be told.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(told_by_each(&cluster, ben.session().unwrap()).await, [before]);
+}
+
+/// Whether any file of a node's folder holds these bytes.
+fn is_on_disk(folder: &std::path::Path, bytes: &[u8]) -> bool {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    files.into_iter().any(|file| file.windows(bytes.len()).any(|window| window == bytes))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn content_keys_lie_wrapped_and_move_under_a_new_key() {
+    let mut cluster = Cluster::start(3, RaftConfig { snapshot_every: 16, ..RaftConfig::default() }).await;
+    let client = cluster.client();
+    let (anna, ben) = (join(&client, "anna").await, join(&client, "ben").await);
+    let seal = |views| {
+        let grants = BTreeMap::from([(name("ben"), views)]);
+        anna.seal(anna.request_id(), name("anna"), grants, photo(), soon())
+    };
+    let mut images = Vec::new();
+    for _ in 0..20 {
+        images.push(seal(9).await.unwrap());
+    }
+    let open = async |sealed: &veil::client::Sealed| {
+        let opened = ben.open_view(ben.request_id(), name("ben"), sealed.image, soon()).await.unwrap();
+        assert_eq!(SealedFile::read(&sealed.png).unwrap().open(&opened.key).unwrap(), photo());
+        opened.key
+    };
+    let first_key = open(&images[0]).await;
+
+    // A key that not every member has is not used.
+    let mut keys = cluster.keys.clone();
+    let number = Entropy::from_seed(1).draw(|rng| keys.add_key(rng));
+    let led = leader(&client).await;
+    cluster.shared[&led].replace(keys.clone(), 1).unwrap();
+    let refused = client.rewrap(soon()).await.unwrap_err();
+    let missing = |error: &ClientError| {
+        matches!(error, ClientError::Rewrap(RewrapError::KeyMissing { number: 2, .. }))
+    };
+    assert!(missing(&refused), "{refused}");
+    for shared in cluster.shared.values() {
+        shared.replace(keys.clone(), 1).unwrap();
+    }
+    assert_eq!(anna.rewrap(soon()).await, Err(ClientError::Refused(Refusal::OperatorsOnly)));
+    assert_eq!(client.rewrap(soon()).await, Ok((number, 20)));
+    assert_eq!(client.rewrap(soon()).await, Ok((number, 0)));
+    for sealed in &images {
+        open(sealed).await;
+    }
+    open(&seal(1).await.unwrap()).await;
+
+    // The first key is of no use any more, and all nodes come back without it.
+    cluster.keys = keys;
+    for id in 1..=3 {
+        cluster.stop_node(id).await;
+        assert!(!is_on_disk(cluster.disks[&id].path(), first_key.as_bytes()), "a content key is on disk");
+        cluster.start_node(id).await;
+    }
+    assert_eq!(open(&images[0]).await, first_key);
 }

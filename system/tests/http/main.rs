@@ -20,7 +20,7 @@ use veil::{
     consensus::Folder,
     directory::{Refusal, UserName},
     identity::{ClusterKeys, KeyPair},
-    node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, system_clock},
+    node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, system_clock},
     wire::{
         client::{Member, NodeStatus},
         transport::{Network, Pipes},
@@ -69,7 +69,7 @@ impl Running {
             disk: Arc::new(Folder::create(folder.path()).unwrap()),
             clock: system_clock(),
             entropy: Arc::new(Entropy::from_seed(id)),
-            keys: ClusterKeys::from_secret([7; 32]),
+            keys: SharedKeys::new(ClusterKeys::from_secret([7; 32])),
             raft_runtime: raft.handle().clone(),
         };
         Self { node: Node::start(config, environment).await.unwrap(), raft, _folder: folder }
