@@ -53,7 +53,16 @@ impl Folder {
 
 impl Disk for Folder {
     fn open_database(&self) -> Result<Database, redb::DatabaseError> {
-        Database::builder().set_cache_size(DATABASE_CACHE).create(self.path.join("log.redb"))
+        let mut database =
+            Database::builder().set_cache_size(DATABASE_CACHE).create(self.path.join("log.redb"))?;
+        // Reads every page and its checksum. What could only be repaired has lost something.
+        match database.check_integrity()? {
+            true => Ok(database),
+            false => {
+                let lost = "its pages do not agree with their checksums".to_owned();
+                Err(redb::StorageError::Corrupted(lost).into())
+            }
+        }
     }
 
     fn save_snapshot(&self, bytes: &[u8]) -> io::Result<()> {

@@ -128,6 +128,17 @@ impl LogStore {
         Ok((Self { database, disk, memory, writer }, closed))
     }
 
+    /// The last entry that is in the log no more.
+    pub(super) fn purged(&self) -> Option<LogId> {
+        self.memory.read().purged
+    }
+
+    /// Whether nothing was ever written.
+    pub(super) fn is_new(&self) -> bool {
+        let memory = self.memory.read();
+        memory.vote.is_none() && memory.last().is_none()
+    }
+
     /// The number of the disk that the log is on.
     pub fn disk(&self) -> DiskId {
         self.disk

@@ -83,12 +83,20 @@ impl Default for Timing {
 /// Why Raft does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database cannot be opened.
+    /// The database cannot be opened, and may be whole: another process has it, or the system refuses.
     #[error("cannot open the log: {0}")]
-    Database(#[from] redb::DatabaseError),
-    /// The log or the snapshot cannot be read.
-    #[error("cannot read the log: {0}")]
-    Log(#[from] io::Error),
+    Database(redb::DatabaseError),
+    /// Log or snapshot do not hold what they held. A node that went on from there might deny what it has acknowledged.
+    #[error(
+        "the data folder is damaged: {reason}. The node must not start from it. To rejoin, empty the folder, start \
+         the node, and let it be removed and added: `veil member remove {node}`, `veil member add {node}`"
+    )]
+    Damaged {
+        /// The node.
+        node: NodeId,
+        /// What was found.
+        reason: String,
+    },
     /// The timing makes no sense.
     #[error("raft timing refused: {0}")]
     Config(#[from] openraft::ConfigError),
@@ -143,6 +151,37 @@ pub struct Consensus {
     closed: Arc<Mutex<Option<Closed>>>,
 }
 
+enum OpenError {
+    Database(redb::DatabaseError),
+    Damaged(String),
+}
+
+/// Opens log and snapshot, if they are what they were.
+fn open(disk: Arc<dyn Disk>, fresh: DiskId) -> Result<(LogStore, Closed, Machine), OpenError> {
+    use redb::{DatabaseError, StorageError};
+    let database = disk.open_database().map_err(|error| match error {
+        // A file that ends too early is not the system's fault.
+        DatabaseError::Storage(StorageError::Io(ref cause)) if cause.kind() == io::ErrorKind::UnexpectedEof => {
+            OpenError::Damaged(error.to_string())
+        }
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::Storage(StorageError::Io(_)) => {
+            OpenError::Database(error)
+        }
+        damaged => OpenError::Damaged(damaged.to_string()),
+    })?;
+    let damaged = |error: io::Error| OpenError::Damaged(error.to_string());
+    let (log, closed) = LogStore::open(database, fresh).map_err(damaged)?;
+    let machine = Machine::open(disk).map_err(damaged)?;
+    let (purged, applied) = (log.purged(), machine.look(|image| image.applied));
+    if purged > applied {
+        return Err(OpenError::Damaged("the snapshot is missing that the log goes on from".to_owned()));
+    }
+    if log.is_new() && applied.is_some() {
+        return Err(OpenError::Damaged("the log is missing that goes on from the snapshot".to_owned()));
+    }
+    Ok((log, closed, machine))
+}
+
 /// How long the last users of the log may take to let go of it.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -177,14 +216,13 @@ impl Consensus {
             ..Config::default()
         };
         let config = Arc::new(config.validate()?);
-        let open = move || {
-            let (log, closed) = LogStore::open(disk.open_database()?, fresh)?;
-            Ok::<_, StartError>((log, closed, Machine::open(disk)?))
-        };
-        let (log, closed, machine) = match tokio::task::spawn_blocking(open).await {
-            Ok(opened) => opened?,
-            Err(panic) => return Err(StartError::Stopped(panic.to_string())),
-        };
+        let opened = tokio::task::spawn_blocking(move || open(disk, fresh)).await;
+        // The database gives way where it meets what it never wrote.
+        let opened = opened.unwrap_or_else(|panic| Err(OpenError::Damaged(panic.to_string())));
+        let (log, closed, machine) = opened.map_err(|error| match error {
+            OpenError::Database(error) => StartError::Database(error),
+            OpenError::Damaged(reason) => StartError::Damaged { node: id, reason },
+        })?;
         let disk = log.disk();
         let peers = PeerNetwork { network: network.clone() };
         let raft = Raft::new(id, config, peers, log, machine.clone())

@@ -126,6 +126,56 @@ mod durable {
         assert!(error.to_string().contains("gap"), "{error}");
     }
 
+    /// What a log holds, if it can be opened.
+    async fn reopened(folder: &std::path::Path) -> io::Result<(Option<Vote>, Vec<Entry>)> {
+        let disk = Folder::create(folder)?;
+        let database = disk.open_database().map_err(io::Error::other)?;
+        let (mut log, closed) = LogStore::open(database, DiskId::default())?;
+        let held = (log.read_vote().await?, log.try_get_log_entries(..).await?);
+        close(log, closed).await;
+        Ok(held)
+    }
+
+    #[tokio::test]
+    async fn a_damaged_log_is_refused_or_holds_all_that_it_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, closed) = open(&folder);
+        for index in 1..=200 {
+            log.save_vote(&Vote::new(index, 2)).await.unwrap();
+            log.blocking_append([entry(1, index)]).await.unwrap();
+        }
+        close(log, closed).await;
+        let whole = reopened(folder.path()).await.unwrap();
+        assert_eq!(whole.1.len(), 200);
+        let bytes = std::fs::read(folder.path().join("log.redb")).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let (mut refused, mut bad) = (0, Vec::new());
+        for length in (0..bytes.len()).step_by(bytes.len() / 7).filter(|length| *length > 0) {
+            std::fs::write(scratch.path().join("log.redb"), &bytes[..length]).unwrap();
+            let path = scratch.path().to_owned();
+            let held = tokio::spawn(async move { reopened(&path).await }).await;
+            assert!(!matches!(held, Ok(Ok(_))), "cut at {length} of {}, it opens", bytes.len());
+        }
+        let flips = (0..bytes.len()).filter(|at| *at < 400 || at % 4_999 == 0);
+        for at in flips {
+            for bit in [0, 6] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                std::fs::write(scratch.path().join("log.redb"), damaged).unwrap();
+                let path = scratch.path().to_owned();
+                let held = tokio::spawn(async move { reopened(&path).await }).await;
+                match held {
+                    Ok(Ok(held)) if held == whole => {}
+                    Ok(Ok(held)) => bad.push(format!("{at}.{bit}: {:?} {}", held.0, held.1.len())),
+                    Ok(Err(_)) => refused += 1,
+                    // As good as an error: `Consensus::start` makes one of it.
+                    Err(panic) => refused += usize::from(panic.is_panic()),
+                }
+            }
+        }
+        assert!(bad.is_empty(), "{refused} refused, {} bad: {bad:?}", bad.len());
+    }
+
     #[test]
     fn golden_bytes_of_a_log_entry_and_a_vote() {
         let bytes = codec::encode(&entry(2, 5)).unwrap();
