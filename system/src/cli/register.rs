@@ -104,8 +104,9 @@ mod tests {
         identity::PublicKey,
         wire::{
             client::{Answer, Asked, Change, Leadership, Member, Reply, Request, ServiceError},
+            connections::Connections,
             frame::Link,
-            server::{Caller, Connections, Service, serve},
+            server::{Caller, Service, serve},
             transport::{Network, Pipes},
         },
     };

@@ -28,8 +28,7 @@ use crate::{
     wire::{
         client::{
             Answer, Asked, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole,
-            NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError,
-            ServiceError,
+            NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError, ServiceError,
         },
         connection::CallError,
         frame::Link,

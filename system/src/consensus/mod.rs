@@ -161,7 +161,9 @@ fn open(disk: Arc<dyn Disk>, fresh: DiskId) -> Result<(LogStore, Closed, Machine
     use redb::{DatabaseError, StorageError};
     let database = disk.open_database().map_err(|error| match error {
         // A file that ends too early is not the system's fault.
-        DatabaseError::Storage(StorageError::Io(ref cause)) if cause.kind() == io::ErrorKind::UnexpectedEof => {
+        DatabaseError::Storage(StorageError::Io(ref cause))
+            if cause.kind() == io::ErrorKind::UnexpectedEof =>
+        {
             OpenError::Damaged(error.to_string())
         }
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::Storage(StorageError::Io(_)) => {

@@ -44,12 +44,7 @@ pub use self::{
 use crate::{
     consensus::{Consensus, DiskId, StartError},
     stego::Cover,
-    wire::{
-        client::Member,
-        frame::Link,
-        links::Links,
-        server::{Connections, serve},
-    },
+    wire::{client::Member, connections::Connections, frame::Link, links::Links, server::serve},
 };
 
 /// Why a node does not start.

@@ -11,7 +11,9 @@ use crate::{
         EndSession, EndSessions, Image, ImageId, Listing, OpenView, Query, Refusal, Renew, RequestId,
         Session, SetGrant, UserName,
     },
-    identity::{Challenge, FinderKey, KeyNumber, Password, PublicKey, SIGNATURE_LEN, SessionId, SessionToken},
+    identity::{
+        Challenge, FinderKey, KeyNumber, Password, PublicKey, SIGNATURE_LEN, SessionId, SessionToken,
+    },
     seal::ContentKey,
 };
 
@@ -135,7 +137,9 @@ pub enum Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum RewrapError {
     /// A member does not have the key.
-    #[error("node {node} does not have key-encryption key {number}: give every node the new cluster.key first")]
+    #[error(
+        "node {node} does not have key-encryption key {number}: give every node the new cluster.key first"
+    )]
     KeyMissing {
         /// The member.
         node: NodeId,
@@ -167,7 +171,9 @@ pub struct OnlinePeer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum PresenceError {
     /// Nobody can be reached there.
-    #[error("{address:?} is no address: expected HOST:PORT, printable, at most 260 characters, the port not 0")]
+    #[error(
+        "{address:?} is no address: expected HOST:PORT, printable, at most 260 characters, the port not 0"
+    )]
     BadAddress {
         /// What was given; its beginning.
         address: String,

@@ -1,12 +1,12 @@
-//! Frames: a 4-byte big-endian length, then that many bytes. The length is checked against the
-//! connection's limit before anything is allocated.
+//! What frames hold, and the first one in each direction.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio_util::codec::{Framed, LengthDelimitedCodec};
+use tokio_util::codec::Framed;
 
 use super::{
     codec::{self, CodecError},
+    framing::FrameCodec,
     transport::BoxedStream,
 };
 
@@ -82,13 +82,19 @@ pub enum WireError {
         /// What the other side wants.
         theirs: Link,
     },
+    /// Many have connected and said nothing, and the oldest had to go.
+    #[error("given up before hello, for newer connections")]
+    GivenUp,
+    /// As many connections are open as may be.
+    #[error("too many connections are open")]
+    Crowded,
     /// The other side did not say hello in time.
     #[error("no hello within {0:?}")]
     Silent(std::time::Duration),
 }
 
 /// A stream cut into frames.
-pub type FrameStream = Framed<BoxedStream, LengthDelimitedCodec>;
+pub type FrameStream = Framed<BoxedStream, FrameCodec>;
 
 /// Exchanges hellos and raises the frame limit to the link's. Both sides call this.
 ///
@@ -96,9 +102,7 @@ pub type FrameStream = Framed<BoxedStream, LengthDelimitedCodec>;
 /// When the stream breaks or the other side is not a Veil of this version and link.
 pub async fn handshake(stream: BoxedStream, link: Link) -> Result<FrameStream, WireError> {
     use futures_util::{SinkExt, StreamExt};
-    let codec =
-        LengthDelimitedCodec::builder().length_field_length(4).max_frame_length(HELLO_LIMIT).new_codec();
-    let mut frames = Framed::new(stream, codec);
+    let mut frames = Framed::new(stream, FrameCodec::up_to(HELLO_LIMIT));
     let hello = Hello { magic: MAGIC, version: PROTOCOL_VERSION, link };
     frames.send(to_frame(&hello)?).await?;
     let answer = frames.next().await.ok_or(WireError::Closed)?.map_err(|_| WireError::NotVeil)?;
@@ -112,7 +116,7 @@ pub async fn handshake(stream: BoxedStream, link: Link) -> Result<FrameStream, W
     if theirs.link != link {
         return Err(WireError::Link { ours: link, theirs: theirs.link });
     }
-    frames.codec_mut().set_max_frame_length(link.frame_limit());
+    frames.codec_mut().set_limit(link.frame_limit());
     Ok(frames)
 }
 

@@ -7,7 +7,9 @@
 pub mod client;
 pub mod codec;
 pub mod connection;
+pub mod connections;
 pub mod frame;
+mod framing;
 pub mod links;
 pub mod server;
 pub mod transport;

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{
+    connections::{Connections, Entering},
     frame::{Envelope, Link, WireError, from_frame, handshake, to_frame},
     transport::{Listener, Opening, Standing},
 };
@@ -32,8 +33,6 @@ const SLOWEST: f64 = 1e5;
 const IDLE_LIMIT: Duration = Duration::from_secs(300);
 /// How many requests of one connection are worked on at a time; further ones are not read.
 const REQUESTS_PER_CONNECTION: usize = 2048;
-/// How many connections one listener serves; further ones are closed at once.
-const CONNECTIONS: usize = 4096;
 
 /// Answers requests.
 pub trait Service: Send + Sync + 'static {
@@ -76,31 +75,6 @@ impl<S: Service> Drop for Connected<S> {
     }
 }
 
-/// The connections of one listener. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Connections {
-    places: Arc<Semaphore>,
-    limit: usize,
-}
-
-impl Connections {
-    /// At most `limit` at a time.
-    pub fn up_to(limit: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(limit)), limit }
-    }
-
-    /// How many are open.
-    pub fn open(&self) -> usize {
-        self.limit - self.places.available_permits()
-    }
-}
-
-impl Default for Connections {
-    fn default() -> Self {
-        Self::up_to(CONNECTIONS)
-    }
-}
-
 /// Accepts connections and answers what is asked on them until the future is dropped.
 pub async fn serve<S: Service>(
     listener: Box<dyn Listener>,
@@ -108,8 +82,8 @@ pub async fn serve<S: Service>(
     service: Arc<S>,
     connections: Connections,
 ) {
-    let serve_one = |opening, from: &str| {
-        let served = serve_connection(opening, from.into(), link, service.clone());
+    let serve_one = |opening, from: &str, entering| {
+        let served = serve_connection(opening, from.into(), entering, link, service.clone());
         async {
             match served.await {
                 Err(WireError::Closed) => Ok(()),
@@ -124,12 +98,11 @@ pub async fn serve<S: Service>(
 pub async fn accept<F, E>(
     mut listener: Box<dyn Listener>,
     connections: Connections,
-    serve_one: impl Fn(Opening, &str) -> F,
+    serve_one: impl Fn(Opening, &str, Entering) -> F,
 ) where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: std::fmt::Display,
 {
-    let Connections { places, limit } = connections;
     // Dropped with this future, it ends every connection.
     let mut served = JoinSet::new();
     loop {
@@ -143,13 +116,8 @@ pub async fn accept<F, E>(
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            tracing::warn!(%from, limit, "connection refused: too many are open");
-            continue;
-        };
-        let serving = serve_one(opening, &from);
+        let serving = serve_one(opening, &from, connections.begin());
         served.spawn(async move {
-            let _place = place;
             if let Err(error) = serving.await {
                 tracing::debug!(%from, %error, "connection ended");
             }
@@ -160,6 +128,7 @@ pub async fn accept<F, E>(
 async fn serve_connection<S: Service>(
     opening: Opening,
     address: Arc<str>,
+    mut entering: Entering,
     link: Link,
     service: Arc<S>,
 ) -> Result<(), WireError> {
@@ -167,9 +136,16 @@ async fn serve_connection<S: Service>(
         let (stream, standing) = opening.await?;
         Ok::<_, WireError>((handshake(stream, link).await?, standing))
     };
-    let (frames, standing) = tokio::time::timeout(HELLO_PATIENCE, greeting)
-        .await
-        .map_err(|_| WireError::Silent(HELLO_PATIENCE))??;
+    let (frames, standing) = tokio::select! {
+        greeted = tokio::time::timeout(HELLO_PATIENCE, greeting) => {
+            greeted.map_err(|_| WireError::Silent(HELLO_PATIENCE))??
+        }
+        () = entering.given_up() => return Err(WireError::GivenUp),
+    };
+    let Some(_place) = entering.enter() else {
+        tracing::warn!(%address, "connection refused: too many are open");
+        return Err(WireError::Crowded);
+    };
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let caller = Caller { address, standing, connection: NEXT.fetch_add(1, Ordering::Relaxed) };
     // However the connection ends.

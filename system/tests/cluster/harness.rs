@@ -17,7 +17,9 @@ use veil::{
     consensus::{Disk, Folder},
     directory::UserName,
     identity::{ClusterKeys, KeyPair},
-    node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, system_clock},
+    node::{
+        Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, system_clock,
+    },
     wire::{client::Member, transport::Pipes},
 };
 

@@ -106,9 +106,8 @@ async fn content_keys_lie_wrapped_and_move_under_a_new_key() {
     let led = leader(&client).await;
     cluster.shared[&led].replace(keys.clone(), 1).unwrap();
     let refused = client.rewrap(soon()).await.unwrap_err();
-    let missing = |error: &ClientError| {
-        matches!(error, ClientError::Rewrap(RewrapError::KeyMissing { number: 2, .. }))
-    };
+    let missing =
+        |error: &ClientError| matches!(error, ClientError::Rewrap(RewrapError::KeyMissing { number: 2, .. }));
     assert!(missing(&refused), "{refused}");
     for shared in cluster.shared.values() {
         shared.replace(keys.clone(), 1).unwrap();

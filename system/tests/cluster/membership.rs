@@ -10,8 +10,9 @@ use veil::{
     node::RaftConfig,
     wire::{
         client::{Member, MemberError},
+        connections::Connections,
         frame::Link,
-        server::{Caller, Connections, Service, serve},
+        server::{Caller, Service, serve},
         transport::Network,
     },
 };

@@ -92,7 +92,9 @@ async fn a_session_that_has_ended_or_expired_opens_nothing() {
     let anna = join(&client, "anna").await;
     let other = log_in(&client, "anna").await;
     let id = other.session().unwrap().id();
-    anna.end_session(anna.request_id(), EndSession { user: name("anna"), session: id }, soon()).await.unwrap();
+    anna.end_session(anna.request_id(), EndSession { user: name("anna"), session: id }, soon())
+        .await
+        .unwrap();
     assert_eq!(other.list(name("anna"), None, soon()).await, Err(NO_SESSION));
     let seal = other.seal(other.request_id(), name("anna"), BTreeMap::new(), photo(), soon()).await;
     assert_eq!(seal.err(), Some(NO_SESSION));
@@ -188,10 +190,9 @@ async fn what_belongs_to_somebody_else_is_out_of_reach() {
     assert_eq!(opened.map(drop), refused(none.clone()));
     assert_eq!(carl.block(image, soon()).await.map(drop), refused(none));
     assert_eq!(carl.list(name("anna"), None, soon()).await.map(drop), refused(not_you("anna", "carl")));
-    for (owner, expected) in [
-        ("anna", not_you("anna", "carl")),
-        ("carl", Refusal::NotOwner { image, user: name("carl") }),
-    ] {
+    for (owner, expected) in
+        [("anna", not_you("anna", "carl")), ("carl", Refusal::NotOwner { image, user: name("carl") })]
+    {
         let grant = SetGrant { owner: name(owner), image, viewer: name("carl"), views: 9 };
         let granted = carl.set_grant(carl.request_id(), grant, soon()).await;
         assert_eq!(granted.map(drop), refused(expected));
@@ -224,7 +225,9 @@ async fn a_name_is_given_once_however_it_is_spelt() {
     assert_eq!(taken, Err(ClientError::Refused(Refusal::NameTaken { user: name("anna") })));
     // Another case, look-alikes out of other scripts, combining and invisible characters are no names at all, neither
     // here nor in a frame: the type that is decoded is the type that is checked.
-    for spelt in ["Anna", "ANNA", "\u{0430}nna", "ann\u{0430}", "anna\u{0301}", "an\u{200b}na", " anna", "anna "] {
+    for spelt in
+        ["Anna", "ANNA", "\u{0430}nna", "ann\u{0430}", "anna\u{0301}", "an\u{200b}na", " anna", "anna "]
+    {
         let refused = spelt.parse::<veil::directory::UserName>().unwrap_err().to_string();
         assert!(refused.contains("expected 1 to 64 characters out of a-z 0-9 . _ -"), "{refused}");
         let frame = veil::wire::codec::encode(&spelt.to_owned()).unwrap();

@@ -20,7 +20,9 @@ use veil::{
     consensus::Folder,
     directory::{Refusal, UserName},
     identity::{ClusterKeys, KeyPair},
-    node::{Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, system_clock},
+    node::{
+        Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, system_clock,
+    },
     wire::{
         client::{Member, NodeStatus},
         transport::{Network, Pipes},

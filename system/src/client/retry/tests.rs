@@ -10,8 +10,9 @@ use crate::{
     identity::PublicKey,
     wire::{
         client::{Answer, Asked},
+        connections::Connections,
         frame::Link,
-        server::{Caller, Connections, Service, serve},
+        server::{Caller, Service, serve},
         transport::{Network, Pipes},
     },
 };

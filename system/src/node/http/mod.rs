@@ -12,7 +12,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 pub(super) use self::pages::Pages;
 use crate::wire::{
-    server::{Connections, accept},
+    connections::{Connections, Entering},
+    server::accept,
     transport::{Listener, Opening},
 };
 
@@ -35,11 +36,13 @@ pub(super) async fn serve<F: Future<Output = Page> + Send + 'static>(
     answer: impl Fn(Method, String) -> F + Clone + Send + Sync + 'static,
 ) {
     let connections = Connections::up_to(CONNECTIONS);
-    accept(listener, connections, |opening, _| serve_connection(opening, answer.clone())).await;
+    accept(listener, connections, |opening, _, entering| serve_connection(opening, entering, answer.clone()))
+        .await;
 }
 
 async fn serve_connection<F: Future<Output = Page>>(
     opening: Opening,
+    entering: Entering,
     answer: impl Fn(Method, String) -> F,
 ) -> Result<(), HttpError> {
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
@@ -49,6 +52,7 @@ async fn serve_connection<F: Future<Output = Page>>(
     });
     let connection = async {
         let (stream, _) = opening.await?;
+        let Some(_place) = entering.enter() else { return Err(HttpError::Crowded) };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .keep_alive(false)
@@ -69,6 +73,8 @@ enum HttpError {
     Opening(#[from] std::io::Error),
     #[error(transparent)]
     Broken(#[from] hyper::Error),
+    #[error("too many connections are open")]
+    Crowded,
     #[error("not done after {0:?}")]
     Slow(Duration),
 }

@@ -12,7 +12,7 @@ use hyper::{
 use super::Page;
 use crate::{
     node::{liveness::Liveness, metrics::Metrics, service::ClientService},
-    wire::server::Connections,
+    wire::connections::Connections,
 };
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
