@@ -103,6 +103,7 @@ where
     let folder = tempfile::tempdir()?;
     let cluster = ProcessCluster::start(StartOptions {
         links: LinkNeeds::None,
+        tls: true,
         seed: 1,
         limits: NodeLimits::default(),
         keep_data: false,
@@ -115,7 +116,7 @@ where
     })
     .await?;
     let addresses = cluster.members().iter().map(|member| member.client.clone()).collect();
-    let client = Client::new(Arc::new(Tcp::default()), addresses, 2)?;
+    let client = Client::new(cluster.outside().network()?, addresses, 2)?;
     let world = Arc::new(World { client, photos: Photos::built_in(1) });
     let owner = UserName::try_from("owner".to_owned())?;
     world.client.register(world.client.request_id(), owner, KEY, deadline()).await?;

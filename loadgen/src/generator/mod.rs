@@ -54,6 +54,9 @@ pub enum GenerateError {
     /// The photos cannot be read.
     #[error(transparent)]
     Photos(#[from] PhotoError),
+    /// The nodes cannot be spoken to.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No address to connect to.
     #[error(transparent)]
     Client(#[from] ClientError),

@@ -54,6 +54,7 @@ pub fn options() -> StartOptions {
         raft: RaftConfig::default(),
         sealing: SealingConfig { threads: 1, queue: 16 },
         links: LinkNeeds::None,
+        tls: true,
         seed: 1,
         limits: NodeLimits::default(),
         keep_data: false,
@@ -74,7 +75,7 @@ impl Containers {
         let nodes = folder.path().join("test").join("nodes");
         let cluster = DockerCluster::start(StartOptions { folder: nodes, ..options }).await.unwrap();
         let addresses = cluster.members().iter().map(|member| member.client.clone()).collect();
-        let client = Client::new(Arc::new(cluster.network()), addresses, 1).unwrap();
+        let client = Client::new(cluster.outside().network().unwrap(), addresses, 1).unwrap();
         let this = Self { cluster, client, _folder: folder, _turn: turn };
         this.leader_other_than(0).await;
         Some(this)

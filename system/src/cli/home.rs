@@ -1,4 +1,5 @@
-//! What the programs of users keep on this machine: the users' keys, each in a file of its own.
+//! What the programs of users keep on this machine: the users' keys, each in a file of its own, and the nodes that
+//! they have met.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -10,21 +11,21 @@ use anyhow::Context;
 use clap::Args;
 use directories::ProjectDirs;
 
-use super::secret;
+use super::{known_nodes::KnownFile, secret};
 use crate::{directory::UserName, identity::KeyPair, node::Entropy};
 
-/// What every command that needs a user's key takes.
-#[derive(Debug, Args)]
+/// What every command that talks to a cluster takes.
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct HomeArgs {
-    /// Where the keys of users are kept, in DIR/users. By default the configuration folder of this account,
+    /// Where the keys of users are kept, in DIR/users, and known nodes in DIR/known_nodes. By default the configuration folder of this account,
     /// such as ~/.config/veil.
     #[arg(long, env = "VEIL_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
 }
 
 impl HomeArgs {
-    pub(super) fn home(self) -> anyhow::Result<Home> {
-        let folder = self.home.or_else(|| Some(ProjectDirs::from("", "", "veil")?.config_dir().to_owned()));
+    pub(super) fn home(&self) -> anyhow::Result<Home> {
+        let folder = self.home.clone().or_else(|| Some(ProjectDirs::from("", "", "veil")?.config_dir().to_owned()));
         folder.map(Home).context("this account has no home folder: say where keys are kept, with --home DIR")
     }
 }
@@ -48,6 +49,11 @@ impl Home {
     #[cfg(test)]
     pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
+    }
+
+    /// The nodes that were met.
+    pub(super) fn into_known_nodes(self) -> KnownFile {
+        KnownFile::at(self.0.join("known_nodes"))
     }
 
     /// The key of a user, which is drawn if there is none yet, and safe on disk before this returns.

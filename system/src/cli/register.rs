@@ -6,10 +6,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{
-    ClusterArgs,
-    home::{Home, HomeArgs},
-};
+use super::{ClusterArgs, home::Home};
 use crate::{
     client::{Client, ClientError},
     directory::{Refusal, UserName},
@@ -25,14 +22,12 @@ pub(super) struct RegisterArgs {
     /// The name: up to 64 of a-z 0-9 . _ -
     user: UserName,
     #[command(flatten)]
-    home: HomeArgs,
-    #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 pub(super) async fn run(args: RegisterArgs) -> anyhow::Result<()> {
-    let RegisterArgs { user, home, cluster } = args;
-    let (client, home) = (cluster.client()?, home.home()?);
+    let RegisterArgs { user, cluster } = args;
+    let (client, home) = (cluster.client()?, cluster.home.home()?);
     let Registered { key, file } = register(&client, &home, &user, cluster.deadline()).await?;
     cluster.print(
         format_args!("{user} is registered; the key is in {}", file.display()),

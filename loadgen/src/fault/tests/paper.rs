@@ -57,8 +57,8 @@ impl Cluster for Paper {
         &self.members
     }
 
-    fn network(&self) -> Tcp {
-        Tcp::default()
+    fn outside(&self) -> Outside {
+        Outside::plain()
     }
 
     fn kill(&self, _: NodeId) -> Doing<'_> {

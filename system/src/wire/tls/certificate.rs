@@ -1,6 +1,10 @@
 //! The certificates that are shown, and the authority that they are checked against.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use parking_lot::RwLock;
 use rustls::{
@@ -100,8 +104,10 @@ impl Certificate {
     ///
     /// # Errors
     /// [`TlsError::Untrusted`], with the reason.
-    pub fn check_node(&self, authority: &AuthorityCertificate, at: UnixTime) -> Result<(), TlsError> {
+    pub fn check_node(&self, authority: &AuthorityCertificate, at: SystemTime) -> Result<(), TlsError> {
         let (own, others) = self.0.cert.split_first().ok_or(Untrusted::NoAuthority)?;
+        // A clock set before 1970 reads as 1970.
+        let at = UnixTime::since_unix_epoch(at.duration_since(UNIX_EPOCH).unwrap_or_default());
         Ok(verify_node(own, others, &authority.roots, at)?)
     }
 }
@@ -164,7 +170,7 @@ impl NodeTls {
     pub fn new(
         authority: AuthorityCertificate,
         certificate: Certificate,
-        at: UnixTime,
+        at: SystemTime,
     ) -> Result<Self, TlsError> {
         certificate.check_node(&authority, at)?;
         Ok(Self { authority, shown: Arc::new(Shown::new(certificate)) })
@@ -175,7 +181,7 @@ impl NodeTls {
     ///
     /// # Errors
     /// [`TlsError::Untrusted`]; the earlier one is shown as before then.
-    pub fn show(&self, certificate: Certificate, at: UnixTime) -> Result<bool, TlsError> {
+    pub fn show(&self, certificate: Certificate, at: SystemTime) -> Result<bool, TlsError> {
         certificate.check_node(&self.authority, at)?;
         let mut shown = self.shown.0.write();
         let other = *shown != certificate;

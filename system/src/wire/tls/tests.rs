@@ -6,7 +6,6 @@ use std::{
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use rustls::pki_types::UnixTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -54,7 +53,7 @@ impl Scene {
 
     fn node(&mut self, id: u64) -> NodeTls {
         let certificate = self.certificate(Role::Node(id));
-        NodeTls::new(self.trusted(), certificate, UnixTime::now()).unwrap()
+        NodeTls::new(self.trusted(), certificate, SystemTime::now()).unwrap()
     }
 
     fn inner(&self) -> Arc<dyn Network> {
@@ -166,7 +165,7 @@ async fn clients_are_told_apart_by_what_they_show() {
 async fn an_operator_cannot_pass_for_a_node() {
     let mut scene = Scene::new(1);
     let shown = scene.certificate(Role::Operator);
-    let refused = NodeTls::new(scene.trusted(), shown.clone(), UnixTime::now()).unwrap_err().to_string();
+    let refused = NodeTls::new(scene.trusted(), shown.clone(), SystemTime::now()).unwrap_err().to_string();
     assert!(refused.ends_with("its certificate is not a node's"), "{refused}");
     // Not even one that does not check itself.
     let node = scene.node(1);
@@ -182,7 +181,7 @@ async fn a_certificate_that_has_expired_or_does_not_hold_yet_is_refused() {
     let now = SystemTime::now();
     for (from, said) in [(now - 2 * HOUR, "it has expired"), (now + 2 * HOUR, "it does not hold yet")] {
         let certificate = read(&scene.issue_from(Role::Node(1), from));
-        let refused = NodeTls::new(scene.trusted(), certificate.clone(), UnixTime::now()).unwrap_err();
+        let refused = NodeTls::new(scene.trusted(), certificate.clone(), SystemTime::now()).unwrap_err();
         assert!(refused.to_string().ends_with(said), "{refused}");
         let late = NodeTls { authority: scene.trusted(), shown: Arc::new(Shown::new(certificate)) };
         let late = Tls::peers(scene.inner(), &late).unwrap();
@@ -208,11 +207,11 @@ async fn a_new_certificate_is_shown_on_new_connections_and_old_ones_live() {
 
     let other = scene.certificate(Role::Node(1));
     assert!(node.shown() != other);
-    assert!(node.show(other.clone(), UnixTime::now()).unwrap());
-    assert!(!node.show(other.clone(), UnixTime::now()).unwrap(), "it is the same");
+    assert!(node.show(other.clone(), SystemTime::now()).unwrap());
+    assert!(!node.show(other.clone(), SystemTime::now()).unwrap(), "it is the same");
     // One that nobody would believe is not taken.
     let stranger = scene.other().certificate(Role::Node(1));
-    assert!(node.show(stranger, UnixTime::now()).is_err());
+    assert!(node.show(stranger, SystemTime::now()).is_err());
     assert!(node.shown() == other);
 
     near.write_all(b"still here").await.unwrap();
