@@ -26,7 +26,6 @@ use veil::{
     directory::UserName,
     identity::PublicKey,
     node::{RaftConfig, SealingConfig},
-    wire::transport::Tcp,
 };
 
 #[derive(Parser)]

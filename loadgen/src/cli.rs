@@ -73,6 +73,7 @@ pub struct RunArgs {
     /// faults.
     #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
     pub nodes: Option<Vec<String>>,
+    /// By what the nodes of --nodes are known.
     #[command(flatten)]
     pub trust: TrustArgs,
     /// Keep the data folders of the nodes.
@@ -95,8 +96,7 @@ pub enum Failure {
 /// # Errors
 /// [`Failure`]
 pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
-    let RunArgs { scenario: path, driver, out, seed, generators, load_from, nodes, trust, keep_data } =
-        args;
+    let RunArgs { scenario: path, driver, out, seed, generators, load_from, nodes, trust, keep_data } = args;
     let unusable = |error: anyhow::Error| Failure::Unusable(error);
     let mut scenario = Scenario::load(&path).map_err(|e| unusable(e.into()))?;
     if let Some(driver) = driver {
@@ -146,9 +146,9 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
 fn outside(nodes: &[String], trust: &TrustArgs) -> anyhow::Result<Outside> {
     let security = match (trust.authority_file(), trust.fingerprint) {
         _ if trust.plain => Security::Plain,
-        (Some(path), _) => Security::Authority(
-            std::fs::read_to_string(&path).with_context(|| path.display().to_string())?,
-        ),
+        (Some(path), _) => {
+            Security::Authority(std::fs::read_to_string(&path).with_context(|| path.display().to_string())?)
+        }
         (None, Some(fingerprint)) => Security::Fingerprint(fingerprint),
         (None, None) => anyhow::bail!(
             "--nodes: say by what they are known, with --ca, --fingerprint or --operator; or, on loopback, --plain"

@@ -75,7 +75,8 @@ impl Credentials {
 
     /// What a node's configuration says of them, seen from the folder of the node.
     pub(super) fn from_node(&self, node: NodeId) -> Option<TlsFiles> {
-        let [certificate, key, authority] = names(node).map(|name| ClusterKey::from_node().with_file_name(name));
+        let [certificate, key, authority] =
+            names(node).map(|name| ClusterKey::from_node().with_file_name(name));
         self.speaks_tls().then_some(TlsFiles { certificate, key, authority })
     }
 

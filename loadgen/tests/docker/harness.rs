@@ -1,6 +1,6 @@
 //! Clusters of containers for tests, and users who talk to them.
 
-use std::{collections::BTreeMap, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Deref, path::PathBuf, time::Duration};
 
 use loadgen::{
     cluster::{Cluster, DockerCluster, LinkNeeds, StartOptions},

@@ -25,7 +25,8 @@ pub(super) struct HomeArgs {
 
 impl HomeArgs {
     pub(super) fn home(&self) -> anyhow::Result<Home> {
-        let folder = self.home.clone().or_else(|| Some(ProjectDirs::from("", "", "veil")?.config_dir().to_owned()));
+        let folder =
+            self.home.clone().or_else(|| Some(ProjectDirs::from("", "", "veil")?.config_dir().to_owned()));
         folder.map(Home).context("this account has no home folder: say where keys are kept, with --home DIR")
     }
 }

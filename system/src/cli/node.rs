@@ -58,9 +58,7 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     let files = config.tls.clone();
     let tls = files.as_ref().map(TlsFiles::load).transpose()?;
     let (peers, clients): (Arc<dyn Network>, Arc<dyn Network>) = match &tls {
-        Some(tls) => {
-            (Arc::new(Tls::peers(tcp.clone(), tls)?), Arc::new(Tls::clients(tcp.clone(), tls)?))
-        }
+        Some(tls) => (Arc::new(Tls::peers(tcp.clone(), tls)?), Arc::new(Tls::clients(tcp.clone(), tls)?)),
         None => (Arc::new(Loopback(tcp.clone())), Arc::new(Loopback(tcp.clone()))),
     };
     let environment = Environment {

@@ -298,8 +298,7 @@ mod tests {
     fn halves_that_do_not_belong_together_and_nonsense_are_refused_without_repeating_the_key() {
         let mut random = random();
         let now = SystemTime::now();
-        let [one, other] =
-            [0; 2].map(|_| Authority::generate(&mut random, now).unwrap().to_pem());
+        let [one, other] = [0; 2].map(|_| Authority::generate(&mut random, now).unwrap().to_pem());
         let refused = |certificate: &str, key: &str| {
             let pem = AuthorityPem { certificate: certificate.to_owned(), key: key.to_owned() };
             Authority::from_pem(&pem).unwrap_err().to_string()

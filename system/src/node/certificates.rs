@@ -108,7 +108,9 @@ impl TlsFiles {
                             tracing::warn!(certificate = %files.certificate.display(), "new certificate in use");
                         }
                         Ok(false) => {}
-                        Err(error) => tracing::warn!(%error, "certificate not taken; the earlier one is in use"),
+                        Err(error) => {
+                            tracing::warn!(%error, "certificate not taken; the earlier one is in use")
+                        }
                     }
                     seen = Some(pair);
                 }
@@ -201,9 +203,8 @@ mod tests {
 
         fn issue(&self, seed: u64) {
             let validity = Validity { from: SystemTime::now(), length: Duration::from_secs(3600) };
-            let issue = |random: &mut rand_chacha::ChaCha20Rng| {
-                self.authority.issue(Role::Node(1), random, validity)
-            };
+            let issue =
+                |random: &mut rand_chacha::ChaCha20Rng| self.authority.issue(Role::Node(1), random, validity);
             let issued = Entropy::from_seed(seed).draw(issue).unwrap();
             fs::write(&self.files.key, issued.key).unwrap();
             fs::write(&self.files.certificate, issued.certificate).unwrap();

@@ -420,7 +420,8 @@ mod tests {
 
     #[test]
     fn either_tls_or_plain_tcp_on_loopback() {
-        const TLS: &str = "tls = { certificate = \"node.pem\", key = \"/k/node.key\", authority = \"ca.pem\" }";
+        const TLS: &str =
+            "tls = { certificate = \"node.pem\", key = \"/k/node.key\", authority = \"ca.pem\" }";
         let tls = GOOD.replace("plain = true", TLS).replace("127.0.0.1", "10.0.0.1");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.toml");

@@ -148,7 +148,8 @@ impl<'a> Handout<'a> {
     pub(super) fn cluster_key(&self) -> anyhow::Result<String> {
         let nodes = self.nodes()?;
         let path = nodes.iter().map(|id| self.node(*id).join(CLUSTER_KEY)).find(|path| path.exists());
-        let path = path.with_context(|| format!("{}: no folder of a node with {CLUSTER_KEY}", self.0.display()))?;
+        let path =
+            path.with_context(|| format!("{}: no folder of a node with {CLUSTER_KEY}", self.0.display()))?;
         read(&path)
     }
 

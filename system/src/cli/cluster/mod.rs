@@ -236,18 +236,15 @@ fn make(folder: &Path, places: &[Place], validity: Validity) -> anyhow::Result<M
     Ok(Made { fingerprint: Fingerprint::of(authority.certificate()), public: keys.public() })
 }
 
-fn issue(
-    authority: &Authority,
-    role: Role,
-    validity: Validity,
-) -> anyhow::Result<crate::identity::Issued> {
+fn issue(authority: &Authority, role: Role, validity: Validity) -> anyhow::Result<crate::identity::Issued> {
     Ok(Entropy::from_system().draw(|random| authority.issue(role, random, validity))?)
 }
 
 fn read_authority(folder: &Path) -> anyhow::Result<Authority> {
     let pem = Handout::at(folder).authority()?;
-    Authority::from_pem(&pem)
-        .with_context(|| format!("{} and {}", folder.join("ca.pem").display(), folder.join("ca.key").display()))
+    Authority::from_pem(&pem).with_context(|| {
+        format!("{} and {}", folder.join("ca.pem").display(), folder.join("ca.key").display())
+    })
 }
 
 /// Where a node is.
@@ -273,7 +270,10 @@ impl Place {
             Err(_) => (host.to_owned(), "0.0.0.0"),
         };
         let named = !host.is_empty() && host.chars().all(usable);
-        anyhow::ensure!(named || listen == "[::]", "--host {host}: expected a name or an IP address, without a port");
+        anyhow::ensure!(
+            named || listen == "[::]",
+            "--host {host}: expected a name or an IP address, without a port"
+        );
         let at = |port: u64| format!("{host}:{port}");
         Ok(Self { member: Member { id, client: at(CLIENT_PORT), peer: at(PEER_PORT) }, listen })
     }

@@ -24,13 +24,13 @@ use rustls::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-pub use self::{
-    certificate::{AuthorityCertificate, Certificate, NodeTls, TlsError},
-    trust::{KnownNodes, Trust, Untrusted},
-};
 use self::{
     certificate::Shown,
     trust::{Callers, NodeVerifier, role_of},
+};
+pub use self::{
+    certificate::{AuthorityCertificate, Certificate, NodeTls, TlsError},
+    trust::{KnownNodes, Trust, Untrusted},
 };
 use super::transport::{BoxedStream, Listener, Network, Opening, Standing};
 use crate::identity::{Fingerprint, NODE_NAME};

@@ -231,7 +231,8 @@ async fn a_fingerprint_is_enough_to_know_a_cluster_by() {
     assert_eq!(meet(&node, &client).await.1, Ok(()));
     let found = scene.other().trusted().fingerprint();
     let impostor = scene.other().clients(1);
-    let said = format!("its certificate is of an authority with the fingerprint {found}, expected {expected}");
+    let said =
+        format!("its certificate is of an authority with the fingerprint {found}, expected {expected}");
     assert_eq!(meet(&impostor, &client).await.1, Err(said));
     // An impostor that shows our authority's certificate is not of it.
     let mut other = scene.other();

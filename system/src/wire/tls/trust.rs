@@ -213,8 +213,7 @@ impl Callers {
         self,
         authority: &AuthorityCertificate,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-        let builder =
-            WebPkiClientVerifier::builder_with_provider(authority.roots.clone(), PROVIDER.clone());
+        let builder = WebPkiClientVerifier::builder_with_provider(authority.roots.clone(), PROVIDER.clone());
         let inner = match self {
             Self::Nodes => builder.build()?,
             Self::Anybody => builder.allow_unauthenticated().build()?,
@@ -237,8 +236,7 @@ impl ClientCertVerifier for CallerVerifier {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified =
-            self.inner.verify_client_cert(certificate, others, now).map_err(Untrusted::Invalid)?;
+        let verified = self.inner.verify_client_cert(certificate, others, now).map_err(Untrusted::Invalid)?;
         match (self.callers, role_of(certificate)?) {
             (_, Standing::Node) | (Callers::Anybody, Standing::Operator) => Ok(verified),
             _ => Err(Untrusted::Role { expected: "a node's" }.into()),
