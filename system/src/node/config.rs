@@ -25,7 +25,7 @@ use crate::{
 pub struct NodeConfig {
     /// This node's number, unique in the cluster and for ever.
     pub id: NodeId,
-    /// The folder of log and snapshots.
+    /// The folder of log and snapshots. A relative path begins at the folder of this file.
     pub data: PathBuf,
     /// The file of the cluster's secret, the same for all nodes. A relative path begins at the folder of this
     /// file.
@@ -199,8 +199,9 @@ impl NodeConfig {
             .map_err(|reason| ConfigError::Syntax { path: path.to_owned(), reason: Box::new(reason) })?;
         let in_file = |problem| ConfigError::In { path: path.to_owned(), problem: Box::new(problem) };
         config.check().and_then(|()| config.check_links()).map_err(in_file)?;
-        // One folder holds a node's configuration and its keys, wherever the node is started from.
+        // One folder holds a node's configuration, its keys and its data, wherever the node is started from.
         if let Some(folder) = path.parent() {
+            config.data = folder.join(&config.data);
             config.cluster_key = folder.join(&config.cluster_key);
             config.tls = config.tls.map(|files| files.seen_from(folder));
         }
@@ -356,6 +357,7 @@ mod tests {
     fn a_configuration_survives_its_text_form() {
         let config = load(GOOD).unwrap();
         assert_eq!(config.raft.heartbeat, Duration::from_millis(50));
+        // Its paths are absolute once it is read.
         assert_eq!(load(&toml::to_string(&config).unwrap()).unwrap(), config);
     }
 
@@ -380,7 +382,7 @@ mod tests {
             NodeConfig::load(&path).unwrap()
         };
         let config = load(GOOD);
-        assert_eq!(config.cluster_key, key);
+        assert_eq!((&config.cluster_key, &config.data), (&key, &folder.path().join("data")));
         let keys = ClusterKeys::from_secret([7; 32]);
         std::fs::write(&key, keys.to_text() + "\n").unwrap();
         assert_eq!(config.cluster_keys().unwrap().public(), keys.public());

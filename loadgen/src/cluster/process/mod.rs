@@ -40,6 +40,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// How often, and how long apart, it is tried again to remove a folder.
 const REMOVAL_TRIES: u32 = 20;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
+/// A node's data, in the folder of the node.
+const DATA: &str = "data";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Nodes as processes. Dropping it kills every node and, unless asked to keep it, removes their data.
@@ -104,10 +106,10 @@ impl ProcessCluster {
         let mut nodes = BTreeMap::new();
         for member in &members {
             let folder = folder.join(format!("n{}", member.id));
-            let data = folder.join("data");
+            let data = folder.join(DATA);
             let config = NodeConfig {
                 id: member.id,
-                data: data.clone(),
+                data: DATA.into(),
                 cluster_key: ClusterKey::from_node(),
                 bootstrap: member.id == 1,
                 shared_port: true,

@@ -6,6 +6,7 @@ use std::{
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -196,17 +197,23 @@ async fn a_new_certificate_is_shown_on_new_connections_and_old_ones_live() {
     let mut scene = Scene::new(1);
     let node = scene.node(1);
     let listening = Tls::clients(scene.inner(), &node).unwrap();
-    let client = scene.client(Trust::Authority(scene.trusted()), None);
+    let config = dialling(NodeVerifier::Authority(scene.trusted()), None).unwrap();
+    let (connector, pipes) = (TlsConnector::from(Arc::new(config)), scene.pipes.clone());
     let mut listener = listening.listen("node").await.unwrap();
     let open = async |listener: &mut Box<dyn Listener>| {
         let accepting = async { listener.accept().await.unwrap().0.await.unwrap().0 };
-        let (near, far) = tokio::join!(client.dial("node"), accepting);
-        (near.unwrap(), far)
+        let name = ServerName::try_from(NODE_NAME).unwrap();
+        let dialling = async { connector.connect(name, pipes.dial("node").await.unwrap()).await.unwrap() };
+        let (near, far) = tokio::join!(dialling, accepting);
+        let shown = near.get_ref().1.peer_certificates().unwrap()[0].clone();
+        (near, far, shown)
     };
-    let (mut near, mut far) = open(&mut listener).await;
+    let (mut near, mut far, first) = open(&mut listener).await;
 
-    let other = scene.certificate(Role::Node(1));
-    assert!(node.shown() != other);
+    let issued = scene.issue(Role::Node(1));
+    let (other, expected) =
+        (read(&issued), CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap());
+    assert!(node.shown() != other && first != expected);
     assert!(node.show(other.clone(), SystemTime::now()).unwrap());
     assert!(!node.show(other.clone(), SystemTime::now()).unwrap(), "it is the same");
     // One that nobody would believe is not taken.
@@ -219,7 +226,7 @@ async fn a_new_certificate_is_shown_on_new_connections_and_old_ones_live() {
     let mut heard = [0; 10];
     far.read_exact(&mut heard).await.unwrap();
     assert_eq!(&heard, b"still here");
-    open(&mut listener).await;
+    assert_eq!(open(&mut listener).await.2, expected);
 }
 
 #[tokio::test]
