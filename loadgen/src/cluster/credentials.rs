@@ -74,7 +74,7 @@ impl Credentials {
     }
 
     /// What a node's configuration says of them, seen from the folder of the node.
-    pub(super) fn from_node(&self, node: NodeId) -> Option<TlsFiles> {
+    pub(super) fn for_config(&self, node: NodeId) -> Option<TlsFiles> {
         let [certificate, key, authority] =
             names(node).map(|name| ClusterKey::from_node().with_file_name(name));
         self.speaks_tls().then_some(TlsFiles { certificate, key, authority })
@@ -161,7 +161,7 @@ mod tests {
             let found = TlsFiles { certificate, key, authority };
             found.load().unwrap();
             std::fs::create_dir(nodes.join(format!("n{id}"))).unwrap();
-            let TlsFiles { certificate, .. } = credentials.from_node(id).unwrap();
+            let TlsFiles { certificate, .. } = credentials.for_config(id).unwrap();
             let seen = std::fs::read(nodes.join(format!("n{id}")).join(certificate)).unwrap();
             assert_eq!(seen, std::fs::read(&found.certificate).unwrap());
         }
@@ -170,7 +170,7 @@ mod tests {
         assert!(!certificate.exists());
 
         let plain = Credentials::create(&nodes, 1..=3, false, false).unwrap();
-        assert_eq!(plain.from_node(1), None);
+        assert_eq!(plain.for_config(1), None);
         assert!(!plain.files(1)[0].exists());
     }
 }

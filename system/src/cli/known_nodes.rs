@@ -2,6 +2,7 @@
 //! can read and edit.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, DirBuilder, File},
     io::{ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -25,6 +26,8 @@ pub(super) struct KnownFile {
     /// The cluster that this program talks to, once it has met a node of it: a node that is new is not taken for one
     /// of it if it belongs to another one.
     cluster: Mutex<Option<Fingerprint>>,
+    /// Addresses of nodes that were refused, which was said.
+    refused: Mutex<BTreeSet<String>>,
 }
 
 /// A line of it, and its number.
@@ -32,7 +35,7 @@ type Line = (usize, String, Fingerprint);
 
 impl KnownFile {
     pub(super) fn at(path: PathBuf) -> Self {
-        Self { path, cluster: Mutex::default() }
+        Self { path, cluster: Mutex::default(), refused: Mutex::default() }
     }
 
     fn lines(&self) -> Result<Vec<Line>, Untrusted> {
@@ -85,10 +88,8 @@ impl KnownFile {
             ))),
         }
     }
-}
 
-impl KnownNodes for KnownFile {
-    fn check(&self, address: &str, authority: Fingerprint) -> Result<(), Untrusted> {
+    fn judge(&self, address: &str, authority: Fingerprint) -> Result<(), Untrusted> {
         let known = self.known(address, authority)?;
         match *self.cluster.lock() {
             Some(cluster) if !known && cluster != authority => Err(Untrusted::Changed(format!(
@@ -97,6 +98,19 @@ impl KnownNodes for KnownFile {
             ))),
             _ => Ok(()),
         }
+    }
+}
+
+impl KnownNodes for KnownFile {
+    fn check(&self, address: &str, authority: Fingerprint) -> Result<(), Untrusted> {
+        let judged = self.judge(address, authority);
+        if let Err(untrusted) = &judged
+            && self.refused.lock().insert(address.to_owned())
+        {
+            // Said at once: other nodes may be asked for a while yet, and have other excuses.
+            eprintln!("veil: {untrusted}");
+        }
+        judged
     }
 
     fn remember(&self, address: &str, authority: Fingerprint) -> Result<(), Untrusted> {

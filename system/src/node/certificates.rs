@@ -109,7 +109,7 @@ impl TlsFiles {
                         }
                         Ok(false) => {}
                         Err(error) => {
-                            tracing::warn!(%error, "certificate not taken; the earlier one is in use")
+                            tracing::warn!(%error, "certificate not taken; the earlier one is in use");
                         }
                     }
                     seen = Some(pair);

@@ -115,7 +115,7 @@ impl ProcessCluster {
                 shared_port: true,
                 plain: !tls,
                 listen: Listen { client: member.client.clone(), peer: member.peer.clone(), http: None },
-                tls: credentials.from_node(member.id),
+                tls: credentials.for_config(member.id),
                 members: founding(&members, founders, member.id),
                 routes: detours.as_ref().map_or(&[][..], |detours| detours.routes(member.id)).to_vec(),
                 raft: raft.clone(),

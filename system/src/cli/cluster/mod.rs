@@ -123,7 +123,7 @@ pub fn run(command: &ClusterCommand) -> anyhow::Result<()> {
 
 fn init(InitArgs { folder, nodes, hosts, made }: &InitArgs) -> anyhow::Result<()> {
     let places = match hosts.is_empty() {
-        true => (1..=*nodes).map(|id| Place::on_loopback(id)).collect::<Result<Vec<_>, _>>()?,
+        true => (1..=*nodes).map(Place::on_loopback).collect::<Result<Vec<_>, _>>()?,
         false => {
             let mut distinct = std::collections::BTreeSet::new();
             let twice = hosts.iter().find(|host| !distinct.insert(host.as_str()));
