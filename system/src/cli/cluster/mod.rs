@@ -28,27 +28,34 @@ const PEER_PORT: u64 = 7201;
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
     /// Make a new cluster.
+    ///
+    /// Makes in DIR, which is for whoever runs the cluster:
+    ///
+    /// n1, n2, ...: a folder for each node, with node.toml, its certificate, and the cluster's key. Start each with
+    /// `veil node --config DIR/n1/node.toml`, on another machine from a copy.
+    ///
+    /// operator: the certificate that `veil member` and the like need, as `--operator DIR/operator`.
+    ///
+    /// ca.pem: by which clients know the nodes, as `--ca DIR/ca.pem`.
+    ///
+    /// ca.key: makes certificates. Keep it away from the nodes.
+    ///
+    /// A file that is there already is never replaced.
     Init(InitArgs),
     /// Make new certificates in the place of those that are about to expire.
+    ///
+    /// Makes new certificates and keys for all nodes and the operator of DIR, with DIR/ca.key. A node that runs from
+    /// its folder there takes the new ones within seconds, without a restart; to other machines copy node.pem and
+    /// node.key.
     Renew(RenewArgs),
-    /// Make the folder of one more node.
+    /// Make the folder of one more node, which is to join the others.
+    ///
+    /// Start it, and then say `veil member add`.
     AddNode(AddNodeArgs),
 }
 
-/// Makes in DIR, which is for whoever runs the cluster:
-///
-/// n1, n2, ...: a folder for each node, with node.toml, its certificate, and the cluster's key. Start each with
-/// `veil node --config DIR/n1/node.toml`, on another machine from a copy.
-///
-/// operator: the certificate that `veil member` and the like need, as `--operator DIR/operator`.
-///
-/// ca.pem: by which clients know the nodes, as `--ca DIR/ca.pem`.
-///
-/// ca.key: makes certificates. Keep it away from the nodes.
-///
-/// A file that is there already is never replaced.
+/// What is made.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub struct InitArgs {
     /// Where all is made; the folder is made if missing.
     #[arg(value_name = "DIR")]
@@ -81,9 +88,7 @@ impl MadeArgs {
     }
 }
 
-/// Makes new certificates and keys for all nodes and the operator of DIR, with DIR/ca.key. A node that runs from
-/// its folder there takes the new ones within seconds, without a restart; to other machines copy node.pem and
-/// node.key.
+/// What is renewed.
 #[derive(Debug, Args)]
 pub struct RenewArgs {
     /// What `veil cluster init` made.
@@ -93,7 +98,7 @@ pub struct RenewArgs {
     made: MadeArgs,
 }
 
-/// Makes the folder of one more node, which is to join the others: start it, and then say `veil member add`.
+/// Which node is added.
 #[derive(Debug, Args)]
 pub struct AddNodeArgs {
     /// What `veil cluster init` made.
