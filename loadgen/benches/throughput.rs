@@ -26,7 +26,6 @@ use veil::{
     directory::UserName,
     identity::{KeyPair, PublicKey},
     node::{RaftConfig, SealingConfig},
-    wire::transport::Tcp,
 };
 
 #[derive(Parser)]
@@ -107,6 +106,7 @@ where
     let folder = tempfile::tempdir()?;
     let cluster = ProcessCluster::start(StartOptions {
         links: LinkNeeds::None,
+        tls: true,
         seed: 1,
         limits: NodeLimits::default(),
         keep_data: false,
@@ -119,7 +119,7 @@ where
     })
     .await?;
     let addresses = cluster.members().iter().map(|member| member.client.clone()).collect();
-    let client = Client::new(Arc::new(Tcp::default()), addresses, 2)?;
+    let client = Client::new(cluster.outside().network()?, addresses, 2)?;
     let owner = UserName::try_from("owner".to_owned())?;
     let key = key().public();
     client.register(client.request_id(), owner.clone(), key, None, deadline()).await?;

@@ -8,9 +8,13 @@ use std::{
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
+use veil::cli::trust::{Access, TrustArgs};
 
 use crate::{
-    cluster::child::{self, NodeCommand},
+    cluster::{
+        Outside, Security,
+        child::{self, NodeCommand},
+    },
     fault::table,
     generator::child::{self as generate, GenerateArgs},
     run::{RunError, RunOptions, run},
@@ -69,6 +73,9 @@ pub struct RunArgs {
     /// faults.
     #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
     pub nodes: Option<Vec<String>>,
+    /// By what the nodes of --nodes are known.
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Keep the data folders of the nodes.
     #[arg(long)]
     pub keep_data: bool,
@@ -89,7 +96,7 @@ pub enum Failure {
 /// # Errors
 /// [`Failure`]
 pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
-    let RunArgs { scenario: path, driver, out, seed, generators, load_from, nodes, keep_data } = args;
+    let RunArgs { scenario: path, driver, out, seed, generators, load_from, nodes, trust, keep_data } = args;
     let unusable = |error: anyhow::Error| Failure::Unusable(error);
     let mut scenario = Scenario::load(&path).map_err(|e| unusable(e.into()))?;
     if let Some(driver) = driver {
@@ -106,6 +113,8 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
     if let Some(from) = load_from {
         scenario.load.from = from;
     }
+    let nodes = nodes.map(|nodes| Ok((outside(&nodes, &trust)?, nodes))).transpose().map_err(unusable)?;
+    let nodes = nodes.map(|(outside, nodes)| (nodes, outside));
     let name = path.file_stem().map_or("run".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let program = std::env::current_exe().context("cannot find this executable").map_err(unusable)?;
     let options = RunOptions { scenario, name, out, nodes, program, keep_data };
@@ -131,6 +140,25 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
             },
         }
     })
+}
+
+/// How the nodes of a cluster that is there already are spoken to.
+fn outside(nodes: &[String], trust: &TrustArgs) -> anyhow::Result<Outside> {
+    let security = match (trust.authority_file(), trust.fingerprint) {
+        _ if trust.plain => Security::Plain,
+        (Some(path), _) => {
+            Security::Authority(std::fs::read_to_string(&path).with_context(|| path.display().to_string())?)
+        }
+        (None, Some(fingerprint)) => Security::Fingerprint(fingerprint),
+        (None, None) => anyhow::bail!(
+            "--nodes: say by what they are known, with --ca, --fingerprint or --operator; or, on loopback, --plain"
+        ),
+    };
+    let operator = match trust.read(nodes)? {
+        Access::Plain => None,
+        Access::Tls { operator, .. } => operator,
+    };
+    Ok(Outside { security, operator, ..Outside::plain() })
 }
 
 /// What a run, or one of its generators, runs on.

@@ -15,7 +15,7 @@ use veil::{
         client::{Member, NodeId},
         connection::Connection,
         frame::Link,
-        transport::{Network, Tcp},
+        transport::Network,
     },
 };
 
@@ -84,10 +84,10 @@ impl Detours {
     }
 
     /// How long a connection from one node to another takes to come about, if it does: dialled where `from`
-    /// dials, up to the hello of the node itself.
-    pub async fn comes_through(&self, from: NodeId, to: NodeId) -> Option<Duration> {
+    /// dials, as a node does by way of `network`, up to the hello of the node itself.
+    pub async fn comes_through(&self, network: &dyn Network, from: NodeId, to: NodeId) -> Option<Duration> {
         let address = self.peers.get(&(from, to))?;
-        says_hello(&Tcp::default(), &address.to_string()).await
+        says_hello(network, &address.to_string()).await
     }
 }
 

@@ -39,6 +39,11 @@ impl ClusterKey {
         Ok(key)
     }
 
+    /// In which everything is that nobody else may read.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.folder.join(FILE)
     }

@@ -3,9 +3,11 @@
 //! What can be done to a cluster is [`Cluster`]; a driver is a way of doing it.
 
 pub mod child;
+mod credentials;
 mod detour;
 mod docker;
 mod key;
+mod outside;
 mod process;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
@@ -16,12 +18,13 @@ use veil::{
     node::{RaftConfig, SealingConfig},
     wire::{
         client::{Member, NodeId},
-        transport::Tcp,
+        tls::TlsError,
     },
 };
 
 pub use detour::{Detours, OUTSIDE};
 pub use docker::DockerCluster;
+pub use outside::{Outside, Security};
 pub use process::ProcessCluster;
 
 use crate::{
@@ -37,13 +40,13 @@ pub type Doing<'a> = BoxFuture<'a, Result<(), ClusterError>>;
 /// A cluster that a run has started. Each of these returns when it has happened.
 ///
 /// Dropping it ends every node and leaves nothing behind but configurations and logs, and, if they are kept, the
-/// nodes' data and the cluster's key.
+/// nodes' data and keys.
 pub trait Cluster: fmt::Debug + Send + Sync {
     /// All nodes, running or not, under the addresses by which they know one another.
     fn members(&self) -> &[Member];
 
     /// How the nodes are reached from outside.
-    fn network(&self) -> Tcp;
+    fn outside(&self) -> Outside;
 
     /// Ends a node as a power cut would. It is an error if it is down already, or has ended by itself.
     fn kill(&self, node: NodeId) -> Doing<'_>;
@@ -131,11 +134,13 @@ pub struct StartOptions {
     pub sealing: SealingConfig,
     /// What faults will do to links.
     pub links: LinkNeeds,
+    /// Whether links are TLS; plain TCP without. Containers, which are not on loopback, take TLS.
+    pub tls: bool,
     /// Decides jitter, loss and resets of the link proxy.
     pub seed: u64,
     /// What each node may use. Processes are not limited.
     pub limits: NodeLimits,
-    /// Keep the nodes' data folders, which may be large, and the cluster's key. Configurations and logs are always kept.
+    /// Keep the nodes' data folders, which may be large, and the cluster's keys. Configurations and logs are always kept.
     pub keep_data: bool,
 }
 
@@ -180,6 +185,15 @@ pub enum ClusterError {
         /// Why not.
         source: std::io::Error,
     },
+    /// No certificates for the nodes.
+    #[error("cannot make certificates for the nodes: {reason}")]
+    Certificates {
+        /// Why not.
+        reason: String,
+    },
+    /// The authority's certificate is of no use.
+    #[error("cannot speak TLS to the nodes: {0}")]
+    Tls(#[from] TlsError),
     /// No container engine.
     #[error("no Docker engine answers ({reason}); start one, or run with --driver process")]
     NoEngine {

@@ -2,7 +2,7 @@
 //! is a member no longer, starts without anything, and is made a member again, which sends it all that the
 //! others hold.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use veil::{client::Client, wire::client::NodeId};
@@ -31,7 +31,7 @@ impl Effect for Replace {
             let member = member.ok_or(ClusterError::Unknown { node })?.clone();
             let failed = |what: &'static str| move |source| ClusterError::Membership { node, what, source };
             let addresses = cluster.members().iter().map(|member| member.client.clone()).collect();
-            let network = Arc::new(cluster.network());
+            let network = cluster.outside().network()?;
             let client = Client::new(network, addresses, 1).map_err(failed("reach the others"))?;
             let removed = client.remove_member(node, Instant::now() + PATIENCE).await;
             removed.map_err(failed("remove it"))?;

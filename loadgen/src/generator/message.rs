@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{FramedRead, FramedWrite, LinesCodec};
 
-use crate::{scenario::OutcomeKind, workload::Part};
+use crate::{cluster::Security, scenario::OutcomeKind, workload::Part};
 
 /// No line is longer; the longest carries a scenario.
 const MAX_LINE: usize = 16 << 20;
@@ -38,6 +38,8 @@ pub struct Task {
     pub nodes: Vec<String>,
     /// Addresses that are reached by way of another one, such as a proxy's.
     pub routes: BTreeMap<String, String>,
+    /// By what the nodes are known.
+    pub security: Security,
 }
 
 /// What a generator tells.
@@ -166,6 +168,7 @@ mod tests {
             scenario: "version = 1\n".into(),
             nodes: vec!["127.0.0.1:7101".into()],
             routes: BTreeMap::from([("127.0.0.1:7101".into(), "127.0.0.1:9".into())]),
+            security: Security::Authority("-----BEGIN CERTIFICATE-----\n".into()),
         };
         for order in [Order::Prepare(task), Order::Start { at_ns: 5 }, Order::Stop] {
             speaking.say(&order).await.unwrap();

@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
     time::MissedTickBehavior,
 };
-use veil::client::ClientError;
+use veil::{client::ClientError, wire::tls::TlsError};
 
 pub use fire::fire;
 pub use launch::{Behind, InProcess, Launched, Launcher, Processes};
@@ -54,6 +54,9 @@ pub enum GenerateError {
     /// The photos cannot be read.
     #[error(transparent)]
     Photos(#[from] PhotoError),
+    /// The nodes cannot be spoken to.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No address to connect to.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -184,7 +187,13 @@ mod tests {
 
     fn task(scenario: &str) -> Task {
         let nodes = vec!["127.0.0.1:1".to_owned()];
-        Task { part: Part::WHOLE, scenario: scenario.to_owned(), nodes, routes: Default::default() }
+        Task {
+            part: Part::WHOLE,
+            scenario: scenario.to_owned(),
+            nodes,
+            routes: Default::default(),
+            security: crate::cluster::Security::Plain,
+        }
     }
 
     #[tokio::test]

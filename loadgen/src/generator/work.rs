@@ -10,7 +10,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
-use veil::{client::Client, wire::transport::Tcp};
+use veil::client::Client;
 
 use super::{
     CONNECTIONS, GenerateError, Report, Task,
@@ -43,11 +43,11 @@ pub(super) async fn carry_out(
     signals: Signals,
 ) -> Result<(), GenerateError> {
     let Signals { start, stop, told } = signals;
-    let Task { part, scenario, nodes, routes } = task;
+    let Task { part, scenario, nodes, routes, security } = task;
     let scenario = Scenario::parse(&scenario, "scenario")?;
     let (load, plan, photos) = draw(scenario, part).await?;
-    let network = Tcp { routes: routes.into_iter().collect(), ..Tcp::default() };
-    let client = Client::new(Arc::new(network), nodes, CONNECTIONS)?;
+    let network = security.network(routes.into_iter().collect())?;
+    let client = Client::new(network, nodes, CONNECTIONS)?;
     setup::wait_for_leader(&client).await?;
     let world = Arc::new(World::new(load.clients, part, photos));
     let before = setup::set_up(&client, &world, plan.set_up, part).await?;

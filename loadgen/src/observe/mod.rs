@@ -8,7 +8,7 @@ use veil::{
     client::{Client, ClientError},
     wire::{
         client::{Leadership, NodeStatus},
-        transport::Tcp,
+        transport::Network,
     },
 };
 
@@ -44,7 +44,7 @@ impl Observer {
     ///
     /// # Errors
     /// [`ClientError`] when no address is given.
-    pub fn begin(network: Arc<Tcp>, nodes: &[String], start: Instant) -> Result<Self, ClientError> {
+    pub fn begin(network: Arc<dyn Network>, nodes: &[String], start: Instant) -> Result<Self, ClientError> {
         // News of the leadership must not queue behind pictures.
         let client = Client::new(network, nodes.to_vec(), CONNECTIONS)?;
         let seen = Arc::new(Mutex::new(Observations::default()));

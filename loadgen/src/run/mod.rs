@@ -21,7 +21,7 @@ use tokio::{sync::watch, time::Instant};
 use veil::{
     client::{Client, ClientError},
     node::{RaftConfig, SealingConfig},
-    wire::transport::Tcp,
+    wire::{tls::TlsError, transport::Network},
 };
 
 pub use folder::make as make_folder;
@@ -29,7 +29,7 @@ use progress::Step;
 pub use team::{GeneratorError, Tally, Team};
 
 use crate::{
-    cluster::{self, Cluster, ClusterError, LinkNeeds, StartOptions},
+    cluster::{self, Cluster, ClusterError, LinkNeeds, Outside, StartOptions},
     fault::{FaultLog, inject_all},
     generator::{CONNECTIONS, InProcess, Launcher, Processes, SetUpError, Task, wait_for_leader},
     observe::Observer,
@@ -50,8 +50,8 @@ pub struct RunOptions {
     pub name: String,
     /// Where the run's folder is made.
     pub out: PathBuf,
-    /// Nodes of a cluster that is there already; without them one is started.
-    pub nodes: Option<Vec<String>>,
+    /// Nodes of a cluster that is there already, and how they are spoken to; without them one is started.
+    pub nodes: Option<(Vec<String>, Outside)>,
     /// The executable that acts as a node, see [`crate::cluster::child`], and as a generator, see
     /// [`crate::generator::child`].
     pub program: PathBuf,
@@ -79,6 +79,9 @@ pub enum RunError {
     /// The cluster does not start.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// The nodes cannot be spoken to.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No address to connect to.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -175,7 +178,7 @@ pub async fn run(mut options: RunOptions, stop: watch::Receiver<bool>) -> Result
 struct Ready {
     /// Unless it was there before.
     cluster: Option<Arc<dyn Cluster>>,
-    network: Arc<Tcp>,
+    network: Arc<dyn Network>,
     client: Client,
     team: Team,
     /// Where each generator records; none, if the only one records in the run's folder.
@@ -199,17 +202,20 @@ async fn get_ready(options: &RunOptions, folder: &Path) -> Result<Ready, RunErro
                 sealing: SealingConfig::default(),
                 seed: scenario.seed,
                 links: needs.max().unwrap_or(LinkNeeds::None),
+                tls: scenario.cluster.tls,
                 limits: scenario.cluster.limits,
                 keep_data: *keep_data,
             };
             Some(cluster::start(scenario.cluster.driver, options).await?)
         }
     };
-    let addresses = match (&cluster, nodes) {
-        (Some(cluster), _) => cluster.members().iter().map(|member| member.client.clone()).collect(),
-        (None, nodes) => nodes.clone().unwrap_or_default(),
+    let (addresses, outside) = match (&cluster, nodes) {
+        (Some(cluster), _) => {
+            (cluster.members().iter().map(|member| member.client.clone()).collect(), cluster.outside())
+        }
+        (None, nodes) => nodes.clone().unwrap_or_else(|| (Vec::new(), Outside::plain())),
     };
-    let network = Arc::new(cluster.as_ref().map_or_else(Tcp::default, |cluster| cluster.network()));
+    let network = outside.network()?;
     let client = Client::new(network.clone(), addresses, CONNECTIONS)?;
     wait_for_leader(&client).await?;
     drop(step);
@@ -223,7 +229,8 @@ async fn get_ready(options: &RunOptions, folder: &Path) -> Result<Ready, RunErro
         part,
         scenario: scenario.to_toml(),
         nodes: client.nodes().to_vec(),
-        routes: network.routes.clone().into_iter().collect(),
+        routes: outside.routes.clone().into_iter().collect(),
+        security: outside.security.clone(),
     };
     let (team, parts) = match launcher(options, cluster.as_deref()) {
         // It shares this process, and needs no folder of its own.

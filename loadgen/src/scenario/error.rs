@@ -39,6 +39,14 @@ pub enum ScenarioError {
         /// Why not.
         reason: &'static str,
     },
+    /// The driver's nodes are not on loopback.
+    #[error(
+        "cluster.tls: false is not available with the {driver} driver: plain TCP is for nodes on loopback alone"
+    )]
+    NotOnLoopback {
+        /// The driver's name.
+        driver: &'static str,
+    },
     /// The driver's nodes have no network of their own.
     #[error(
         "load.from: \"inside\" is not available with the {driver} driver: its nodes share this machine's addresses"

@@ -58,6 +58,8 @@ pub struct Cluster {
     pub nodes: u32,
     /// How nodes are started.
     pub driver: Driver,
+    /// Whether links are TLS. Plain TCP is for nodes on loopback alone.
+    pub tls: bool,
     /// What each node may use. Processes are not held to it.
     pub limits: NodeLimits,
 }

@@ -18,7 +18,7 @@ const MAX_OPERATIONS: f64 = 5e7;
 const ROOT: Keys =
     Keys { known: &["version", "seed", "cluster", "load", "fault", "chaos", "pass"], later: &[] };
 const CLUSTER: Keys =
-    Keys { known: &["nodes", "driver", "cpus", "memory", "disk"], later: &["coordinator", "policy"] };
+    Keys { known: &["nodes", "driver", "tls", "cpus", "memory", "disk"], later: &["coordinator", "policy"] };
 const LOAD: Keys = Keys {
     known: &[
         "clients",
@@ -95,7 +95,8 @@ fn cluster(section: &Section) -> Result<Cluster, ScenarioError> {
         memory_bytes: section.get("memory").map(|item| item.bytes()).transpose()?,
         disk_bytes: section.get("disk").map(|item| item.bytes()).transpose()?,
     };
-    Ok(Cluster { nodes, driver, limits })
+    let tls = section.get("tls").map_or(Ok(true), |item| item.boolean())?;
+    Ok(Cluster { nodes, driver, tls, limits })
 }
 
 fn processors(item: &Item) -> Result<f64, ScenarioError> {

@@ -3,16 +3,19 @@
 use super::{Driver, FaultKind, Origin, Scenario, ScenarioError};
 
 impl Scenario {
-    /// Draws the schedule that is to be drawn, and makes sure that every fault is available on the driver, and
-    /// that the load can come from where it is to come.
+    /// Draws the schedule that is to be drawn, and makes sure that every fault is available on the driver, that
+    /// the load can come from where it is to come, and that nothing leaves this machine unencrypted.
     /// The result says in `faults` all that will happen: written out, it gives the same again.
     ///
     /// # Errors
-    /// [`ScenarioError::Unavailable`], [`ScenarioError::NoInside`]
+    /// [`ScenarioError::Unavailable`], [`ScenarioError::NoInside`], [`ScenarioError::NotOnLoopback`]
     pub fn settle(mut self) -> Result<Self, ScenarioError> {
         let driver = self.cluster.driver;
         if self.load.from == Origin::Inside && driver != Driver::Docker {
             return Err(ScenarioError::NoInside { driver: driver.name() });
+        }
+        if !self.cluster.tls && driver != Driver::Process {
+            return Err(ScenarioError::NotOnLoopback { driver: driver.name() });
         }
         for (index, fault) in self.faults.iter().enumerate() {
             self.available(fault.kind, || format!("fault[{index}]"))?;

@@ -18,6 +18,7 @@ impl Scenario {
         writeln!(out, "version = 1\nseed = {}\n", self.seed)?;
         writeln!(out, "[cluster]\nnodes = {}", self.cluster.nodes)?;
         writeln!(out, "driver = {}", quoted(self.cluster.driver.name()))?;
+        writeln!(out, "tls = {}", self.cluster.tls)?;
         let limits = &self.cluster.limits;
         let sizes = [("memory", limits.memory_bytes), ("disk", limits.disk_bytes)];
         let sizes = sizes.into_iter().filter_map(|(name, bytes)| Some((name, quoted(&size(bytes?)))));

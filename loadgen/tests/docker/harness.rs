@@ -1,6 +1,6 @@
 //! Clusters of containers for tests, and users who talk to them.
 
-use std::{collections::BTreeMap, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::Deref, path::PathBuf, time::Duration};
 
 use loadgen::{
     cluster::{Cluster, DockerCluster, LinkNeeds, StartOptions},
@@ -56,6 +56,7 @@ pub fn options() -> StartOptions {
         raft: RaftConfig::default(),
         sealing: SealingConfig { threads: 1, queue: 16 },
         links: LinkNeeds::None,
+        tls: true,
         seed: 1,
         limits: NodeLimits::default(),
         keep_data: false,
@@ -76,7 +77,7 @@ impl Containers {
         let nodes = folder.path().join("test").join("nodes");
         let cluster = DockerCluster::start(StartOptions { folder: nodes, ..options }).await.unwrap();
         let addresses = cluster.members().iter().map(|member| member.client.clone()).collect();
-        let client = Client::new(Arc::new(cluster.network()), addresses, 1).unwrap();
+        let client = Client::new(cluster.outside().network().unwrap(), addresses, 1).unwrap();
         let this = Self { cluster, client, _folder: folder, _turn: turn };
         this.leader_other_than(0).await;
         Some(this)

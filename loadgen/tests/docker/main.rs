@@ -87,7 +87,7 @@ async fn cut_two_against_one_the_minority_refuses_and_the_majority_serves() {
     cluster.leader_other_than(alone).await;
     users.extend(cluster.register(10..20).await);
     let minority = veil::client::Client::new(
-        std::sync::Arc::new(cluster.network()),
+        cluster.outside().network().unwrap(),
         vec![cluster.address(alone).to_owned()],
         1,
     );

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::{
     ClusterArgs,
-    home::HomeArgs,
     password::{PasswordArgs, new_password},
     say,
     session::{UserArgs, kept_in, log_in},
@@ -33,14 +32,12 @@ pub(super) struct LoginArgs {
     #[command(flatten)]
     password_from: PasswordArgs,
     #[command(flatten)]
-    home: HomeArgs,
-    #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 pub(super) async fn login(args: LoginArgs) -> anyhow::Result<()> {
-    let LoginArgs { user, password, password_from, home, cluster } = args;
-    let home = home.home()?;
+    let LoginArgs { user, password, password_from, cluster } = args;
+    let home = cluster.home.home()?;
     let by_password = password || password_from.is_given();
     let credential = match home.key(&user)? {
         Some(key) if !by_password => Credential::Key(key),

@@ -1,4 +1,5 @@
-//! What the programs of users keep on this machine: the users' keys and sessions, each in a file of its own.
+//! What the programs of users keep on this machine: the users' keys and sessions, each in a file of its own, and the
+//! nodes that they have met.
 
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
@@ -10,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use directories::ProjectDirs;
 
-use super::secret;
+use super::{known_nodes::KnownFile, secret};
 use crate::{
     directory::UserName,
     identity::{KeyPair, SessionToken},
@@ -20,11 +21,11 @@ use crate::{
 /// The file that says who logged in last.
 const LAST: &str = "last";
 
-/// What every command that needs a user's key takes.
-#[derive(Debug, Args)]
+/// What every command that talks to a cluster takes.
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct HomeArgs {
-    /// Where keys and sessions of users are kept, in DIR/users. By default the configuration folder of this account,
-    /// such as ~/.config/veil.
+    /// Where keys and sessions of users are kept, in DIR/users, and known nodes in DIR/known_nodes. By default the
+    /// configuration folder of this account, such as ~/.config/veil.
     #[arg(long, env = "VEIL_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
 }
@@ -133,8 +134,12 @@ impl Home {
     pub(super) fn store_session(&self, user: &UserName, session: &StoredSession) -> anyhow::Result<PathBuf> {
         self.make_users()?;
         let path = self.file(user, "session");
-        secret::replace(&path, &format!("{}\n{}", session.token.to_text(), session.expires_ms))?;
-        secret::replace(&self.users().join(LAST), user.as_str())?;
+        secret::replace(
+            &path,
+            &format!("{}\n{}", session.token.to_text(), session.expires_ms),
+            secret::PRIVATE,
+        )?;
+        secret::replace(&self.users().join(LAST), user.as_str(), secret::PRIVATE)?;
         Ok(path)
     }
 
@@ -154,6 +159,11 @@ impl Home {
     #[cfg(test)]
     pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
+    }
+
+    /// The nodes that were met.
+    pub(super) fn into_known_nodes(self) -> KnownFile {
+        KnownFile::at(self.0.join("known_nodes"))
     }
 
     /// The key of a user, which is drawn if there is none yet, and safe on disk before this returns.

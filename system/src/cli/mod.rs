@@ -9,6 +9,7 @@ pub mod health;
 mod hide;
 mod home;
 mod inspect;
+mod known_nodes;
 mod list;
 mod member;
 pub mod node;
@@ -22,6 +23,7 @@ mod seal;
 mod secret;
 mod session;
 mod status;
+pub mod trust;
 mod view;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -30,7 +32,11 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tokio::time::Instant;
 
-use self::file::{ensure_apart, read_file, write_file};
+use self::{
+    file::{ensure_apart, read_file, write_file},
+    home::HomeArgs,
+    trust::TrustArgs,
+};
 use crate::{client::Client, wire::transport::Tcp};
 
 /// Share images, and decide who may look and how often.
@@ -82,6 +88,10 @@ struct ClusterArgs {
         default_value = "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103"
     )]
     nodes: Vec<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
+    home: HomeArgs,
     /// How long to keep trying, for instance 10s.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "10s", value_name = "TIME")]
     timeout: Duration,
@@ -92,7 +102,8 @@ struct ClusterArgs {
 
 impl ClusterArgs {
     fn client(&self) -> anyhow::Result<Client> {
-        Ok(Client::new(Arc::new(Tcp::default()), self.nodes.clone(), 1)?)
+        let network = self.trust.network(Arc::new(Tcp::default()), &self.nodes, &self.home)?;
+        Ok(Client::new(network, self.nodes.clone(), 1)?)
     }
 
     fn deadline(&self) -> Instant {

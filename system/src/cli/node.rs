@@ -5,18 +5,26 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Notify,
+};
 
 use crate::{
     consensus::Folder,
-    node::{Entropy, Environment, Node, NodeConfig, SharedKeys, system_clock},
-    wire::{client::Member, transport::Tcp},
+    node::{Entropy, Environment, Node, NodeConfig, SharedKeys, TlsFiles, system_clock},
+    wire::{
+        client::Member,
+        loopback::Loopback,
+        tls::Tls,
+        transport::{Network, Tcp},
+    },
 };
 
 /// Run one node of a cluster.
 ///
 /// Reads its configuration, prints one line of JSON with the addresses it really listens on, and
-/// serves until SIGTERM or Ctrl-C.
+/// serves until SIGTERM or Ctrl-C. A renewed certificate is noticed within seconds, and at SIGHUP at once.
 #[derive(Debug, Args)]
 pub struct NodeArgs {
     /// The configuration file; see docs/architecture.md for an example.
@@ -46,8 +54,17 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     let disk =
         Folder::create(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
     let routes = config.routes.iter().map(|route| (route.to.clone(), route.via.clone())).collect();
+    let tcp: Arc<dyn Network> = Arc::new(Tcp { shared_port: config.shared_port, routes });
+    let files = config.tls.clone();
+    let tls = files.as_ref().map(TlsFiles::load).transpose()?;
+    let (peers, clients): (Arc<dyn Network>, Arc<dyn Network>) = match &tls {
+        Some(tls) => (Arc::new(Tls::peers(tcp.clone(), tls)?), Arc::new(Tls::clients(tcp.clone(), tls)?)),
+        None => (Arc::new(Loopback(tcp.clone())), Arc::new(Loopback(tcp.clone()))),
+    };
     let environment = Environment {
-        network: Arc::new(Tcp { shared_port: config.shared_port, routes }),
+        peers,
+        clients,
+        http: tcp,
         disk: Arc::new(disk),
         clock: system_clock(),
         entropy: Arc::new(Entropy::from_system()),
@@ -56,6 +73,9 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     };
     serving.block_on(async {
         let stop = stop_signal()?;
+        if let (Some(files), Some(tls)) = (files, tls) {
+            tokio::spawn(files.keep_up(tls, hang_ups()?));
+        }
         let node = Node::start(config, environment).await?;
         println!("{}", serde_json::to_string(&Listening { member: node.member(), http: node.http() })?);
         let failed = tokio::select! {
@@ -77,6 +97,19 @@ fn runtime(name: &str) -> anyhow::Result<Runtime> {
         .enable_all()
         .build()
         .context("cannot start a runtime")
+}
+
+/// Tells of every SIGHUP.
+fn hang_ups() -> anyhow::Result<Arc<Notify>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (told, mut hang_up) = (Arc::new(Notify::new()), signal(SignalKind::hangup())?);
+    let telling = told.clone();
+    tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            telling.notify_one();
+        }
+    });
+    Ok(told)
 }
 
 /// Ends with SIGTERM or SIGINT.

@@ -6,12 +6,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{
-    ClusterArgs,
-    home::{Home, HomeArgs},
-    password::PasswordArgs,
-    session::log_in,
-};
+use super::{ClusterArgs, home::Home, password::PasswordArgs, session::log_in};
 use crate::{
     client::{Client, ClientError, Credential},
     directory::{Refusal, UserName},
@@ -33,18 +28,16 @@ pub(super) struct RegisterArgs {
     #[command(flatten)]
     password: PasswordArgs,
     #[command(flatten)]
-    home: HomeArgs,
-    #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 pub(super) async fn run(args: RegisterArgs) -> anyhow::Result<()> {
-    let RegisterArgs { user, no_password, password, home, cluster } = args;
+    let RegisterArgs { user, no_password, password, cluster } = args;
     let password = match no_password {
         true => None,
         false => Some(password.read_new()?),
     };
-    let (client, home) = (cluster.client()?, home.home()?);
+    let (client, home) = (cluster.client()?, cluster.home.home()?);
     let Registered { pair, file } = register(&client, &home, &user, password, cluster.deadline()).await?;
     let key = pair.public();
     let logged_in = log_in(&client, &home, &user, &Credential::Key(pair), cluster.deadline()).await;

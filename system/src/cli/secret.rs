@@ -1,8 +1,9 @@
-//! Files that hold a secret.
+//! Files that hold a secret, or what belongs to one.
 
 use std::{
-    fs::File,
+    fs::{File, Permissions},
     io::{ErrorKind, Read, Write},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -11,36 +12,36 @@ use anyhow::Context;
 /// So much of such a file is read, bytes: 64 digits, and a line break or two.
 const LIMIT: u64 = 1024;
 
+/// Read and written by the owner alone.
+pub(super) const PRIVATE: u32 = 0o600;
+/// Read by everybody.
+pub(super) const PUBLIC: u32 = 0o644;
+
 /// Makes a file that only its owner can read, and returns when it is safe on disk. `None`, and nothing is
 /// changed, if there is one already.
 pub(super) fn create(path: &Path, text: &str) -> anyhow::Result<Option<File>> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_with(path, text, PRIVATE)
+}
+
+/// The same, with other permissions.
+pub(super) fn create_with(path: &Path, text: &str, mode: u32) -> anyhow::Result<Option<File>> {
     let make = || {
-        // It has mode 0600 from the first moment, and takes its name when it is whole: whoever is interrupted
-        // leaves no half of a key in the place of one.
-        let mut file = tempfile::Builder::new().prefix(".new-key-").tempfile_in(folder)?;
-        writeln!(file, "{text}")?;
-        file.as_file().sync_all()?;
-        let file = match file.persist_noclobber(path) {
+        let file = match beside(path, text, mode)?.persist_noclobber(path) {
             Ok(file) => file,
             Err(taken) if taken.error.kind() == ErrorKind::AlreadyExists => return Ok(None),
             Err(failed) => return Err(failed.error),
         };
-        File::open(folder)?.sync_all()?;
+        File::open(folder_of(path))?.sync_all()?;
         Ok(Some(file))
     };
     make().with_context(|| path.display().to_string())
 }
 
-/// Puts a file that only its owner can read in the place of what was there, and returns when it is safe on disk.
-pub(super) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+/// Makes a file in the place of one that may be there, and returns when it is safe on disk. Nobody sees half of it.
+pub(super) fn replace(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     let make = || {
-        let mut file = tempfile::Builder::new().prefix(".new-key-").tempfile_in(folder)?;
-        writeln!(file, "{text}")?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|failed| failed.error)?;
-        File::open(folder)?.sync_all()
+        beside(path, text, mode)?.persist(path).map_err(|failed| failed.error)?;
+        File::open(folder_of(path))?.sync_all()
     };
     make().with_context(|| path.display().to_string())
 }
@@ -54,6 +55,22 @@ pub(super) fn read_if_there(path: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The file under another name. It has its mode from the first moment, and takes its own name when it is whole:
+/// whoever is interrupted leaves no half of a key in the place of one.
+fn beside(path: &Path, text: &str, mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix(".new-key-").tempfile_in(folder_of(path))?;
+    writeln!(file, "{text}")?;
+    if mode != PRIVATE {
+        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    }
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
 /// Reads what [`create`] has written.
 pub(super) fn read(file: &File, path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
@@ -64,7 +81,7 @@ pub(super) fn read(file: &File, path: &Path) -> anyhow::Result<String> {
 /// The permissions of a file.
 #[cfg(test)]
 pub(super) fn mode(path: &Path) -> u32 {
-    std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o7777
+    PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o7777
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     ClusterArgs,
-    home::{Home, HomeArgs, StoredSession},
+    home::{Home, StoredSession},
 };
 use crate::{
     client::{Client, Credential, NewSession},
@@ -28,8 +28,6 @@ pub(super) struct UserArgs {
     /// Who you are. By default whoever logged in last on this device.
     #[arg(long, env = "VEIL_USER", value_name = "USER")]
     pub(super) user: Option<UserName>,
-    #[command(flatten)]
-    pub(super) home: HomeArgs,
 }
 
 /// A user who is logged in.
@@ -44,7 +42,7 @@ pub(super) struct LoggedIn {
 impl UserArgs {
     /// The user's session on this device. One that has lived for half of its time is prolonged.
     pub(super) async fn logged_in(&self, cluster: &ClusterArgs) -> anyhow::Result<LoggedIn> {
-        let home = self.home.home()?;
+        let home = cluster.home.home()?;
         let user = match &self.user {
             Some(user) => user.clone(),
             None => home.last_user()?.context("nobody is logged in on this device: `veil login NAME`")?,

@@ -9,10 +9,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::TlsFiles;
 use crate::{
     consensus::Timing,
     identity::{ClusterKeys, InvalidKey},
-    wire::client::{Member, NodeId},
+    wire::{
+        client::{Member, NodeId},
+        loopback::is_loopback,
+    },
 };
 
 /// `node.toml`. Unknown keys are refused.
@@ -21,7 +25,7 @@ use crate::{
 pub struct NodeConfig {
     /// This node's number, unique in the cluster and for ever.
     pub id: NodeId,
-    /// The folder of log and snapshots.
+    /// The folder of log and snapshots. A relative path begins at the folder of this file.
     pub data: PathBuf,
     /// The file of the cluster's secret, the same for all nodes. A relative path begins at the folder of this
     /// file.
@@ -32,8 +36,14 @@ pub struct NodeConfig {
     /// Lets a supervisor reserve the ports while the node is down (`SO_REUSEPORT`).
     #[serde(default)]
     pub shared_port: bool,
+    /// Plain TCP in the place of TLS, on loopback alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain: bool,
     /// Where this node listens.
     pub listen: Listen,
+    /// What TLS needs. Either this or `plain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFiles>,
     /// All founding members, this one included.
     #[serde(default, rename = "member")]
     pub members: Vec<Member>,
@@ -188,10 +198,12 @@ impl NodeConfig {
         let mut config: Self = toml::from_str(&text)
             .map_err(|reason| ConfigError::Syntax { path: path.to_owned(), reason: Box::new(reason) })?;
         let in_file = |problem| ConfigError::In { path: path.to_owned(), problem: Box::new(problem) };
-        config.check().map_err(in_file)?;
-        // One folder holds a node's configuration and its key, wherever the node is started from.
+        config.check().and_then(|()| config.check_links()).map_err(in_file)?;
+        // One folder holds a node's configuration, its keys and its data, wherever the node is started from.
         if let Some(folder) = path.parent() {
+            config.data = folder.join(&config.data);
             config.cluster_key = folder.join(&config.cluster_key);
+            config.tls = config.tls.map(|files| files.seen_from(folder));
         }
         Ok(config)
     }
@@ -252,6 +264,31 @@ impl NodeConfig {
         Ok(())
     }
 
+    /// Checks that it is said how links are secured, and that nothing leaves this machine if they are not.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn check_links(&self) -> Result<(), ConfigError> {
+        const EITHER: &str = "either [tls] with certificate, key and authority, which `veil cluster init` makes, \
+                              or plain = true, for loopback alone";
+        const LOOPBACK: &str = "an address on loopback, as plain = true";
+        let refuse = |field, value: String, expected| Err(ConfigError::Value { field, value, expected });
+        match (&self.tls, self.plain) {
+            (Some(_), false) => return Ok(()),
+            (Some(_), true) => return refuse("plain", "true beside [tls]".to_owned(), EITHER),
+            (None, false) => return refuse("tls", "missing".to_owned(), EITHER),
+            (None, true) => {}
+        }
+        let listen = [("listen.client", &self.listen.client), ("listen.peer", &self.listen.peer)];
+        let members =
+            self.members.iter().flat_map(|m| [("member.client", &m.client), ("member.peer", &m.peer)]);
+        let routes = self.routes.iter().map(|route| ("route.via", &route.via));
+        match listen.into_iter().chain(members).chain(routes).find(|(_, address)| !is_loopback(address)) {
+            Some((field, address)) => refuse(field, address.clone(), LOOPBACK),
+            None => Ok(()),
+        }
+    }
+
     /// The founding members if this node is to found the cluster. Where this node asked for any free
     /// port, its own entry gets the address really listened on.
     pub(super) fn founding_members(&self, own: &Member) -> Option<BTreeMap<NodeId, Member>> {
@@ -299,6 +336,7 @@ mod tests {
         data = "data"
         cluster_key = "cluster.key"
         bootstrap = true
+        plain = true
         listen = { client = "127.0.0.1:0", peer = "127.0.0.1:0" }
         [[member]]
         id = 1
@@ -319,6 +357,7 @@ mod tests {
     fn a_configuration_survives_its_text_form() {
         let config = load(GOOD).unwrap();
         assert_eq!(config.raft.heartbeat, Duration::from_millis(50));
+        // Its paths are absolute once it is read.
         assert_eq!(load(&toml::to_string(&config).unwrap()).unwrap(), config);
     }
 
@@ -343,7 +382,7 @@ mod tests {
             NodeConfig::load(&path).unwrap()
         };
         let config = load(GOOD);
-        assert_eq!(config.cluster_key, key);
+        assert_eq!((&config.cluster_key, &config.data), (&key, &folder.path().join("data")));
         let keys = ClusterKeys::from_secret([7; 32]);
         std::fs::write(&key, keys.to_text() + "\n").unwrap();
         assert_eq!(config.cluster_keys().unwrap().public(), keys.public());
@@ -379,6 +418,37 @@ mod tests {
         std::fs::write(&path, [0xff; 32]).unwrap();
         let binary = refused();
         assert!(names_it(&binary), "{binary}");
+    }
+
+    #[test]
+    fn either_tls_or_plain_tcp_on_loopback() {
+        const TLS: &str =
+            "tls = { certificate = \"node.pem\", key = \"/k/node.key\", authority = \"ca.pem\" }";
+        let tls = GOOD.replace("plain = true", TLS).replace("127.0.0.1", "10.0.0.1");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.toml");
+        std::fs::write(&path, &tls).unwrap();
+        let config = NodeConfig::load(&path).unwrap();
+        let files = TlsFiles {
+            certificate: folder.path().join("node.pem"),
+            key: "/k/node.key".into(),
+            authority: folder.path().join("ca.pem"),
+        };
+        assert_eq!(config.tls, Some(files));
+        assert_eq!(load(&toml::to_string(&config).unwrap()).unwrap(), config);
+
+        for (text, said) in [
+            (GOOD.replace("plain = true", ""), "tls is missing: expected either [tls] with"),
+            (GOOD.replace("plain = true", "plain = false"), "tls is missing: expected either [tls] with"),
+            (GOOD.replace("plain = true", &format!("plain = true\n{TLS}")), "plain is true beside [tls]"),
+            (GOOD.replace("127.0.0.1:7101", "10.0.0.1:7101"), "member.client is 10.0.0.1:7101"),
+            (GOOD.replace("127.0.0.1:7201", "n1:7201"), "member.peer is n1:7201: expected an address on"),
+            (GOOD.replace("127.0.0.1:0\", p", "0.0.0.0:0\", p"), "listen.client is 0.0.0.0:0"),
+            (GOOD.replace("127.0.0.1:0\" }", "[::]:0\" }"), "listen.peer is [::]:0"),
+        ] {
+            let error = load(&text).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -58,8 +58,12 @@ impl Entropy {
 /// The world around a node.
 #[derive(Clone)]
 pub struct Environment {
-    /// Streams to clients and other nodes.
-    pub network: Arc<dyn Network>,
+    /// Streams between nodes.
+    pub peers: Arc<dyn Network>,
+    /// Streams from clients, and to other nodes where these serve clients.
+    pub clients: Arc<dyn Network>,
+    /// Streams for the pages over HTTP.
+    pub http: Arc<dyn Network>,
     /// What survives the node.
     pub disk: Arc<dyn Disk>,
     /// The time of day.

@@ -3,6 +3,7 @@
 mod admission;
 mod attempts;
 mod buffers;
+mod certificates;
 mod config;
 mod environment;
 mod forward;
@@ -37,6 +38,7 @@ use self::{
     service::{ClientService, PeerService},
 };
 pub use self::{
+    certificates::{TlsFileError, TlsFiles},
     config::{ConfigError, Listen, NodeConfig, RaftConfig, Route, SealingConfig},
     environment::{Entropy, Environment, UnixClock, system_clock},
     keys::{KeysRefused, SharedKeys},
@@ -86,27 +88,37 @@ impl Node {
     /// [`NodeError`].
     pub async fn start(config: NodeConfig, environment: Environment) -> Result<Self, NodeError> {
         config.check()?;
-        let Environment { network, disk, clock, entropy, keys, raft_runtime } = environment;
+        let Environment {
+            peers: peer_network,
+            clients: client_network,
+            http,
+            disk,
+            clock,
+            entropy,
+            keys,
+            raft_runtime,
+        } = environment;
         let failed = |address: &str, whom| {
             let address = address.to_owned();
             move |source| NodeError::Listen { address, whom, source }
         };
-        let clients =
-            network.listen(&config.listen.client).await.map_err(failed(&config.listen.client, "clients"))?;
+        let clients = client_network.listen(&config.listen.client).await;
+        let clients = clients.map_err(failed(&config.listen.client, "clients"))?;
         let http = match &config.listen.http {
-            Some(address) => Some(network.listen(address).await.map_err(failed(address, "HTTP"))?),
+            Some(address) => Some(http.listen(address).await.map_err(failed(address, "HTTP"))?),
             None => None,
         };
         let peers = {
             // A listener belongs to the runtime it is made on.
-            let listening = raft_runtime.spawn(network.listen(&config.listen.peer)).await;
+            let listening = raft_runtime.spawn(peer_network.listen(&config.listen.peer)).await;
             let listening = listening.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
             listening.map_err(failed(&config.listen.peer, "other nodes"))?
         };
         let member = Member { id: config.id, client: clients.local_address(), peer: peers.local_address() };
         let consensus = {
             let fresh = DiskId::new(clock(), entropy.bits());
-            let start = Consensus::start(config.id, config.raft.timing(), disk, network.clone(), fresh);
+            let timing = config.raft.timing();
+            let start = Consensus::start(config.id, timing, disk, peer_network.clone(), fresh);
             let started = raft_runtime.spawn(start).await;
             started.unwrap_or_else(|panic| Err(StartError::Stopped(panic.to_string())))?
         };
@@ -126,7 +138,7 @@ impl Node {
         let pool = Pool::start(config.sealing.threads, config.sealing.queue).map_err(NodeError::Threads)?;
         let pool = Arc::new(pool);
         tasks.push(tokio::spawn(health::sample_own(config.id, health.clone(), pool.clone())));
-        let status_links = Arc::new(Links::new(network.clone(), Link::Client, 1));
+        let status_links = Arc::new(Links::new(client_network, Link::Client, 1));
         tasks.push(tokio::spawn(health::ask_others(
             config.id,
             health.clone(),
@@ -136,7 +148,7 @@ impl Node {
         let forwarder = Forwarder {
             id: config.id,
             consensus: consensus.clone(),
-            links: Arc::new(Links::new(network, Link::Peer, 1)),
+            links: Arc::new(Links::new(peer_network, Link::Peer, 1)),
             clock: clock.clone(),
         };
         let rewrapper = Rewrapper {

@@ -1,7 +1,7 @@
 //! What travels between processes, and how.
 //!
 //! A connection starts with a [`Hello`](frame::Hello); then both sides send length-prefixed bincode
-//! frames, each with a request id, so that answers may come in any order. TLS will wrap the streams
+//! frames, each with a request id, so that answers may come in any order. [`tls`] wraps the streams
 //! of [`transport`]; nothing else knows what lies below them.
 
 pub mod client;
@@ -11,5 +11,7 @@ pub mod connections;
 pub mod frame;
 mod framing;
 pub mod links;
+pub mod loopback;
 pub mod server;
+pub mod tls;
 pub mod transport;

@@ -75,8 +75,10 @@ impl Cluster {
             cluster_key: PathBuf::new(),
             bootstrap: id == 1,
             shared_port: false,
+            plain: true,
             listen: Listen { client: member.client.clone(), peer: member.peer.clone(), http: None },
             members: if founder { self.founders.clone() } else { Vec::new() },
+            tls: None,
             routes: Vec::new(),
             raft: self.raft.clone(),
             sealing: SealingConfig { threads: 1, queue: 8 },
@@ -84,7 +86,9 @@ impl Cluster {
         let shared = SharedKeys::new(self.keys.clone());
         self.shared.insert(id, shared.clone());
         let environment = Environment {
-            network: Arc::new(self.network.clone()),
+            peers: Arc::new(self.network.clone()),
+            clients: Arc::new(self.network.clone()),
+            http: Arc::new(self.network.clone()),
             disk,
             clock: system_clock(),
             entropy: Arc::new(Entropy::from_seed(id)),

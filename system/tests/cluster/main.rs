@@ -4,6 +4,7 @@
 
 mod harness;
 mod keys;
+mod links;
 mod membership;
 mod presence;
 mod replacement;

@@ -45,16 +45,29 @@ fn all_nodes_are_given_the_key_that_init_makes() {
     let compose = yaml("compose.yaml");
     let init = &compose["services"]["init"];
     let command = texts(&init["command"]);
-    let [volume] = texts(&init["volumes"])[..] else { panic!("one volume, for the key") };
-    let (key, folder) = volume.split_once(':').unwrap();
-    assert_eq!(command, ["cluster", "init", folder]);
-    for (config, service) in nodes().into_values() {
+    let ["cluster", "init", made] = command[..] else { panic!("{command:?}") };
+    // What stands at each place of the folder that is made.
+    let volumes: BTreeMap<_, _> = texts(&init["volumes"])
+        .into_iter()
+        .map(|volume| volume.split_once(':').map(|(volume, at)| (at.to_owned(), volume)).unwrap())
+        .collect();
+    let authority = volumes[made];
+    for (name, (config, service)) in nodes() {
+        let key = volumes[&format!("{made}/{name}")];
         // Read from docker/nodes/, it is relative to that.
         let inside = config.cluster_key.strip_prefix(path("./nodes")).unwrap();
         let folder = inside.parent().unwrap().to_str().unwrap();
         assert_eq!(inside.file_name().unwrap(), "cluster.key");
+        let tls = config.tls.as_ref().unwrap();
+        for (file, name) in
+            [(&tls.certificate, "node.pem"), (&tls.key, "node.key"), (&tls.authority, "ca.pem")]
+        {
+            assert_eq!(*file, config.cluster_key.with_file_name(name));
+        }
         let mounted = format!("{key}:/etc/veil/{folder}:ro");
-        assert!(texts(&service["volumes"]).contains(&mounted.as_str()), "{mounted} is missing");
+        let mounts = texts(&service["volumes"]);
+        assert!(mounts.contains(&mounted.as_str()), "{mounted} is missing");
+        assert!(!mounts.iter().any(|mount| mount.starts_with(authority)), "{name} reads the authority's key");
     }
 }
 

@@ -49,12 +49,14 @@ impl Running {
             cluster_key: PathBuf::new(),
             bootstrap: id == 1,
             shared_port: false,
+            plain: true,
             listen: Listen {
                 client: format!("n{id}:client"),
                 peer: format!("n{id}:peer"),
                 http: Some(format!("n{id}:http")),
             },
             members,
+            tls: None,
             routes: Vec::new(),
             // Patient, so that a busy machine does not change the leader in the middle of a test.
             raft: RaftConfig {
@@ -67,7 +69,9 @@ impl Running {
         let raft =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let environment = Environment {
-            network: Arc::new(network.clone()),
+            peers: Arc::new(network.clone()),
+            clients: Arc::new(network.clone()),
+            http: Arc::new(network.clone()),
             disk: Arc::new(Folder::create(folder.path()).unwrap()),
             clock: system_clock(),
             entropy: Arc::new(Entropy::from_seed(id)),

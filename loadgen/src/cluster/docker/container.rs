@@ -15,9 +15,11 @@ use bollard::{
     query_parameters::CreateContainerOptionsBuilder,
 };
 
+use veil::{node::TlsFiles, wire::client::NodeId};
+
 use super::engine::{Engine, failed};
 use crate::{
-    cluster::{ClusterError, key::ClusterKey},
+    cluster::{ClusterError, credentials::Credentials},
     record::NodeLimits,
 };
 
@@ -25,9 +27,12 @@ use crate::{
 pub(super) const CLIENT_PORT: u16 = 7101;
 pub(super) const PEER_PORT: u16 = 7201;
 pub(super) const HTTP_PORT: u16 = 7301;
-/// Where a node finds its configuration, the cluster's key and its data.
+/// Where a node finds its configuration, its keys and its data.
 pub(super) const CONFIG: &str = "/etc/veil";
 pub(super) const CLUSTER_KEY: &str = "/run/veil/cluster.key";
+const CERTIFICATE: &str = "/run/veil/node.pem";
+const KEY: &str = "/run/veil/node.key";
+const AUTHORITY: &str = "/run/veil/ca.pem";
 pub(super) const DATA: &str = "/data";
 /// User and group of a node, as in the recipe.
 const USER: u32 = 65_532;
@@ -45,8 +50,10 @@ pub(super) struct Spec {
     pub(super) address: Ipv4Addr,
     /// The folder on this machine that holds `node.toml`.
     pub(super) folder: PathBuf,
-    /// All nodes share it.
-    pub(super) cluster_key: Arc<ClusterKey>,
+    /// The node's number.
+    pub(super) id: NodeId,
+    /// Those of all nodes; it is given its own.
+    pub(super) credentials: Arc<Credentials>,
     pub(super) limits: NodeLimits,
     pub(super) labels: HashMap<String, String>,
 }
@@ -113,11 +120,7 @@ impl Spec {
             healthcheck: Some(no_health_check()),
             networking_config: Some(at(&self.network, self.address)),
             host_config: Some(HostConfig {
-                binds: Some(vec![
-                    bind(&self.folder, CONFIG),
-                    bind(&self.cluster_key.path(), CLUSTER_KEY),
-                    format!("{}:{DATA}", self.name),
-                ]),
+                binds: Some(self.binds()),
                 network_mode: Some(self.network.clone()),
                 port_bindings: Some(ports.iter().cloned().map(|port| (port, loopback(()))).collect()),
                 cpu_period: Some(PERIOD),
@@ -129,6 +132,19 @@ impl Spec {
         }
     }
 
+    fn binds(&self) -> Vec<String> {
+        let mut binds = vec![
+            bind(&self.folder, CONFIG),
+            bind(&self.credentials.cluster_key(), CLUSTER_KEY),
+            format!("{}:{DATA}", self.name),
+        ];
+        if self.credentials.speaks_tls() {
+            let files = self.credentials.files(self.id);
+            binds.extend(files.iter().zip([CERTIFICATE, KEY, AUTHORITY]).map(|(file, at)| bind(file, at)));
+        }
+        binds
+    }
+
     fn body(&self) -> ContainerCreateBody {
         ContainerCreateBody {
             image: Some(self.image.clone()),
@@ -136,6 +152,11 @@ impl Spec {
             ..ContainerCreateBody::default()
         }
     }
+}
+
+/// What a node's configuration says of TLS.
+pub(super) fn tls_files() -> TlsFiles {
+    TlsFiles { certificate: CERTIFICATE.into(), key: KEY.into(), authority: AUTHORITY.into() }
 }
 
 /// Makes a container. It does not run yet.

@@ -35,7 +35,7 @@ use veil::{
 };
 
 use self::{
-    container::{CLIENT_PORT, CLUSTER_KEY, DATA, HTTP_PORT, PEER_PORT, Spec, quota},
+    container::{CLIENT_PORT, CLUSTER_KEY, DATA, HTTP_PORT, PEER_PORT, Spec, quota, tls_files},
     engine::{Engine, failed},
     generators::Inside,
     leading::Leading,
@@ -43,8 +43,8 @@ use self::{
     subnet::Subnet,
 };
 use super::{
-    Cluster, ClusterError, Description, Doing, OUTSIDE, StartOptions, detour::says_hello, founding,
-    key::ClusterKey,
+    Cluster, ClusterError, Description, Doing, OUTSIDE, Outside, StartOptions, credentials::Credentials,
+    detour::says_hello, founding,
 };
 use crate::{
     generator::Launcher,
@@ -86,8 +86,12 @@ impl DockerCluster {
         let subnet = Subnet::create_network(&engine, &network, labels.clone()).await?;
         let members: Vec<Member> = (1..=NodeId::from(options.nodes)).map(|id| member(subnet, id)).collect();
         let leading = Leading::choose(options.links, &members, subnet.gateway(), options.seed).await;
-        let with_key = |links| Ok((links, Arc::new(ClusterKey::create(&options.folder, options.keep_data)?)));
-        let (links, key) = match leading.and_then(with_key) {
+        let ids = members.iter().map(|member| member.id);
+        let with_keys = |links| {
+            let made = Credentials::create(&options.folder, ids, options.tls, options.keep_data)?;
+            Ok((links, Arc::new(made)))
+        };
+        let (links, credentials) = match leading.and_then(with_keys) {
             Ok(made) => made,
             Err(error) => {
                 engine.remove_network(&network).await?;
@@ -106,11 +110,13 @@ impl DockerCluster {
                 cluster_key: CLUSTER_KEY.into(),
                 bootstrap: member.id == 1,
                 shared_port: false,
+                plain: !options.tls,
                 listen: Listen {
                     client: member.client.clone(),
                     peer: member.peer.clone(),
                     http: Some(format!("0.0.0.0:{HTTP_PORT}")),
                 },
+                tls: options.tls.then(tls_files),
                 members: founding(&members, options.founders, member.id),
                 routes,
                 raft: options.raft.clone(),
@@ -122,7 +128,8 @@ impl DockerCluster {
                 network: network.clone(),
                 address: subnet.node(member.id),
                 folder,
-                cluster_key: key.clone(),
+                id: member.id,
+                credentials: credentials.clone(),
                 limits: options.limits,
                 labels: labels.clone(),
             };
@@ -143,6 +150,7 @@ impl DockerCluster {
             nodes,
             generators,
             links,
+            credentials,
             keep_data,
             ended,
         };
@@ -194,12 +202,12 @@ impl Cluster for DockerCluster {
         &self.0.members
     }
 
-    fn network(&self) -> Tcp {
+    fn outside(&self) -> Outside {
         let routes = match &self.0.links {
             Leading::Proxies { detours, .. } => detours.routes(OUTSIDE),
             Leading::Direct | Leading::ByKernel { .. } => &[],
         };
-        Tcp { routes: routes.iter().map(|r| (r.to.clone(), r.via.clone())).collect(), ..Tcp::default() }
+        self.0.credentials.outside(routes.iter().map(|r| (r.to.clone(), r.via.clone())))
     }
 
     fn kill(&self, id: NodeId) -> Doing<'_> {
@@ -316,11 +324,15 @@ impl Cluster for DockerCluster {
     ) -> BoxFuture<'_, Result<Option<Duration>, ClusterError>> {
         Box::pin(async move {
             if let Leading::Proxies { detours, .. } = &self.0.links {
-                return Ok(detours.comes_through(from, to).await);
+                let network = self.0.credentials.as_a_node(Arc::new(Tcp::default()));
+                return Ok(detours.comes_through(&*network, from, to).await);
             }
             let peer = format!("{}:{PEER_PORT}", self.0.node(to)?.spec.address);
             match self.0.namespace(self.0.node(from)?).await? {
-                Some(namespace) => Ok(says_hello(&namespace, &peer).await),
+                Some(namespace) => {
+                    let network = self.0.credentials.as_a_node(Arc::new(namespace));
+                    Ok(says_hello(&*network, &peer).await)
+                }
                 // Nobody is there to dial.
                 None => Ok(None),
             }

@@ -34,7 +34,7 @@ use super::{
     netem,
     subnet::Subnet,
 };
-use crate::cluster::{ClusterError, OUTSIDE, detour::says_hello};
+use crate::cluster::{ClusterError, OUTSIDE, credentials::Credentials, detour::says_hello};
 
 /// How long a node may take from its start until it listens; it may have a long log to replay.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -59,6 +59,7 @@ pub(super) struct Nodes {
     /// The containers of load generators.
     pub(super) generators: parking_lot::Mutex<BTreeSet<String>>,
     pub(super) links: Leading,
+    pub(super) credentials: Arc<Credentials>,
     pub(super) keep_data: bool,
     pub(super) ended: AtomicBool,
 }
@@ -116,7 +117,8 @@ impl Nodes {
         self.bring_in_line(id).await?;
         let peer = format!("{}:{PEER_PORT}", node.spec.address);
         let deadline = Instant::now() + START_PATIENCE;
-        while says_hello(&Tcp::default(), &peer).await.is_none() {
+        let network = self.credentials.as_a_node(Arc::new(Tcp::default()));
+        while says_hello(&*network, &peer).await.is_none() {
             if !self.engine.is_up(name).await? {
                 return Err(ClusterError::Start { node: id, reason: self.last_words(node).await });
             }

@@ -8,6 +8,7 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,8 +25,8 @@ use veil::{
 };
 
 use super::{
-    Cluster, ClusterError, Description, Detours, Doing, LinkNeeds, OUTSIDE, StartOptions, founding,
-    key::ClusterKey,
+    Cluster, ClusterError, Description, Detours, Doing, LinkNeeds, OUTSIDE, Outside, StartOptions,
+    credentials::Credentials, founding, key::ClusterKey,
 };
 use crate::{
     generator::Launcher,
@@ -39,6 +40,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 /// How often, and how long apart, it is tried again to remove a folder.
 const REMOVAL_TRIES: u32 = 20;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
+/// A node's data, in the folder of the node.
+const DATA: &str = "data";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Nodes as processes. Dropping it kills every node and, unless asked to keep it, removes their data.
@@ -50,7 +53,7 @@ pub struct ProcessCluster {
     keep_data: bool,
     detours: Option<Detours>,
     /// As long as there are nodes that may be started again.
-    _key: ClusterKey,
+    credentials: Credentials,
     /// Hold the ports for nodes that are down, so that nobody else is given them meanwhile.
     _reserved: Vec<Socket>,
 }
@@ -77,6 +80,7 @@ impl ProcessCluster {
             raft,
             sealing,
             links,
+            tls,
             seed,
             limits: _,
             keep_data,
@@ -97,18 +101,21 @@ impl ProcessCluster {
                 Some(Detours::around(&members, LOOPBACK, seed).await?)
             }
         };
-        let key = ClusterKey::create(&folder, keep_data)?;
+        let ids = members.iter().map(|member| member.id);
+        let credentials = Credentials::create(&folder, ids, tls, keep_data)?;
         let mut nodes = BTreeMap::new();
         for member in &members {
             let folder = folder.join(format!("n{}", member.id));
-            let data = folder.join("data");
+            let data = folder.join(DATA);
             let config = NodeConfig {
                 id: member.id,
-                data: data.clone(),
+                data: DATA.into(),
                 cluster_key: ClusterKey::from_node(),
                 bootstrap: member.id == 1,
                 shared_port: true,
+                plain: !tls,
                 listen: Listen { client: member.client.clone(), peer: member.peer.clone(), http: None },
+                tls: credentials.for_config(member.id),
                 members: founding(&members, founders, member.id),
                 routes: detours.as_ref().map_or(&[][..], |detours| detours.routes(member.id)).to_vec(),
                 raft: raft.clone(),
@@ -122,7 +129,7 @@ impl ProcessCluster {
             let log = folder.join("log.txt");
             nodes.insert(member.id, ProcessNode { config: path, log, data, child: Mutex::new(None) });
         }
-        let cluster = Self { program, members, nodes, keep_data, detours, _key: key, _reserved: reserved };
+        let cluster = Self { program, members, nodes, keep_data, detours, credentials, _reserved: reserved };
         // The founder last, so that the others are there to elect it at once.
         for id in cluster.nodes.keys().rev() {
             cluster.restart(*id).await?;
@@ -152,9 +159,9 @@ impl Cluster for ProcessCluster {
         &self.members
     }
 
-    fn network(&self) -> Tcp {
+    fn outside(&self) -> Outside {
         let routes = self.detours.as_ref().map_or(&[][..], |detours| detours.routes(OUTSIDE));
-        Tcp { routes: routes.iter().map(|r| (r.to.clone(), r.via.clone())).collect(), ..Tcp::default() }
+        self.credentials.outside(routes.iter().map(|r| (r.to.clone(), r.via.clone())))
     }
 
     fn kill(&self, node: NodeId) -> Doing<'_> {
@@ -287,7 +294,8 @@ impl Cluster for ProcessCluster {
     ) -> BoxFuture<'_, Result<Option<Duration>, ClusterError>> {
         Box::pin(async move {
             let detours = self.detours.as_ref().ok_or(ClusterError::NoDetours { from, to })?;
-            Ok(detours.comes_through(from, to).await)
+            let network = self.credentials.as_a_node(Arc::new(Tcp::default()));
+            Ok(detours.comes_through(&*network, from, to).await)
         })
     }
 

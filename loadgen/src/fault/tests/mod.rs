@@ -43,6 +43,7 @@ impl Stage {
             raft: RaftConfig::default(),
             sealing: SealingConfig::default(),
             links: LinkNeeds::None,
+            tls: false,
             seed: 1,
             limits: NodeLimits::default(),
             keep_data: false,

@@ -5,13 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
-use veil::wire::{
-    client::{Member, NodeId},
-    transport::Tcp,
-};
+use veil::wire::client::{Member, NodeId};
 
 use crate::{
-    cluster::{Cluster, ClusterError, Description, Doing, OUTSIDE},
+    cluster::{Cluster, ClusterError, Description, Doing, OUTSIDE, Outside},
     generator::Launcher,
     link::{DirectedLink, Links, Shape},
 };
@@ -57,8 +54,8 @@ impl Cluster for Paper {
         &self.members
     }
 
-    fn network(&self) -> Tcp {
-        Tcp::default()
+    fn outside(&self) -> Outside {
+        Outside::plain()
     }
 
     fn kill(&self, _: NodeId) -> Doing<'_> {

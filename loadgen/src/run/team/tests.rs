@@ -31,7 +31,13 @@ impl Launcher for Stage {
 }
 
 fn tasks(of: u32) -> Vec<(Task, PathBuf)> {
-    let task = |part| Task { part, scenario: String::new(), nodes: Vec::new(), routes: Default::default() };
+    let task = |part| Task {
+        part,
+        scenario: String::new(),
+        nodes: Vec::new(),
+        routes: Default::default(),
+        security: crate::cluster::Security::Plain,
+    };
     Part::all(of).map(|part| (task(part), PathBuf::new())).collect()
 }
 

@@ -139,7 +139,12 @@ fn what_a_driver_cannot_do_is_told_before_anything_is_started() {
         "load.from: \"inside\" is not available with the process driver: its nodes share this machine's addresses"
     );
     inside.cluster.driver = Driver::Docker;
-    assert!(inside.settle().is_ok());
+    assert!(inside.clone().settle().is_ok());
+    inside.cluster.tls = false;
+    assert_eq!(
+        inside.settle().unwrap_err().to_string(),
+        "cluster.tls: false is not available with the docker driver: plain TCP is for nodes on loopback alone"
+    );
 }
 
 #[test]

@@ -31,6 +31,7 @@ seed = 1
 [cluster]
 nodes = 3
 driver = "process"
+tls = true
 
 [load]
 clients = 256

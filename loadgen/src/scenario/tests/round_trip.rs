@@ -112,10 +112,8 @@ fn cluster() -> impl Strategy<Value = Cluster> {
     let size = || option::of(1u64..1 << 50);
     let cpus = option::of(1e-3..1024.0f64);
     let nodes = select(vec![1u32, 3, 5]);
-    (nodes, cpus, size(), size()).prop_map(|(nodes, cpus, memory_bytes, disk_bytes)| Cluster {
-        nodes,
-        driver: Driver::Process,
-        limits: NodeLimits { cpus, memory_bytes, disk_bytes },
+    (nodes, any::<bool>(), cpus, size(), size()).prop_map(|(nodes, tls, cpus, memory_bytes, disk_bytes)| {
+        Cluster { nodes, driver: Driver::Process, tls, limits: NodeLimits { cpus, memory_bytes, disk_bytes } }
     })
 }
 
