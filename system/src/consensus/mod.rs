@@ -42,7 +42,7 @@ pub use self::{
     leadership::BarrierError,
     membership::ChangeError,
     message::{Identity, PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
-    types::DiskId,
+    types::{DiskId, TypeConfig},
 };
 use crate::{
     directory::{Action, Actor, Answer, Command, Directory, RequestId},
@@ -172,16 +172,20 @@ fn open(disk: Arc<dyn Disk>, fresh: DiskId) -> Result<(LogStore, Closed, Machine
         damaged => OpenError::Damaged(damaged.to_string()),
     })?;
     let damaged = |error: io::Error| OpenError::Damaged(error.to_string());
-    let (log, closed) = LogStore::open(database, fresh).map_err(damaged)?;
     let machine = Machine::open(disk).map_err(damaged)?;
-    let (purged, applied) = (log.purged(), machine.look(|image| image.applied));
-    if purged > applied {
-        return Err(OpenError::Damaged("the snapshot is missing that the log goes on from".to_owned()));
-    }
-    if log.is_new() && applied.is_some() {
-        return Err(OpenError::Damaged("the log is missing that goes on from the snapshot".to_owned()));
-    }
-    Ok((log, closed, machine))
+    let (log, closed) = LogStore::open(database, fresh).map_err(damaged)?;
+    let applied = machine.look(|image| image.applied);
+    let missing = if log.purged() > applied {
+        "the snapshot is missing that the log goes on from"
+    } else if log.is_new() && applied.is_some() {
+        "the log is missing that goes on from the snapshot"
+    } else {
+        return Ok((log, closed, machine));
+    };
+    drop(log);
+    // Nobody has the database any more once this has ended.
+    let _ = closed.blocking_recv();
+    Err(OpenError::Damaged(missing.to_owned()))
 }
 
 /// How long the last users of the log may take to let go of it.

@@ -221,8 +221,10 @@ impl Node {
     /// Hands the leadership over, stops serving, then Raft. What was acknowledged is on disk already.
     pub async fn stop(mut self) {
         self.consensus.hand_over().await;
+        self.tasks.iter().for_each(JoinHandle::abort);
         for task in self.tasks.drain(..) {
-            task.abort();
+            // What it held, a port for instance, is free then. That it was aborted is no news.
+            let _ = task.await;
         }
         self.consensus.stop().await;
     }

@@ -18,7 +18,8 @@ use veil::{
     directory::UserName,
     identity::{ClusterKeys, KeyPair},
     node::{
-        Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, system_clock,
+        Entropy, Environment, Listen, Node, NodeConfig, NodeError, RaftConfig, SealingConfig, SharedKeys,
+        system_clock,
     },
     wire::{client::Member, transport::Pipes},
 };
@@ -67,6 +68,16 @@ impl Cluster {
     }
 
     pub async fn start_node_on(&mut self, id: u64, disk: Arc<dyn Disk>) {
+        self.try_start_node_on(id, disk).await.unwrap();
+    }
+
+    /// Starts a node from whatever its folder holds, if it starts.
+    pub async fn try_start_node(&mut self, id: u64) -> Result<(), NodeError> {
+        let disk = Folder::create(self.disks[&id].path()).unwrap();
+        self.try_start_node_on(id, Arc::new(disk)).await
+    }
+
+    async fn try_start_node_on(&mut self, id: u64, disk: Arc<dyn Disk>) -> Result<(), NodeError> {
         let member = self.members.entry(id).or_insert_with(|| member(id));
         let founder = self.founders.contains(member);
         let config = NodeConfig {
@@ -95,7 +106,8 @@ impl Cluster {
             keys: shared,
             raft_runtime: tokio::runtime::Handle::current(),
         };
-        self.nodes.insert(id, Node::start(config, environment).await.unwrap());
+        self.nodes.insert(id, Node::start(config, environment).await?);
+        Ok(())
     }
 
     pub async fn stop_node(&mut self, id: u64) {

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
+mod attack;
+mod damage;
 mod harness;
 mod keys;
 mod links;
 mod membership;
 mod presence;
 mod replacement;
+mod secured;
 mod sessions;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

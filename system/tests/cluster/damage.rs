@@ -1,0 +1,188 @@
+//! A node whose disk is full, or does not hold what it held.
+
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use redb::{Database, DatabaseError, StorageBackend, backends::FileBackend};
+use veil::{
+    consensus::{Disk, Folder, StartError},
+    node::{NodeError, RaftConfig},
+};
+
+use super::harness::{Cluster, PATIENCE, Writer, leader, register, register_many, soon};
+
+/// A disk that is full while the switch is on.
+struct Filling {
+    folder: Folder,
+    database: std::path::PathBuf,
+    full: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct FillingFile {
+    file: FileBackend,
+    full: Arc<AtomicBool>,
+}
+
+impl FillingFile {
+    fn room(&self) -> io::Result<()> {
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on device")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for FillingFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.room()?;
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.room()?;
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.room()?;
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+}
+
+impl Filling {
+    fn new(folder: &Path, full: &Arc<AtomicBool>) -> Self {
+        let database = folder.join("log.redb");
+        Self { folder: Folder::create(folder).unwrap(), database, full: full.clone() }
+    }
+}
+
+impl Disk for Filling {
+    fn open_database(&self) -> Result<Database, DatabaseError> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).open(&self.database)?;
+        let file = FillingFile { file: FileBackend::new(file)?, full: self.full.clone() };
+        Database::builder().create_with_backend(file)
+    }
+
+    fn save_snapshot(&self, bytes: &[u8]) -> io::Result<()> {
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on device")),
+            false => self.folder.save_snapshot(bytes),
+        }
+    }
+
+    fn load_snapshot(&self) -> io::Result<Option<Vec<u8>>> {
+        self.folder.load_snapshot()
+    }
+}
+
+/// Fills the disk of the leader, or of a follower, while somebody writes.
+async fn fill_the_disk_of(the_leader: bool) {
+    let mut cluster = Cluster::start(3, RaftConfig::default()).await;
+    let client = cluster.client();
+    register_many(&cluster, &client, 0..5).await;
+    // Every node gets such a disk, so that it does not matter who leads in the end.
+    let mut switches = BTreeMap::new();
+    for id in 1..=3u32 {
+        let full = Arc::new(AtomicBool::new(false));
+        let (node, disk) = (u64::from(id), Filling::new(cluster.disks[&u64::from(id)].path(), &full));
+        cluster.stop_node(node).await;
+        cluster.start_node_on(node, Arc::new(disk)).await;
+        switches.insert(node, full);
+        register_many(&cluster, &client, 10 * id..10 * id + 5).await;
+    }
+    let led = leader(&client).await;
+    let victim = if the_leader { led } else { led % 3 + 1 };
+    let full = switches[&victim].clone();
+    let writer = Writer::start(&client);
+    full.store(true, Ordering::SeqCst);
+    let reason = tokio::time::timeout_at(soon(), cluster.nodes[&victim].failed()).await.unwrap();
+    assert!(reason.contains("no space left"), "{reason}");
+    // The others go on, and nothing that was acknowledged is a lie.
+    register(&client, "meanwhile", soon()).await.unwrap();
+    cluster.stop_node(victim).await;
+    full.store(false, Ordering::SeqCst);
+    cluster.start_node_on(victim, Arc::new(Filling::new(cluster.disks[&victim].path(), &full))).await;
+    let acknowledged = writer.finish().await;
+    let index = register_many(&cluster, &client, 500..501).await;
+    cluster.wait_until_equal(&client, [victim, leader(&client).await], index).await;
+    let held = client.users_of(&cluster.members[&victim].client, PATIENCE).await.unwrap();
+    let lost: Vec<_> = acknowledged.iter().filter(|user| held.binary_search(user).is_err()).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_whose_disk_is_full_lies_to_nobody_and_comes_back() {
+    fill_the_disk_of(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_is_full_lies_to_nobody_and_comes_back() {
+    fill_the_disk_of(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_does_not_start_from_a_damaged_folder_and_says_how_to_rejoin() {
+    let mut cluster = Cluster::start(3, RaftConfig { snapshot_every: 32, ..RaftConfig::default() }).await;
+    let client = cluster.client();
+    register_many(&cluster, &client, 0..100).await;
+    let victim = leader(&client).await % 3 + 1;
+    cluster.stop_node(victim).await;
+    let folder = cluster.disks[&victim].path().to_owned();
+    let whole = ["log.redb", "snapshot"].map(|file| (file, std::fs::read(folder.join(file)).unwrap()));
+    // A bit of every entry, wherever it lies: pages that are free hold older copies.
+    let flip = |bytes: &[u8]| {
+        let (mut damaged, entry) = (bytes.to_vec(), b"user-");
+        let places: Vec<_> =
+            (0..bytes.len() - entry.len()).filter(|at| bytes[*at..].starts_with(entry)).collect();
+        assert!(!places.is_empty(), "no entry is there");
+        places.into_iter().for_each(|at| damaged[at] ^= 1);
+        Some(damaged)
+    };
+    let writer = Writer::start(&client);
+    for (file, bytes) in &whole {
+        // Cut in the middle, a bit flipped, and gone.
+        for damaged in [Some(bytes[..bytes.len() / 2].to_vec()), flip(bytes), None] {
+            match &damaged {
+                Some(damaged) => std::fs::write(folder.join(file), damaged).unwrap(),
+                None => std::fs::remove_file(folder.join(file)).unwrap(),
+            }
+            let what = format!("{file}, {:?} of {} bytes", damaged.map(|left| left.len()), bytes.len());
+            match cluster.try_start_node(victim).await.err() {
+                Some(NodeError::Raft(StartError::Damaged { node, reason })) => {
+                    assert_eq!(node, victim, "{what}: {reason}");
+                    let said = StartError::Damaged { node, reason }.to_string();
+                    assert!(said.contains(&format!("`veil member remove {victim}`")), "{said}");
+                }
+                other => panic!("{what}: {:?}", other.map(|error| error.to_string())),
+            }
+            std::fs::write(folder.join(file), bytes).unwrap();
+        }
+    }
+    // Put back as it was, it goes on.
+    cluster.start_node(victim).await;
+    writer.finish().await;
+    let index = register_many(&cluster, &client, 100..101).await;
+    cluster.wait_until_equal(&client, [victim, leader(&client).await], index).await;
+}
