@@ -13,6 +13,7 @@ mod known_nodes;
 mod list;
 mod member;
 pub mod node;
+mod online;
 mod passphrase;
 mod password;
 mod picture;
@@ -56,6 +57,8 @@ enum Command {
     Node(node::NodeArgs),
     Health(health::HealthArgs),
     Register(register::RegisterArgs),
+    Online(online::OnlineArgs),
+    Stay(online::StayArgs),
     Login(account::LoginArgs),
     Logout(account::LogoutArgs),
     Sessions(account::SessionsArgs),
@@ -133,6 +136,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Node(args) => node::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Register(args) => block_on(register::run(args)),
+        Command::Online(args) => block_on(online::online(args)),
+        Command::Stay(args) => block_on(online::stay(args)),
         Command::Login(args) => block_on(account::login(args)),
         Command::Logout(args) => block_on(account::logout(args)),
         Command::Sessions(args) => block_on(account::sessions(args)),

@@ -1,6 +1,6 @@
 //! `veil node`: runs one server.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -20,6 +20,9 @@ use crate::{
         transport::{Network, Tcp},
     },
 };
+
+/// How often the cluster's key is looked at.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Run one node of a cluster.
 ///
@@ -76,11 +79,13 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
         if let (Some(files), Some(tls)) = (files, tls) {
             tokio::spawn(files.keep_up(tls, hang_ups()?));
         }
-        let node = Node::start(config, environment).await?;
+        let hung_up = hang_ups()?;
+        let node = Node::start(config.clone(), environment).await?;
         println!("{}", serde_json::to_string(&Listening { member: node.member(), http: node.http() })?);
         let failed = tokio::select! {
             () = stop => None,
             reason = node.failed() => Some(reason),
+            () = keep_keys(&node, &config, &hung_up) => None,
         };
         node.stop().await;
         match failed {
@@ -97,6 +102,32 @@ fn runtime(name: &str) -> anyhow::Result<Runtime> {
         .enable_all()
         .build()
         .context("cannot start a runtime")
+}
+
+/// Reads the cluster's key again for ever, every few seconds and when told to.
+async fn keep_keys(node: &Node, config: &NodeConfig, told: &Notify) {
+    // What is wrong is said once, not every few seconds.
+    let mut complaint = String::new();
+    loop {
+        let _ = tokio::time::timeout(LOOK, told.notified()).await;
+        let taken = match config.cluster_keys() {
+            Ok(keys) => node.take_keys(keys).map_err(|refused| refused.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match taken {
+            Ok(changed) => {
+                if changed {
+                    tracing::warn!("other key-encryption keys are in use from now on");
+                }
+                complaint.clear();
+            }
+            Err(reason) if reason == complaint => {}
+            Err(reason) => {
+                tracing::warn!("{}: {reason}; the keys stay as they are", config.cluster_key.display());
+                complaint = reason;
+            }
+        }
+    }
 }
 
 /// Tells of every SIGHUP.

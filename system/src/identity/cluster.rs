@@ -87,6 +87,11 @@ impl ClusterKeys {
         self.ring.add(random)
     }
 
+    /// Takes a key-encryption key away.
+    pub fn drop_key(&mut self, number: KeyNumber) {
+        self.ring.remove(number);
+    }
+
     /// A challenge, given at `now_ms`, with 128 random bits.
     pub fn challenge(&self, now_ms: u64, nonce: [u8; 16]) -> Challenge {
         let mut challenge = Challenge { issued_ms: now_ms, nonce, tag: [0; 32] };

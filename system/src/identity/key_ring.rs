@@ -72,6 +72,11 @@ impl KeyRing {
         number
     }
 
+    /// Takes a key away.
+    pub(super) fn remove(&mut self, number: KeyNumber) {
+        Arc::make_mut(&mut self.0).remove(&number);
+    }
+
     /// Wraps the content key of an image. The nonce must never have been used under the same key: 96 random bits.
     ///
     /// # Errors

@@ -45,6 +45,7 @@ pub use self::{
 };
 use crate::{
     consensus::{Consensus, DiskId, StartError},
+    identity::ClusterKeys,
     stego::Cover,
     wire::{client::Member, connections::Connections, frame::Link, links::Links, server::serve},
 };
@@ -78,6 +79,7 @@ pub struct Node {
     member: Member,
     http: Option<String>,
     consensus: Consensus,
+    keys: SharedKeys,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -176,6 +178,7 @@ impl Node {
             forwarder,
             durations,
         };
+        let shared_keys = keys.clone();
         let service = ClientService {
             id: config.id,
             consensus: consensus.clone(),
@@ -199,7 +202,7 @@ impl Node {
             let answer = move |method, path| pages.clone().answer(method, path);
             tasks.push(tokio::spawn(http::serve(listener, answer)));
         }
-        Ok(Self { member, http: address, consensus, tasks })
+        Ok(Self { member, http: address, consensus, keys: shared_keys, tasks })
     }
 
     /// The node's number and the addresses it really listens on.
@@ -210,6 +213,14 @@ impl Node {
     /// The address at which it really answers HTTP, if it does.
     pub fn http(&self) -> Option<&str> {
         self.http.as_deref()
+    }
+
+    /// Takes other key-encryption keys than it has, and says whether anything has changed.
+    ///
+    /// # Errors
+    /// [`KeysRefused`]; then it keeps what it has.
+    pub fn take_keys(&self, keys: ClusterKeys) -> Result<bool, KeysRefused> {
+        self.keys.replace(keys, self.consensus.directory().0.wrapping_key())
     }
 
     /// Waits until the node can no longer be a member of the cluster, because its disk failed, and says

@@ -153,6 +153,16 @@ impl<'a> Handout<'a> {
         read(&path)
     }
 
+    /// Gives every node another copy of the cluster's key.
+    pub(super) fn replace_cluster_key(&self, text: &str) -> anyhow::Result<Vec<PathBuf>> {
+        let replace = |id| {
+            let path = self.node(id).join(CLUSTER_KEY);
+            secret::replace(&path, text, secret::PRIVATE)?;
+            Ok(path)
+        };
+        self.nodes()?.into_iter().map(replace).collect()
+    }
+
     pub(super) fn replace_node(&self, id: NodeId, issued: &Issued) -> anyhow::Result<PathBuf> {
         let folder = self.node(id);
         replace(&folder.join(KEY), &folder.join(CERTIFICATE), issued)

@@ -1,6 +1,7 @@
 //! `veil cluster`: makes what the nodes of a cluster need to know one another.
 
 mod handout;
+mod rotate;
 
 use std::{
     net::Ipv6Addr,
@@ -52,6 +53,20 @@ pub enum ClusterCommand {
     ///
     /// Start it, and then say `veil member add`.
     AddNode(AddNodeArgs),
+    /// Draw another key-encryption key, under which the keys of images will lie in log and snapshot.
+    ///
+    /// Writes it into the cluster.key of every node of DIR, beside those that are there. A node that runs from its
+    /// folder there takes it within seconds; to other machines copy cluster.key. Then say `veil cluster rewrap`.
+    AddKey(rotate::AddKeyArgs),
+    /// Put the keys of all images under the newest key-encryption key.
+    ///
+    /// Every node has to have it: one that lacks it is named, and nothing is changed. Needs --operator.
+    Rewrap(rotate::RewrapArgs),
+    /// Take a key-encryption key away that is no longer in use.
+    ///
+    /// After `veil cluster rewrap`, and not within five minutes: a request that is repeated so long is given the key
+    /// as it was wrapped then. Copies of older snapshots and dumps are of no use without it.
+    DropKey(rotate::DropKeyArgs),
 }
 
 /// What is made.
@@ -123,6 +138,9 @@ pub fn run(command: &ClusterCommand) -> anyhow::Result<()> {
         ClusterCommand::Init(args) => init(args),
         ClusterCommand::Renew(args) => renew(args),
         ClusterCommand::AddNode(args) => add_node(args),
+        ClusterCommand::AddKey(args) => rotate::add_key(args),
+        ClusterCommand::Rewrap(args) => rotate::rewrap(args),
+        ClusterCommand::DropKey(args) => rotate::drop_key(args),
     }
 }
 

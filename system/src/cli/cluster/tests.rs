@@ -114,3 +114,30 @@ fn hosts_are_names_or_addresses_without_ports() {
         assert!(place(host).is_err(), "{host}");
     }
 }
+
+#[test]
+fn keys_are_added_to_every_node_and_all_but_the_newest_can_be_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let public = make(folder, &three(), day()).unwrap().public;
+    let numbers = || {
+        let held = (1..=3).map(|id| config(folder, id).cluster_keys().unwrap());
+        let held: Vec<_> =
+            held.map(|keys| (keys.public(), keys.ring().numbers().collect::<Vec<_>>())).collect();
+        assert!(held.iter().all(|one| *one == held[0] && one.0 == public), "{held:?}");
+        held[0].1.clone()
+    };
+    rotate::add_key(&rotate::AddKeyArgs::of(folder)).unwrap();
+    assert_eq!(numbers(), [1, 2]);
+    assert_eq!(secret::mode(&folder.join("n2/cluster.key")), 0o600);
+    let newest = rotate::drop_key(&rotate::DropKeyArgs::of(folder, 2)).unwrap_err().to_string();
+    assert!(newest.contains("key 2 is the newest"), "{newest}");
+    rotate::drop_key(&rotate::DropKeyArgs::of(folder, 1)).unwrap();
+    assert_eq!(numbers(), [2]);
+    assert!(rotate::drop_key(&rotate::DropKeyArgs::of(folder, 1)).is_err());
+    // A node that is added later has the same.
+    let added = AddNodeArgs { folder: folder.to_owned(), id: 4, host: None, made: made_args() };
+    add_node(&added).unwrap();
+    let keys = config(folder, 4).cluster_keys().unwrap();
+    assert_eq!(keys.ring().numbers().collect::<Vec<_>>(), [2]);
+}
