@@ -3,7 +3,7 @@
 //! What depends on the state of the object alone (a name that is taken, a quota that is used up) is decided where the
 //! action is carried out.
 
-use super::{Action, Caller, Directory, ImageId, Query, Refusal, UserName};
+use super::{Action, Caller, Directory, GroupName, ImageId, Membership, Query, Refusal, Role, UserName};
 
 /// What somebody wants.
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +33,7 @@ impl Directory {
             Wish::Action(action) => self.authorise_action(caller, action),
             Wish::Query(query) => self.authorise_query(caller, query),
             Wish::Seal { owner } => user(caller, owner),
-            Wish::User => match caller {
-                Caller::User(..) => Ok(()),
-                Caller::Stranger | Caller::Operator | Caller::Node => Err(Refusal::NoSession),
-            },
+            Wish::User => logged_in(caller),
             Wish::Cluster => operator(caller),
         }
     }
@@ -55,14 +52,81 @@ impl Directory {
                 user(caller, &set.owner)?;
                 self.owner(&set.owner, set.image)
             }
-            Action::Rewrap(_) => operator(caller),
+            Action::Rewrap(_) | Action::Restore(_) => operator(caller),
+            Action::CreateGroup(create) => user(caller, &create.user),
+            Action::AskToJoin(ask) => user(caller, &ask.user),
+            Action::LeaveGroup(leave) => user(caller, &leave.user),
+            Action::AnswerJoin(answer) => {
+                user(caller, &answer.admin)?;
+                self.admin(&answer.admin, &answer.group)
+            }
+            Action::RemoveMember(remove) => {
+                user(caller, &remove.admin)?;
+                self.admin(&remove.admin, &remove.group)
+            }
+            Action::SetRole(set) => {
+                user(caller, &set.admin)?;
+                self.admin(&set.admin, &set.group)
+            }
+            Action::SetGroupGrant(set) => {
+                user(caller, &set.owner)?;
+                self.owner(&set.owner, set.image)?;
+                // So that strangers cannot use up the images that a group may have. To revoke, one needs not be there.
+                match set.views {
+                    0 => Ok(()),
+                    _ => self.member(&set.owner, &set.group),
+                }
+            }
+            Action::Describe(describe) => {
+                user(caller, &describe.owner)?;
+                self.owner(&describe.owner, describe.image)
+            }
+            Action::Withdraw(withdraw) => {
+                user(caller, &withdraw.owner)?;
+                self.owner(&withdraw.owner, withdraw.image)
+            }
+            Action::AskForViews(ask) => {
+                user(caller, &ask.user)?;
+                match self.owner(&ask.user, ask.image) {
+                    Ok(()) => Err(Refusal::OwnImage { image: ask.image }),
+                    Err(Refusal::NotOwner { .. }) => Ok(()),
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            Action::AnswerRequest(answer) => {
+                user(caller, &answer.owner)?;
+                self.owner(&answer.owner, answer.image)
+            }
+            Action::Acknowledge(acknowledge) => user(caller, &acknowledge.user),
         }
     }
 
     fn authorise_query(&self, caller: &Caller, query: &Query) -> Result<(), Refusal> {
         match query {
-            Query::List { user: of, .. } | Query::Sessions { user: of, .. } => user(caller, of),
-            Query::Users { .. } | Query::Images { .. } | Query::Hash => operator(caller),
+            Query::List { user: of, .. }
+            | Query::Sessions { user: of, .. }
+            | Query::Owned { user: of, .. }
+            | Query::Requests { user: of, .. }
+            | Query::Inbox { user: of, .. }
+            | Query::MyGroups { user: of } => user(caller, of),
+            Query::Users { .. } | Query::Images { .. } | Query::Hash | Query::Dump { .. } => operator(caller),
+            Query::Groups { .. } => logged_in(caller),
+            Query::Image { user: of, image } => {
+                user(caller, of)?;
+                self.involved(of, *image)
+            }
+            Query::Views { user: of, image, .. } => {
+                user(caller, of)?;
+                self.owner(of, *image)
+            }
+            Query::GroupMembers { user: of, group, .. } | Query::GroupImages { user: of, group, .. } => {
+                user(caller, of)?;
+                self.member(of, group)
+            }
+            Query::JoinRequests { user: of, group, .. } => {
+                user(caller, of)?;
+                self.admin(of, group)
+            }
             Query::Block { image } => match caller {
                 Caller::User(name, _) => self.involved(name, *image),
                 Caller::Operator | Caller::Node => Ok(()),
@@ -80,13 +144,37 @@ impl Directory {
         }
     }
 
-    /// Only the image's owner and those who were ever granted views of it.
+    /// Only the image's owner and those who were ever granted views of it, in person or through a group.
     fn involved(&self, name: &UserName, image: ImageId) -> Result<(), Refusal> {
         match self.images.get(&image) {
             None => Err(Refusal::UnknownImage { image }),
-            Some(record) if record.owner == *name || record.grants.contains_key(name) => Ok(()),
+            Some(record) if record.owner == *name || self.index.views_left(record, name).is_some() => Ok(()),
             Some(_) => Err(Refusal::NoGrant { image, viewer: name.clone() }),
         }
+    }
+
+    /// Only members of the group.
+    fn member(&self, name: &UserName, group: &GroupName) -> Result<(), Refusal> {
+        match self.known_group(group)?.members.contains_key(name) {
+            true => Ok(()),
+            false => Err(Refusal::NotMember { group: group.clone(), user: name.clone() }),
+        }
+    }
+
+    /// Only admins of the group.
+    fn admin(&self, name: &UserName, group: &GroupName) -> Result<(), Refusal> {
+        match self.known_group(group)?.members.get(name) {
+            Some(Membership { role: Role::Admin, .. }) => Ok(()),
+            _ => Err(Refusal::NotAdmin { group: group.clone(), user: name.clone() }),
+        }
+    }
+}
+
+/// Only users, whoever they are.
+fn logged_in(caller: &Caller) -> Result<(), Refusal> {
+    match caller {
+        Caller::User(..) => Ok(()),
+        Caller::Stranger | Caller::Operator | Caller::Node => Err(Refusal::NoSession),
     }
 }
 

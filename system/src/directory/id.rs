@@ -1,8 +1,8 @@
-//! The names by which the directory knows users, images and requests.
+//! The names by which the directory knows users, groups, images and requests.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// An identifier that is not 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ fn parse_hex(text: &str) -> Result<u128, InvalidId> {
 
 /// Names one sealed image for ever. Equal to the id of the request that sealed it, so a retried
 /// sealing names the same image.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId(pub u128);
 
 /// Names one request for ever: 48 bits of milliseconds since the Unix epoch, then 80 random bits
@@ -65,69 +65,125 @@ macro_rules! hex_id {
 hex_id!(ImageId);
 hex_id!(RequestId);
 
-/// A user name that the directory would refuse.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "user name {0:?} refused: expected 1 to {max} characters out of a-z 0-9 . _ -, starting with a letter or digit",
-    max = UserName::MAX_LEN
-)]
-pub struct InvalidName(String);
-
-/// A user's name: 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a letter or digit.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct UserName(String);
-
-impl UserName {
-    /// The longest name, in characters.
-    pub const MAX_LEN: usize = 64;
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for UserName {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
-        let well_formed = text.len() <= Self::MAX_LEN
-            && text.bytes().all(allowed)
-            && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-        if well_formed {
-            Ok(Self(text))
-        } else {
-            // The refused text may be anything: show its beginning only.
-            Err(InvalidName(text.chars().take(Self::MAX_LEN + 1).collect()))
+/// A number in log, snapshot and messages; digits where people read.
+impl Serialize for ImageId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match to.is_human_readable() {
+            true => to.collect_str(self),
+            false => to.serialize_u128(self.0),
         }
     }
 }
 
-impl FromStr for UserName {
-    type Err = InvalidName;
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        Self::try_from(text.to_owned())
+impl<'de> Deserialize<'de> for ImageId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match from.is_human_readable() {
+            true => String::deserialize(from)?.parse().map_err(D::Error::custom),
+            false => u128::deserialize(from).map(Self),
+        }
     }
 }
 
-impl From<UserName> for String {
-    fn from(name: UserName) -> Self {
-        name.0
+/// The longest name of a user or a group, in characters.
+const MAX_NAME_LEN: usize = 64;
+
+/// A name that the directory would refuse.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{what} name {text:?} refused: expected 1 to {MAX_NAME_LEN} characters out of a-z 0-9 . _ -, starting with a letter or digit"
+)]
+pub struct InvalidName {
+    what: &'static str,
+    text: String,
+}
+
+/// Refuses what is no name. Nothing is normalised: two spellings are two names, and what merely looks like a letter
+/// of the alphabet is none.
+fn check_name(what: &'static str, text: &str) -> Result<(), InvalidName> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    let well_formed = text.len() <= MAX_NAME_LEN
+        && text.bytes().all(allowed)
+        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if well_formed {
+        Ok(())
+    } else {
+        // The refused text may be anything: show its beginning only.
+        Err(InvalidName { what, text: text.chars().take(MAX_NAME_LEN + 1).collect() })
     }
 }
 
-impl fmt::Display for UserName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        ///
+        /// Copies share one text: a directory holds each name many times.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
 
-impl fmt::Debug for UserName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
+        impl $name {
+            /// The longest name, in characters.
+            pub const MAX_LEN: usize = MAX_NAME_LEN;
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The first and the last name there can be, for ranges.
+            pub(super) fn bounds() -> (Self, Self) {
+                (Self("0".into()), Self("z".repeat(Self::MAX_LEN).into()))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                check_name($what, text).map(|()| Self(text.into()))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+name! {
+    /// A user's name: 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a letter or digit.
+    UserName, "user"
+}
+name! {
+    /// A group's name: 1 to 64 characters of `a-z 0-9 . _ -`, beginning with a letter or digit.
+    GroupName, "group"
 }
 
 #[cfg(test)]
@@ -156,8 +212,11 @@ mod tests {
         for good in ["a", "u000017", "anna.b-c_d", &"a".repeat(64)] {
             assert!(good.parse::<UserName>().is_ok(), "{good}");
         }
-        for bad in ["", "Anna", "-a", "a b", "ä", &"a".repeat(65)] {
+        for bad in ["", "Anna", "-a", "a b", "ä", "\u{430}nna", "anna\u{200b}", &"a".repeat(65)] {
             assert!(bad.parse::<UserName>().is_err(), "{bad}");
+            assert!(bad.parse::<GroupName>().is_err(), "{bad}");
         }
+        let refused = "Chor".parse::<GroupName>().unwrap_err().to_string();
+        assert!(refused.starts_with("group name \"Chor\" refused: expected 1 to 64 characters"), "{refused}");
     }
 }

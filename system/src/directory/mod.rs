@@ -1,4 +1,4 @@
-//! The replicated directory: users, sessions, images, grants, and the answers already given.
+//! The replicated directory: users, sessions, groups, images, grants, requests, inboxes, and the answers already given.
 //!
 //! A pure state machine. [`Directory::apply`] is the only way to change it; it reads no clock, draws
 //! no random number and does no I/O, so every node that applies the same commands in the same order
@@ -8,16 +8,26 @@
 
 mod actor;
 mod answers;
+mod ask;
 mod authorise;
 mod credentials;
+mod describe;
+mod dump;
+mod group;
 mod id;
+mod inbox;
+mod index;
 mod open_view;
 mod query;
 mod record_image;
 mod register;
+mod restore;
 mod rewrap;
 mod session;
 mod set_grant;
+mod text;
+mod view_log;
+mod withdraw;
 
 use std::collections::BTreeMap;
 
@@ -27,17 +37,34 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     actor::{Actor, Caller},
     answers::REQUEST_WINDOW_MS,
+    ask::{AnswerRequest, Ask, AskForViews, MAX_ASKS, MAX_NOTE_LEN},
     authorise::Wish,
     credentials::{SetKey, SetPassword},
-    id::{ImageId, InvalidId, InvalidName, RequestId, UserName},
+    describe::{Describe, MAX_DESCRIPTION_LEN, MAX_TITLE_LEN},
+    dump::{
+        AskRecord, DUMP_VERSION, GrantRecord, GroupRecord, Hex, ImageRecord, InboxRecord, JoinRecord,
+        MAX_RECORDS, MAX_WEIGHT, MemberRecord, NoticeRecord, Place, Record, SettingsRecord, UserRecord,
+        ViewRecord,
+    },
+    group::{
+        AnswerJoin, AskToJoin, CreateGroup, Group, LeaveGroup, MAX_ADMINS, MAX_GROUP_GRANTS,
+        MAX_GROUP_IMAGES, MAX_GROUPS, MAX_JOIN_REQUESTS, MAX_MEMBERS, Membership, RemoveMember, Role,
+        SetGroupGrant, SetRole,
+    },
+    id::{GroupName, ImageId, InvalidId, InvalidName, RequestId, UserName},
+    inbox::{Acknowledge, InboxPage, MAX_NOTICES, Mailbox, Notice, Posted},
     open_view::OpenView,
-    query::{Listing, PAGE_LIMIT, Query},
+    query::{ImageDetails, Listing, PAGE_LIMIT, Query},
     record_image::RecordImage,
     register::Register,
+    restore::Restore,
     rewrap::{MAX_REWRAPPED, Rewrap},
     session::{EndSession, EndSessions, LogIn, MAX_DEVICE_LEN, MAX_SESSION_MS, MAX_SESSIONS, Renew, Session},
     set_grant::SetGrant,
+    view_log::{VIEWS_KEPT, View},
+    withdraw::Withdraw,
 };
+use self::{inbox::Subject, index::Index};
 use crate::{
     identity::{FIRST_KEY, KeyNumber, PasswordHash, PublicKey, SessionId, WrappedKey},
     seal::Media,
@@ -87,6 +114,32 @@ pub enum Action {
     SetKey(SetKey),
     /// Puts content keys under another key-encryption key.
     Rewrap(Rewrap),
+    /// Makes a group.
+    CreateGroup(CreateGroup),
+    /// Asks to be let into a group.
+    AskToJoin(AskToJoin),
+    /// Lets somebody into a group, or does not.
+    AnswerJoin(AnswerJoin),
+    /// Leaves a group.
+    LeaveGroup(LeaveGroup),
+    /// Takes a member out of a group.
+    RemoveMember(RemoveMember),
+    /// Changes a member's part in a group.
+    SetRole(SetRole),
+    /// Sets the views that a group has left.
+    SetGroupGrant(SetGroupGrant),
+    /// Says what is to be seen on an image.
+    Describe(Describe),
+    /// Takes an image out of the directory.
+    Withdraw(Withdraw),
+    /// Asks for views of an image.
+    AskForViews(AskForViews),
+    /// Answers a request for views.
+    AnswerRequest(AnswerRequest),
+    /// Takes out of an inbox what was read.
+    Acknowledge(Acknowledge),
+    /// Brings records back that were dumped.
+    Restore(Restore),
 }
 
 /// What a command did, or why it was refused. A refusal changes nothing but the memory of itself.
@@ -135,6 +188,13 @@ pub enum Effect {
     /// Content keys were put under another key-encryption key.
     Rewrapped {
         /// How many.
+        count: u64,
+    },
+    /// It is done; there is nothing more to say.
+    Done,
+    /// Records were brought back.
+    Restored {
+        /// How many that were not there yet.
         count: u64,
     },
 }
@@ -239,6 +299,104 @@ pub enum Refusal {
         /// How far away.
         off_ms: u64,
     },
+    /// A group has the name already.
+    #[error("group {group} exists already")]
+    GroupTaken {
+        /// The name.
+        group: GroupName,
+    },
+    /// There is no such group.
+    #[error("no group {group}")]
+    UnknownGroup {
+        /// The name.
+        group: GroupName,
+    },
+    /// This is for members of the group.
+    #[error("{user} is not a member of group {group}")]
+    NotMember {
+        /// Which group.
+        group: GroupName,
+        /// Who is none.
+        user: UserName,
+    },
+    /// This is for admins of the group.
+    #[error("{user} is not an admin of group {group}")]
+    NotAdmin {
+        /// Which group.
+        group: GroupName,
+        /// Who is none.
+        user: UserName,
+    },
+    /// Whoever asks to join is in the group.
+    #[error("{user} is a member of group {group} already")]
+    AlreadyMember {
+        /// Which group.
+        group: GroupName,
+        /// Who.
+        user: UserName,
+    },
+    /// Nobody of that name has asked to join, or was answered already.
+    #[error("no request of {user} to join group {group} waits")]
+    NoJoinRequest {
+        /// Which group.
+        group: GroupName,
+        /// Who.
+        user: UserName,
+    },
+    /// A group needs an admin.
+    #[error("{user} is the only admin of group {group}: make another member one first")]
+    LastAdmin {
+        /// Which group.
+        group: GroupName,
+        /// The admin.
+        user: UserName,
+    },
+    /// One needs no views of an image of one's own.
+    #[error("image {image} is your own")]
+    OwnImage {
+        /// The image.
+        image: ImageId,
+    },
+    /// The user has not asked for views of the image, or was answered already.
+    #[error("no request of {user} for image {image} waits")]
+    NoRequest {
+        /// Which image.
+        image: ImageId,
+        /// Who.
+        user: UserName,
+    },
+    /// A field holds less than it has to.
+    #[error("{field} is {value}, the least is {least}")]
+    TooLittle {
+        /// Which field.
+        field: String,
+        /// Its value.
+        value: u64,
+        /// The smallest value accepted.
+        least: u64,
+    },
+    /// A text holds a character that is not to be seen.
+    #[error("{field} refused: character {at} is a control character, such as a line break")]
+    Unseen {
+        /// Which text.
+        field: String,
+        /// Which of its characters, from 1.
+        at: u64,
+    },
+    /// What a record is about is there already, and not the same.
+    #[error("{record} is there already, and is not the same")]
+    OtherRecord {
+        /// What the record is about.
+        record: String,
+    },
+    /// A record cannot be what it says.
+    #[error("{record} refused: {reason}")]
+    BadRecord {
+        /// What the record is about.
+        record: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// A registered user.
@@ -273,6 +431,19 @@ pub struct Image {
     pub grants: BTreeMap<UserName, Grant>,
     /// The owner's public key, as it was when the image was recorded.
     pub owner_key: PublicKey,
+    /// Which groups may view it how often. The views of a group are for all its members together.
+    pub group_grants: BTreeMap<GroupName, Grant>,
+    /// What its owner says about it, if anything.
+    pub about: Option<Box<About>>,
+}
+
+/// What an owner says about an image.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct About {
+    /// At most [`MAX_TITLE_LEN`] characters; may be empty.
+    pub title: String,
+    /// At most [`MAX_DESCRIPTION_LEN`] characters; may be empty.
+    pub description: String,
 }
 
 /// What one viewer may still do with one image.
@@ -296,9 +467,16 @@ pub struct Directory {
     images: OrdMap<ImageId, Image>,
     sessions: OrdMap<SessionId, Session>,
     answers: answers::Answers,
-    /// Who sees which image in a listing: owners and all who were ever granted. Follows from `images`.
+    groups: OrdMap<GroupName, Group>,
+    /// The last views of each image, by number.
+    views: OrdMap<(ImageId, u64), View>,
+    /// Requests for views, by owner, image and who asks.
+    asks: OrdMap<(UserName, ImageId, UserName), Ask>,
+    mailboxes: OrdMap<UserName, Mailbox>,
+    /// What is in the inboxes, by number.
+    notices: OrdMap<(UserName, u64), Posted>,
     #[serde(skip)]
-    visible: OrdSet<(UserName, ImageId)>,
+    index: Index,
     /// Whose sessions they are. Follows from `sessions`.
     #[serde(skip)]
     sessions_by_user: OrdSet<(UserName, SessionId)>,
@@ -317,21 +495,30 @@ struct Stored {
     images: Vec<(ImageId, Image)>,
     sessions: Vec<(SessionId, Session)>,
     answers: answers::Answers,
+    groups: Vec<(GroupName, Group)>,
+    views: Vec<((ImageId, u64), View)>,
+    asks: Vec<((UserName, ImageId, UserName), Ask)>,
+    mailboxes: Vec<(UserName, Mailbox)>,
+    notices: Vec<((UserName, u64), Posted)>,
 }
 
 impl From<Stored> for Directory {
     fn from(stored: Stored) -> Self {
-        let Stored { clock_ms, wrapping_key, users, images, sessions, answers } = stored;
-        let (users, images): (OrdMap<UserName, User>, OrdMap<ImageId, Image>) = (users.into(), images.into());
-        let visible = images
-            .iter()
-            .flat_map(|(id, image)| {
-                let names = std::iter::once(&image.owner).chain(image.grants.keys());
-                names.map(|name| (name.clone(), *id)).collect::<Vec<_>>()
-            })
-            .collect();
-        let mut directory =
-            Self { clock_ms, wrapping_key, users, images, answers, visible, ..Self::default() };
+        let Stored { clock_ms, wrapping_key, users, images, sessions, answers, .. } = stored;
+        let mut directory = Self {
+            clock_ms,
+            wrapping_key,
+            users: users.into(),
+            images: images.into(),
+            answers,
+            groups: stored.groups.into(),
+            views: stored.views.into(),
+            asks: stored.asks.into(),
+            mailboxes: stored.mailboxes.into(),
+            notices: stored.notices.into(),
+            ..Self::default()
+        };
+        directory.index = directory.make_index();
         for (id, session) in sessions {
             directory.insert_session(id, session);
         }
@@ -348,7 +535,12 @@ impl Default for Directory {
             images: OrdMap::new(),
             sessions: OrdMap::new(),
             answers: answers::Answers::default(),
-            visible: OrdSet::new(),
+            groups: OrdMap::new(),
+            views: OrdMap::new(),
+            asks: OrdMap::new(),
+            mailboxes: OrdMap::new(),
+            notices: OrdMap::new(),
+            index: Index::default(),
             sessions_by_user: OrdSet::new(),
             sessions_by_expiry: OrdSet::new(),
         }
@@ -390,6 +582,19 @@ impl Directory {
             Action::SetPassword(set) => self.set_password(set),
             Action::SetKey(set) => self.set_key(set),
             Action::Rewrap(rewrap) => self.rewrap(rewrap),
+            Action::CreateGroup(create) => self.create_group(create),
+            Action::AskToJoin(ask) => self.ask_to_join(ask),
+            Action::AnswerJoin(answer) => self.answer_join(answer),
+            Action::LeaveGroup(leave) => self.leave_group(leave),
+            Action::RemoveMember(remove) => self.remove_member(remove),
+            Action::SetRole(set) => self.set_role(set),
+            Action::SetGroupGrant(set) => self.set_group_grant(set),
+            Action::Describe(describe) => self.describe(describe),
+            Action::Withdraw(withdraw) => self.withdraw(withdraw),
+            Action::AskForViews(ask) => self.ask_for_views(ask),
+            Action::AnswerRequest(answer) => self.answer_request(answer),
+            Action::Acknowledge(acknowledge) => self.acknowledge(acknowledge),
+            Action::Restore(restore) => self.restore(restore),
         }
     }
 
@@ -410,6 +615,17 @@ impl Directory {
     /// The key-encryption key that content keys are to be wrapped under.
     pub fn wrapping_key(&self) -> KeyNumber {
         self.wrapping_key
+    }
+
+    fn make_index(&self) -> Index {
+        let mut index = Index::default();
+        self.images.iter().for_each(|(id, image)| index.add_image(*id, image));
+        self.groups.iter().for_each(|(name, group)| index.add_group(name, group));
+        self.asks.keys().for_each(|(owner, ..)| index.count_ask(owner, true));
+        for ((user, number), posted) in &self.notices {
+            index.subjects.insert((user.clone(), posted.notice.subject()), *number);
+        }
+        index
     }
 
     fn known_user(&self, user: &UserName) -> Result<&User, Refusal> {
@@ -447,6 +663,10 @@ impl Action {
 
 fn at_most(field: &str, value: u64, limit: u64) -> Result<(), Refusal> {
     if value <= limit { Ok(()) } else { Err(Refusal::TooMuch { field: field.to_owned(), value, limit }) }
+}
+
+fn at_least(field: &str, value: u64, least: u64) -> Result<(), Refusal> {
+    if value >= least { Ok(()) } else { Err(Refusal::TooLittle { field: field.to_owned(), value, least }) }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Directory, Effect, ImageId, Refusal, UserName};
+use super::{Answer, Directory, Effect, GroupName, ImageId, Refusal, UserName};
 
-/// Takes one view off the viewer's grant and releases the content key. The owner may open without a
-/// grant and is not counted.
+/// Takes one view off the viewer's grant, or that of a group of theirs, and releases the content key. The owner may
+/// open without a grant and is not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenView {
     /// Who wants to see it.
@@ -20,16 +20,35 @@ impl Directory {
             let (key, revision) = (image.key.clone(), image.revision);
             return Ok(Effect::Opened { image: id, key, views_left: None, revision });
         }
-        let Some(grant) = image.grants.get_mut(&viewer) else {
-            return Err(Refusal::NoGrant { image: id, viewer });
+        let index = &self.index;
+        // The viewer's own views first, then those of their groups, by name.
+        let own = image.grants.get(&viewer).is_some_and(|grant| grant.left > 0);
+        let theirs = |group: &GroupName| index.is_member(&viewer, group);
+        let group = match own {
+            true => None,
+            false => image.group_grants.iter().find(|(group, grant)| grant.left > 0 && theirs(group)),
         };
-        let Some(left) = grant.left.checked_sub(1) else {
-            return Err(Refusal::QuotaUsedUp { image: id, viewer });
+        let group = group.map(|(group, _)| group.clone());
+        let grant = match &group {
+            Some(group) => image.group_grants.get_mut(group),
+            None => image.grants.get_mut(&viewer),
         };
-        grant.left = left;
+        let Some(grant) = grant.filter(|grant| grant.left > 0) else {
+            return Err(match index.views_left(image, &viewer) {
+                Some(_) => Refusal::QuotaUsedUp { image: id, viewer },
+                None => Refusal::NoGrant { image: id, viewer },
+            });
+        };
+        grant.left -= 1;
         grant.used += 1;
+        let used_up = grant.left == 0;
         image.revision += 1;
+        let views_left = index.views_left(image, &viewer);
         let (key, revision) = (image.key.clone(), image.revision);
-        Ok(Effect::Opened { image: id, key, views_left: Some(left), revision })
+        if let (Some(group), true) = (&group, used_up) {
+            self.index.set_group_image(group, id, true);
+        }
+        self.log_view(id, viewer);
+        Ok(Effect::Opened { image: id, key, views_left, revision })
     }
 }

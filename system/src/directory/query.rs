@@ -1,9 +1,14 @@
 //! What can be asked of the directory. Questions change nothing.
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use serde::{Deserialize, Serialize};
 
-use super::{Directory, Image, ImageId, Session, User, UserName};
-use crate::identity::{KeyNumber, SessionId, WrappedKey};
+use super::{Directory, Grant, GroupName, Image, ImageId, Place, Session, User, UserName, index::Index};
+use crate::{
+    identity::{KeyNumber, SessionId, WrappedKey},
+    seal::Media,
+};
 
 /// The most items one page of a list holds.
 pub const PAGE_LIMIT: usize = 1_000;
@@ -40,9 +45,88 @@ pub enum Query {
         /// Whose.
         user: UserName,
     },
+    /// The images that a user owns, after an id.
+    Owned {
+        /// Who asks.
+        user: UserName,
+        /// Where the last page ended.
+        after: Option<ImageId>,
+    },
+    /// What there is to know about an image, for its owner and those who were ever granted views of it.
+    Image {
+        /// Who asks.
+        user: UserName,
+        /// Which image.
+        image: ImageId,
+    },
+    /// The last views of an image, newest first, for its owner.
+    Views {
+        /// Who asks.
+        user: UserName,
+        /// Which image.
+        image: ImageId,
+        /// The number of the view with which the last page ended.
+        after: Option<u64>,
+    },
+    /// The requests for views that wait for an owner, by image and user.
+    Requests {
+        /// Who asks.
+        user: UserName,
+        /// Where the last page ended.
+        after: Option<(ImageId, UserName)>,
+    },
+    /// What a user has not acknowledged yet, in order.
+    Inbox {
+        /// Who asks.
+        user: UserName,
+        /// The number of the notice with which the last page ended.
+        after: Option<u64>,
+    },
+    /// The names of all groups, after a name.
+    Groups {
+        /// Where the last page ended.
+        after: Option<GroupName>,
+    },
+    /// The groups of a user: at most [`MAX_GROUPS`](super::MAX_GROUPS).
+    MyGroups {
+        /// Who asks.
+        user: UserName,
+    },
+    /// The members of a group, after a name, for its members.
+    GroupMembers {
+        /// Who asks.
+        user: UserName,
+        /// Which group.
+        group: GroupName,
+        /// Where the last page ended.
+        after: Option<UserName>,
+    },
+    /// Who asks to join a group, after a name, for its admins.
+    JoinRequests {
+        /// Who asks.
+        user: UserName,
+        /// Which group.
+        group: GroupName,
+        /// Where the last page ended.
+        after: Option<UserName>,
+    },
+    /// The images that a group has views left of, after an id, for its members.
+    GroupImages {
+        /// Who asks.
+        user: UserName,
+        /// Which group.
+        group: GroupName,
+        /// Where the last page ended.
+        after: Option<ImageId>,
+    },
+    /// A page of the whole directory, sessions and remembered answers apart. For backups.
+    Dump {
+        /// Where the page begins.
+        from: Place,
+    },
 }
 
-/// One line of a user's list of images.
+/// One line of a list of images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// The image.
@@ -51,31 +135,118 @@ pub struct Listing {
     pub owner: UserName,
     /// The original's length in bytes.
     pub length: u64,
-    /// Views the asking user has left; `None` for the owner, who is not counted.
+    /// Views that are left to whom the list is about, in person and through groups; `None` for the owner, who is not
+    /// counted.
     pub views_left: Option<u32>,
+    /// Its title; may be empty.
+    pub title: String,
+}
+
+impl Listing {
+    pub(super) fn new(image: ImageId, record: &Image, views_left: Option<u32>) -> Self {
+        let title = record.about.as_ref().map(|about| about.title.clone()).unwrap_or_default();
+        Self { image, owner: record.owner.clone(), length: record.length, views_left, title }
+    }
+}
+
+/// What there is to know about an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageDetails {
+    /// The image.
+    pub image: ImageId,
+    /// Who sealed it.
+    pub owner: UserName,
+    /// Its title; may be empty.
+    pub title: String,
+    /// More about it; may be empty.
+    pub description: String,
+    /// What kind of file the original is.
+    pub media: Media,
+    /// The original's length in bytes.
+    pub length: u64,
+    /// Grows with every view and every change of a grant.
+    pub revision: u64,
+    /// The grants: all of them for the owner, for others their own.
+    pub grants: Vec<(UserName, Grant)>,
+    /// Those of groups: all of them for the owner, for others those of their groups.
+    pub group_grants: Vec<(GroupName, Grant)>,
+}
+
+/// The first id after `after`, if there is any.
+pub(super) fn next_id(after: Option<ImageId>) -> Option<ImageId> {
+    match after {
+        Some(ImageId(id)) => id.checked_add(1).map(ImageId),
+        None => Some(ImageId(0)),
+    }
+}
+
+/// What several sorted lists hold, in order, each id once.
+fn merged<'a>(mut lists: Vec<Box<dyn Iterator<Item = ImageId> + 'a>>) -> impl Iterator<Item = ImageId> + 'a {
+    let mut heads: BinaryHeap<Reverse<(ImageId, usize)>> =
+        lists.iter_mut().enumerate().filter_map(|(at, list)| Some(Reverse((list.next()?, at)))).collect();
+    let mut last = None;
+    std::iter::from_fn(move || {
+        loop {
+            let Reverse((id, at)) = heads.pop()?;
+            heads.extend(lists[at].next().map(|next| Reverse((next, at))));
+            if last.replace(id) != Some(id) {
+                return Some(id);
+            }
+        }
+    })
 }
 
 impl Directory {
-    /// The images that `user` owns or was granted, by id, after `after`, at most [`PAGE_LIMIT`].
+    /// The images that `user` owns, was granted or may view through a group, by id, after `after`, at most
+    /// [`PAGE_LIMIT`].
     pub fn list(&self, user: &UserName, after: Option<ImageId>, limit: usize) -> Vec<Listing> {
-        let first = match after {
-            // The largest id has nothing after it.
-            Some(ImageId(u128::MAX)) => return Vec::new(),
-            Some(ImageId(id)) => ImageId(id + 1),
-            None => ImageId(0),
-        };
-        self.visible
-            .range((user.clone(), first)..=(user.clone(), ImageId(u128::MAX)))
-            .filter_map(|(_, id)| {
-                let image = self.images.get(id)?;
-                let views_left = match image.owner == *user {
-                    true => None,
-                    false => Some(image.grants.get(user).map_or(0, |grant| grant.left)),
-                };
-                Some(Listing { image: *id, owner: image.owner.clone(), length: image.length, views_left })
-            })
-            .take(limit.min(PAGE_LIMIT))
-            .collect()
+        let Some(first) = next_id(after) else { return Vec::new() };
+        let index = &self.index;
+        let mut lists: Vec<Box<dyn Iterator<Item = ImageId>>> = vec![
+            Box::new(Index::images_of(&index.owned, user, first)),
+            Box::new(Index::images_of(&index.granted, user, first)),
+        ];
+        for group in index.groups_of(user) {
+            lists.push(Box::new(index.images_of_group(group, false, first)));
+        }
+        let lines = merged(lists).filter_map(|id| {
+            let image = self.images.get(&id)?;
+            let views_left = match image.owner == *user {
+                true => None,
+                false => Some(index.views_left(image, user).unwrap_or_default()),
+            };
+            Some(Listing::new(id, image, views_left))
+        });
+        lines.take(limit.min(PAGE_LIMIT)).collect()
+    }
+
+    /// The images that `user` owns, by id, after `after`, at most [`PAGE_LIMIT`].
+    pub fn owned(&self, user: &UserName, after: Option<ImageId>, limit: usize) -> Vec<Listing> {
+        let Some(first) = next_id(after) else { return Vec::new() };
+        let owned = Index::images_of(&self.index.owned, user, first);
+        let lines = owned.filter_map(|id| Some(Listing::new(id, self.images.get(&id)?, None)));
+        lines.take(limit.min(PAGE_LIMIT)).collect()
+    }
+
+    /// What `user` may know about an image.
+    pub fn details(&self, user: &UserName, id: ImageId) -> Option<ImageDetails> {
+        let image = self.images.get(&id)?;
+        let all = image.owner == *user;
+        let about = image.about.as_deref().cloned().unwrap_or_default();
+        let grants = image.grants.iter().filter(|(viewer, _)| all || *viewer == user);
+        let groups = image.group_grants.iter();
+        let groups = groups.filter(|(group, _)| all || self.index.is_member(user, group));
+        Some(ImageDetails {
+            image: id,
+            owner: image.owner.clone(),
+            title: about.title,
+            description: about.description,
+            media: image.media,
+            length: image.length,
+            revision: image.revision,
+            grants: grants.map(|(viewer, grant)| (viewer.clone(), *grant)).collect(),
+            group_grants: groups.map(|(group, grant)| (group.clone(), *grant)).collect(),
+        })
     }
 
     /// The sessions of a user that have not expired at `now_ms`, milliseconds since the Unix epoch.

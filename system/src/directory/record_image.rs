@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Directory, Effect, Grant, Image, ImageId, MAX_GRANTS, MAX_VIEWS, RequestId, UserName, at_most,
+    Answer, Directory, Effect, Grant, Image, ImageId, MAX_GRANTS, MAX_VIEWS, Refusal, RequestId, UserName,
+    at_most,
 };
 use crate::{identity::WrappedKey, seal::Media};
 
@@ -35,10 +36,24 @@ impl Directory {
             at_most("views of a grant", u64::from(*views), u64::from(MAX_VIEWS))?;
         }
         let id = ImageId(request.0);
-        self.visible.insert((owner.clone(), id));
-        self.visible.extend(grants.keys().map(|viewer| (viewer.clone(), id)));
+        if self.images.contains_key(&id) {
+            // Its answer was forgotten, or it came out of a backup.
+            return Err(Refusal::RequestReused { request });
+        }
         let grants = grants.into_iter().map(|(viewer, left)| (viewer, Grant { left, used: 0 })).collect();
-        let image = Image { owner, key: key.clone(), media, length, digest, revision: 0, grants, owner_key };
+        let image = Image {
+            owner,
+            key: key.clone(),
+            media,
+            length,
+            digest,
+            revision: 0,
+            grants,
+            owner_key,
+            group_grants: BTreeMap::new(),
+            about: None,
+        };
+        self.index.add_image(id, &image);
         self.images.insert(id, image);
         Ok(Effect::Recorded { key, owner_key })
     }

@@ -1,8 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Directory, Effect, Grant, ImageId, MAX_GRANTS, MAX_VIEWS, Refusal, UserName, at_most};
+use super::{
+    Answer, Directory, Effect, Grant, ImageId, MAX_GRANTS, MAX_VIEWS, Notice, Refusal, UserName, at_most,
+};
 
-/// Sets the views that a viewer has left; 0 revokes. The image's owner may.
+/// Sets the views that a viewer has left; 0 revokes. The image's owner may. The viewer is told; a request of theirs for
+/// views is settled if they have any now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetGrant {
     /// Who asks.
@@ -29,7 +32,14 @@ impl Directory {
         };
         image.grants.insert(viewer.clone(), Grant { left: views, used });
         image.revision += 1;
-        self.visible.insert((viewer, id));
-        Ok(Effect::Granted { views_left: views, revision: image.revision })
+        let (owner, revision) = (image.owner.clone(), image.revision);
+        self.index.granted.insert((viewer.clone(), id));
+        if views > 0 {
+            self.settle_ask(&owner, id, &viewer);
+        }
+        if viewer != owner {
+            self.notify(&viewer, Notice::Granted { image: id, owner, views_left: views });
+        }
+        Ok(Effect::Granted { views_left: views, revision })
     }
 }

@@ -253,6 +253,8 @@ impl ClientService {
             Effect::Granted { views_left, revision } => Ok(Reply::Granted { views_left, revision }),
             Effect::LoggedIn { expires_ms } => Ok(Reply::LoggedIn { expires_ms }),
             Effect::SessionsEnded { count } => Ok(Reply::SessionsEnded { count }),
+            Effect::Done => Ok(Reply::Done),
+            Effect::Restored { count } => Ok(Reply::Restored { count }),
             // No change that a user may ask for records an image, or rewraps keys.
             Effect::Recorded { .. } | Effect::Rewrapped { .. } => {
                 Err(ServiceError::Internal("the answer to another change".to_owned()))
@@ -303,6 +305,32 @@ impl ClientService {
             }
             Query::Block { image } => self.block(&directory, image),
             Query::Sessions { user } => Ok(Reply::Sessions(directory.sessions(&user, (self.clock)()))),
+            Query::Owned { user, after } => Ok(Reply::Listing(directory.owned(&user, after, PAGE_LIMIT))),
+            Query::Image { user, image } => match directory.details(&user, image) {
+                Some(details) => Ok(Reply::Image(Box::new(details))),
+                None => Err(ServiceError::Refused(Refusal::UnknownImage { image })),
+            },
+            Query::Views { image, after, .. } => Ok(Reply::Views(directory.views(image, after, PAGE_LIMIT))),
+            Query::Requests { user, after } => {
+                Ok(Reply::Requests(directory.requests(&user, after.as_ref(), PAGE_LIMIT)))
+            }
+            Query::Inbox { user, after } => Ok(Reply::Inbox(directory.inbox(&user, after, PAGE_LIMIT))),
+            Query::Groups { after } => Ok(Reply::Groups(directory.groups(after.as_ref(), PAGE_LIMIT))),
+            Query::MyGroups { user } => Ok(Reply::MyGroups(directory.groups_of(&user))),
+            Query::GroupMembers { group, after, .. } => {
+                Ok(Reply::GroupMembers(directory.members(&group, after.as_ref(), PAGE_LIMIT)))
+            }
+            Query::JoinRequests { group, after, .. } => {
+                Ok(Reply::JoinRequests(directory.join_requests(&group, after.as_ref(), PAGE_LIMIT)))
+            }
+            Query::GroupImages { group, after, .. } => {
+                Ok(Reply::Listing(directory.group_images(&group, after, PAGE_LIMIT)))
+            }
+            Query::Dump { from } => {
+                let records = directory.dump(&from);
+                let records = records.map_err(|error| ServiceError::Internal(error.to_string()))?;
+                Ok(Reply::Dump { applied, records })
+            }
             Query::Hash => {
                 let hashed = tokio::task::spawn_blocking(move || directory.hash()).await;
                 let internal = |error: String| ServiceError::Internal(error);
@@ -316,7 +344,7 @@ impl ClientService {
     fn block(&self, directory: &Directory, image: ImageId) -> Answer {
         let unknown = || ServiceError::Refused(Refusal::UnknownImage { image });
         let record = directory.image(image).ok_or_else(unknown)?;
-        let Image { owner, key, media, length, digest, revision, grants, owner_key } = record;
+        let Image { owner, key, media, length, digest, revision, grants, owner_key, .. } = record;
         let internal = |error: &dyn std::fmt::Display| ServiceError::Internal(error.to_string());
         let key = self.keys.get().ring().unwrap(image, key).map_err(|error| internal(&error))?;
         let subject = Subject {

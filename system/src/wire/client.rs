@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     balance::HealthSample,
     directory::{
-        EndSession, EndSessions, Image, ImageId, Listing, OpenView, Query, Refusal, Renew, RequestId,
-        Session, SetGrant, UserName,
+        Acknowledge, AnswerJoin, AnswerRequest, Ask, AskForViews, AskToJoin, CreateGroup, Describe,
+        EndSession, EndSessions, GroupName, Image, ImageDetails, ImageId, InboxPage, LeaveGroup, Listing,
+        Membership, OpenView, Query, Record, Refusal, RemoveMember, Renew, RequestId, Restore, Role, Session,
+        SetGrant, SetGroupGrant, SetRole, UserName, View, Withdraw,
     },
     identity::{
         Challenge, FinderKey, KeyNumber, Password, PublicKey, SIGNATURE_LEN, SessionId, SessionToken,
@@ -279,6 +281,32 @@ pub enum Change {
         /// That it is the user.
         proof: Proof,
     },
+    /// Makes a group.
+    CreateGroup(CreateGroup),
+    /// Asks to be let into a group.
+    AskToJoin(AskToJoin),
+    /// Lets somebody into a group, or does not.
+    AnswerJoin(AnswerJoin),
+    /// Leaves a group.
+    LeaveGroup(LeaveGroup),
+    /// Takes a member out of a group.
+    RemoveMember(RemoveMember),
+    /// Changes a member's part in a group.
+    SetRole(SetRole),
+    /// Sets the views a group has left.
+    SetGroupGrant(SetGroupGrant),
+    /// Says what is to be seen on an image.
+    Describe(Describe),
+    /// Takes an image out of the directory.
+    Withdraw(Withdraw),
+    /// Asks for views of an image.
+    AskForViews(AskForViews),
+    /// Answers a request for views.
+    AnswerRequest(AnswerRequest),
+    /// Takes out of an inbox what was read.
+    Acknowledge(Acknowledge),
+    /// Brings records back that were dumped. Operators ask for it.
+    Restore(Restore),
 }
 
 impl Change {
@@ -373,7 +401,7 @@ pub enum Reply {
         /// The sealed image, a PNG.
         png: Bytes,
     },
-    /// To [`Query::List`].
+    /// To [`Query::List`], [`Query::Owned`] and [`Query::GroupImages`].
     Listing(Vec<Listing>),
     /// To [`Query::Users`].
     Users(Vec<UserName>),
@@ -438,6 +466,36 @@ pub enum Reply {
         under: KeyNumber,
         /// How many content keys were put under it.
         count: u64,
+    },
+    /// To a change of which there is nothing more to say.
+    Done,
+    /// To [`Change::Restore`].
+    Restored {
+        /// How many records were not there yet.
+        count: u64,
+    },
+    /// To [`Query::Image`].
+    Image(Box<ImageDetails>),
+    /// To [`Query::Views`]: each with its number, newest first.
+    Views(Vec<(u64, View)>),
+    /// To [`Query::Requests`].
+    Requests(Vec<(ImageId, UserName, Ask)>),
+    /// To [`Query::Inbox`].
+    Inbox(InboxPage),
+    /// To [`Query::Groups`].
+    Groups(Vec<GroupName>),
+    /// To [`Query::MyGroups`].
+    MyGroups(Vec<(GroupName, Role)>),
+    /// To [`Query::GroupMembers`].
+    GroupMembers(Vec<(UserName, Membership)>),
+    /// To [`Query::JoinRequests`]: since when each waits, milliseconds since the Unix epoch.
+    JoinRequests(Vec<(UserName, u64)>),
+    /// To [`Query::Dump`].
+    Dump {
+        /// The last log index that had been applied.
+        applied: u64,
+        /// A page of records; empty, when there are no more of the kind.
+        records: Vec<Record>,
     },
 }
 

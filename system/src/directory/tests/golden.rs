@@ -39,13 +39,113 @@ fn golden_bytes_of_users_and_images() {
         revision: 5,
         grants,
         owner_key: b,
+        group_grants: [("g".parse().unwrap(), Grant { left: 1, used: 0 })].into(),
+        about: Some(Box::new(About { title: "t".to_owned(), description: String::new() })),
     };
     let parts = [&[1, b'a'][..], &wrapped, &[0, 4], &[9; 32], &[5, 1, 1, b'b', 2, 3], &[0xbb; 32]];
-    assert_eq!(codec::encode(&image).unwrap(), parts.concat());
+    let more = [1, 1, b'g', 1, 0, 1, 1, b't', 0];
+    assert_eq!(codec::encode(&image).unwrap(), [parts.concat().as_slice(), &more].concat());
+    let bare = Image { group_grants: BTreeMap::new(), about: None, ..image };
+    assert_eq!(codec::encode(&bare).unwrap(), [parts.concat().as_slice(), &[0, 0]].concat());
 }
 
 #[test]
 fn golden_bytes_of_a_session() {
     let began = Session { user: name("a"), device: "pc".to_owned(), began_ms: 7, expires_ms: 9 };
     assert_eq!(codec::encode(&began).unwrap(), [1, b'a', 2, b'p', b'c', 7, 9]);
+}
+
+#[test]
+fn golden_bytes_of_groups_requests_and_inboxes() {
+    let (a, b, group): (_, _, GroupName) = (name("a"), name("b"), "g".parse().unwrap());
+    let admin = Membership { role: Role::Admin, joined_ms: 3 };
+    let record =
+        Group { founded_ms: 3, members: [(a.clone(), admin)].into(), requests: [(b.clone(), 4)].into() };
+    assert_eq!(codec::encode(&record).unwrap(), [3, 1, 1, b'a', 1, 3, 1, 1, b'b', 4]);
+    let ask = Ask { views: 2, note: "n".to_owned(), asked_ms: 5 };
+    assert_eq!(codec::encode(&ask).unwrap(), [2, 1, b'n', 5]);
+    assert_eq!(codec::encode(&View { viewer: b.clone(), at_ms: 6 }).unwrap(), [1, b'b', 6]);
+    let mailbox = Mailbox { last: 4, held: 3, dropped: 2, last_dropped: 1 };
+    assert_eq!(codec::encode(&mailbox).unwrap(), [4, 3, 2, 1]);
+    let (image, owner) = (ImageId(9), a.clone());
+    for (notice, bytes) in [
+        (
+            Notice::Requested { image, user: b.clone(), views: 2, note: "n".to_owned() },
+            &b"\0\x09\x01b\x02\x01n"[..],
+        ),
+        (Notice::Granted { image, owner: owner.clone(), views_left: 2 }, b"\x01\x09\x01a\x02"),
+        (Notice::Refused { image, owner: owner.clone() }, b"\x02\x09\x01a"),
+        (Notice::Withdrawn { image, owner }, b"\x03\x09\x01a"),
+        (Notice::JoinRequested { group: group.clone(), user: b }, b"\x04\x01g\x01b"),
+        (Notice::Joined { group: group.clone() }, b"\x05\x01g"),
+        (Notice::JoinRefused { group: group.clone() }, b"\x06\x01g"),
+        (Notice::Removed { group: group.clone() }, b"\x07\x01g"),
+        (Notice::NowAdmin { group }, b"\x08\x01g"),
+    ] {
+        let posted = Posted { at_ms: 7, notice };
+        assert_eq!(codec::encode(&posted).unwrap(), [&[7], bytes].concat(), "{posted:?}");
+    }
+}
+
+#[test]
+fn golden_bytes_of_what_is_done_with_groups_and_requests() {
+    let (a, b, group): (_, _, GroupName) = (name("a"), name("b"), "g".parse().unwrap());
+    let image = ImageId(9);
+    let (x, y) = (a.clone(), group.clone());
+    for (action, bytes) in [
+        (Action::CreateGroup(CreateGroup { user: x.clone(), group: y.clone() }), &b"\x0b\x01a\x01g"[..]),
+        (Action::AskToJoin(AskToJoin { user: x.clone(), group: y.clone() }), b"\x0c\x01a\x01g"),
+        (
+            Action::AnswerJoin(AnswerJoin {
+                admin: x.clone(),
+                group: y.clone(),
+                user: b.clone(),
+                accept: true,
+            }),
+            b"\x0d\x01a\x01g\x01b\x01",
+        ),
+        (Action::LeaveGroup(LeaveGroup { user: x.clone(), group: y.clone() }), b"\x0e\x01a\x01g"),
+        (
+            Action::RemoveMember(RemoveMember { admin: x.clone(), group: y.clone(), member: b.clone() }),
+            b"\x0f\x01a\x01g\x01b",
+        ),
+        (
+            Action::SetRole(SetRole { admin: x.clone(), group: y, member: b.clone(), role: Role::Admin }),
+            b"\x10\x01a\x01g\x01b\x01",
+        ),
+        (
+            Action::SetGroupGrant(SetGroupGrant { owner: x.clone(), image, group, views: 3 }),
+            b"\x11\x01a\x09\x01g\x03",
+        ),
+        (
+            Action::Describe(Describe {
+                owner: x,
+                image,
+                title: "t".to_owned(),
+                description: "d".to_owned(),
+            }),
+            b"\x12\x01a\x09\x01t\x01d",
+        ),
+        (Action::Withdraw(Withdraw { owner: a.clone(), image }), b"\x13\x01a\x09"),
+        (
+            Action::AskForViews(AskForViews { user: a.clone(), image, views: 3, note: "n".to_owned() }),
+            b"\x14\x01a\x09\x03\x01n",
+        ),
+        (
+            Action::AnswerRequest(AnswerRequest { owner: a.clone(), image, user: b, views: Some(3) }),
+            b"\x15\x01a\x09\x01b\x01\x03",
+        ),
+        (Action::Acknowledge(Acknowledge { user: a, upto: 3 }), b"\x16\x01a\x03"),
+        (Action::Restore(Restore { records: Vec::new() }), b"\x17\0"),
+    ] {
+        assert_eq!(codec::encode(&action).unwrap(), bytes, "{action:?}");
+    }
+    assert_eq!(codec::encode(&Effect::Done).unwrap(), [7]);
+    assert_eq!(codec::encode(&Effect::Restored { count: 2 }).unwrap(), [8, 2]);
+}
+
+#[test]
+fn golden_bytes_of_an_empty_directory() {
+    // Clock, key number, then: users, images, sessions, answers, groups, views, asks, mailboxes, notices.
+    assert_eq!(codec::encode(&Directory::default()).unwrap(), [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
 }

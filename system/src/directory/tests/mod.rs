@@ -8,8 +8,15 @@ use crate::{
     seal::ContentKey,
 };
 
+mod dump;
 mod golden;
+mod groups;
+mod images;
+mod inbox;
+mod requests;
+mod roles;
 mod sessions;
+mod stage;
 
 const NOW: u64 = 1_700_000_000_000;
 
@@ -37,13 +44,25 @@ fn command(number: u128, action: Action) -> Command {
     let actor = match &action {
         Action::Register(_) => Actor::Stranger,
         Action::LogIn(_) | Action::SetPassword(_) | Action::SetKey(_) => Actor::Node,
-        Action::Rewrap(_) => Actor::Operator,
+        Action::Rewrap(_) | Action::Restore(_) => Actor::Operator,
         Action::RecordImage(record) => Actor::Session(session(&record.owner)),
         Action::OpenView(open) => Actor::Session(session(&open.viewer)),
         Action::SetGrant(set) => Actor::Session(session(&set.owner)),
         Action::Renew(renew) => Actor::Session(session(&renew.user)),
         Action::EndSession(end) => Actor::Session(session(&end.user)),
         Action::EndSessions(end) => Actor::Session(session(&end.user)),
+        Action::CreateGroup(create) => Actor::Session(session(&create.user)),
+        Action::AskToJoin(ask) => Actor::Session(session(&ask.user)),
+        Action::AnswerJoin(answer) => Actor::Session(session(&answer.admin)),
+        Action::LeaveGroup(leave) => Actor::Session(session(&leave.user)),
+        Action::RemoveMember(remove) => Actor::Session(session(&remove.admin)),
+        Action::SetRole(set) => Actor::Session(session(&set.admin)),
+        Action::SetGroupGrant(set) => Actor::Session(session(&set.owner)),
+        Action::Describe(describe) => Actor::Session(session(&describe.owner)),
+        Action::Withdraw(withdraw) => Actor::Session(session(&withdraw.owner)),
+        Action::AskForViews(ask) => Actor::Session(session(&ask.user)),
+        Action::AnswerRequest(answer) => Actor::Session(session(&answer.owner)),
+        Action::Acknowledge(acknowledge) => Actor::Session(session(&acknowledge.user)),
     };
     Command { request: request(number), at_ms: NOW, actor, action }
 }

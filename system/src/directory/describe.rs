@@ -1,0 +1,44 @@
+use serde::{Deserialize, Serialize};
+
+use super::{About, Answer, Directory, Effect, ImageId, Refusal, UserName, text::check_text};
+
+/// The longest title of an image, in characters.
+pub const MAX_TITLE_LEN: usize = 100;
+/// The longest description of an image, in characters.
+pub const MAX_DESCRIPTION_LEN: usize = 1_000;
+
+/// Says what is to be seen on an image, in the place of what was said before. Its owner may; who may view it reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Describe {
+    /// Who says so.
+    pub owner: UserName,
+    /// Which image.
+    pub image: ImageId,
+    /// Its title; may be empty.
+    pub title: String,
+    /// More about it; may be empty.
+    pub description: String,
+}
+
+impl About {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        check_text("title", &self.title, MAX_TITLE_LEN)?;
+        check_text("description", &self.description, MAX_DESCRIPTION_LEN)
+    }
+
+    /// As it is kept: nothing, if nothing is said.
+    pub(super) fn boxed(self) -> Option<Box<Self>> {
+        (!self.title.is_empty() || !self.description.is_empty()).then(|| Box::new(self))
+    }
+}
+
+impl Directory {
+    pub(super) fn describe(&mut self, describe: Describe) -> Answer {
+        let Describe { owner: _, image: id, title, description } = describe;
+        let about = About { title, description };
+        about.check()?;
+        let image = self.images.get_mut(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        image.about = about.boxed();
+        Ok(Effect::Done)
+    }
+}

@@ -1,0 +1,45 @@
+use serde::{Deserialize, Serialize};
+
+use super::{MAX_GROUP_GRANTS, MAX_GROUP_IMAGES};
+use crate::directory::{
+    Answer, Directory, Effect, Grant, GroupName, ImageId, MAX_VIEWS, Refusal, UserName, at_most,
+};
+
+/// Sets the views that the members of a group have left together; 0 revokes. The image's owner may, for a group that
+/// they are a member of; and for any group to revoke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetGroupGrant {
+    /// Who asks.
+    pub owner: UserName,
+    /// Which image.
+    pub image: ImageId,
+    /// Whose grant.
+    pub group: GroupName,
+    /// Views left from now on, whoever of them takes them.
+    pub views: u32,
+}
+
+impl Directory {
+    pub(in crate::directory) fn set_group_grant(&mut self, set: SetGroupGrant) -> Answer {
+        let SetGroupGrant { owner: _, image: id, group, views } = set;
+        at_most("views of a grant", u64::from(views), u64::from(MAX_VIEWS))?;
+        self.known_group(&group)?;
+        let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        let used = match image.group_grants.get(&group) {
+            Some(grant) => grant.used,
+            None => {
+                let groups = image.group_grants.len() as u64 + 1;
+                at_most("number of groups that the image is granted to", groups, MAX_GROUP_GRANTS as u64)?;
+                let granted = |used_up| self.index.images_of_group(&group, used_up, ImageId(0)).count();
+                let images = (granted(false) + granted(true)) as u64 + 1;
+                at_most("number of images that are granted to the group", images, MAX_GROUP_IMAGES as u64)?;
+                0
+            }
+        };
+        self.index.set_group_image(&group, id, views == 0);
+        let image = self.images.get_mut(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        image.group_grants.insert(group, Grant { left: views, used });
+        image.revision += 1;
+        Ok(Effect::Granted { views_left: views, revision: image.revision })
+    }
+}

@@ -1,0 +1,217 @@
+//! Bringing records back that were dumped.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    About, Answer, Ask, Directory, Effect, Grant, Group, Image, MAX_ADMINS, MAX_ASKS, MAX_GRANTS,
+    MAX_GROUP_GRANTS, MAX_GROUP_IMAGES, MAX_JOIN_REQUESTS, MAX_MEMBERS, MAX_NOTICES, MAX_VIEWS, Mailbox,
+    Membership, Refusal, User, VIEWS_KEPT, View, at_most,
+    dump::{
+        GrantRecord, GroupRecord, Hex, ImageRecord, InboxRecord, MAX_RECORDS, MAX_WEIGHT, Record, UserRecord,
+    },
+};
+use crate::{identity::PublicKey, wire::codec};
+
+/// Puts records in that are not there yet, all of them or none. Operators may. What is there already has to be the
+/// same; so the same records may be brought twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// Users come before what is about them, groups before the images that are granted to them.
+    pub records: Vec<Record>,
+}
+
+impl Directory {
+    pub(super) fn restore(&mut self, Restore { records }: Restore) -> Answer {
+        at_most("number of records", records.len() as u64, MAX_RECORDS as u64)?;
+        at_most("weight of the records", records.iter().map(Record::weight).sum(), MAX_WEIGHT)?;
+        // Tried on a copy, which costs little: a refusal must not leave half of it.
+        let mut after = self.clone();
+        let mut count = 0;
+        for record in records {
+            let subject = record.subject();
+            let bad = |reason: String| Refusal::BadRecord { record: subject.clone(), reason };
+            let present = after.present(&record).map_err(|error| bad(error.to_string()))?;
+            match present {
+                Some(present) if present == record => continue,
+                // There is always one; it only grows.
+                Some(Record::Settings(_)) | None => {}
+                Some(_) => return Err(Refusal::OtherRecord { record: subject }),
+            }
+            after.put(record).map_err(|reason| match reason {
+                Flaw::Refused(refusal) => bad(refusal.to_string()),
+                Flaw::Malformed(what) => bad(what.to_owned()),
+            })?;
+            count += 1;
+        }
+        *self = after;
+        Ok(Effect::Restored { count })
+    }
+
+    fn put(&mut self, record: Record) -> Result<(), Flaw> {
+        match record {
+            Record::Settings(settings) => self.wrapping_key = self.wrapping_key.max(settings.wrapping_key),
+            Record::User(record) => self.put_user(record)?,
+            Record::Group(record) => self.put_group(record)?,
+            Record::Image(record) => self.put_image(record)?,
+            Record::Inbox(record) => self.put_inbox(record)?,
+        }
+        Ok(())
+    }
+
+    fn put_user(&mut self, record: UserRecord) -> Result<(), Flaw> {
+        let UserRecord { user, registered_ms, key, password_hash, credentials } = record;
+        let password = password_hash.map(|hash| codec::decode(&hash.0));
+        let password = password.transpose().map_err(|_| Flaw::Malformed("password_hash is none"))?;
+        self.users.insert(user, User { registered_ms, key: public_key(&key)?, password, credentials });
+        Ok(())
+    }
+
+    fn put_group(&mut self, record: GroupRecord) -> Result<(), Flaw> {
+        let GroupRecord { group: name, founded_ms, members, requests } = record;
+        let entry = |joined_ms, role| Membership { role, joined_ms };
+        let members =
+            unique(members.into_iter().map(|member| (member.user, entry(member.joined_ms, member.role))))?;
+        let requests = unique(requests.into_iter().map(|request| (request.user, request.asked_ms)))?;
+        at_most("number of members", members.len() as u64, MAX_MEMBERS as u64)?;
+        at_most("number of requests to join", requests.len() as u64, MAX_JOIN_REQUESTS as u64)?;
+        let group = Group { founded_ms, members, requests };
+        at_most("number of admins", group.admins().count() as u64, MAX_ADMINS as u64)?;
+        if group.admins().next().is_none() {
+            return Err(Flaw::Malformed("it has no admin"));
+        }
+        for user in group.members.keys() {
+            self.known_user(user)?;
+            self.room_for_one_more(user)?;
+        }
+        for user in group.requests.keys() {
+            self.known_user(user)?;
+            if group.members.contains_key(user) {
+                return Err(Flaw::Malformed("a member asks to join"));
+            }
+        }
+        self.index.add_group(&name, &group);
+        self.groups.insert(name, group);
+        Ok(())
+    }
+
+    fn put_image(&mut self, record: ImageRecord) -> Result<(), Flaw> {
+        let (id, owner) = (record.image, record.owner.clone());
+        self.known_user(&owner)?;
+        let mut wrapped = codec::encode(&record.wrapped_under).unwrap_or_default();
+        wrapped.extend(&record.wrapped_key.0);
+        let key = codec::decode(&wrapped).map_err(|_| Flaw::Malformed("wrapped_key is none"))?;
+        let grants = grants(record.grants, "number of grants", MAX_GRANTS)?;
+        let groups = "number of groups that the image is granted to";
+        let group_grants = self::grants(record.group_grants, groups, MAX_GROUP_GRANTS)?;
+        for viewer in grants.keys() {
+            self.known_user(viewer)?;
+        }
+        for group in group_grants.keys() {
+            self.known_group(group)?;
+            let granted = |used_up| self.index.images_of_group(group, used_up, super::ImageId(0)).count();
+            let images = (granted(false) + granted(true)) as u64 + 1;
+            at_most("number of images that are granted to the group", images, MAX_GROUP_IMAGES as u64)?;
+        }
+        let about = About { title: record.title, description: record.description };
+        about.check()?;
+        let image = Image {
+            owner: owner.clone(),
+            key,
+            media: record.media,
+            length: record.length,
+            digest: bytes(&record.digest)?,
+            revision: record.revision,
+            grants,
+            owner_key: public_key(&record.owner_key)?,
+            group_grants,
+            about: about.boxed(),
+        };
+        at_most("number of views one by one", record.views.len() as u64, VIEWS_KEPT as u64)?;
+        let mut number = record.views.first().map_or(0, |view| view.number);
+        for view in record.views {
+            if view.number != number {
+                return Err(Flaw::Malformed("the numbers of its views do not follow one another"));
+            }
+            number = number.checked_add(1).ok_or(Flaw::Malformed("the number of a view is the last"))?;
+            self.known_user(&view.viewer)?;
+            self.views.insert((id, view.number), View { viewer: view.viewer, at_ms: view.at_ms });
+        }
+        for ask in record.requests {
+            self.known_user(&ask.user)?;
+            let waiting = self.index.asks.get(&owner).copied().unwrap_or_default() + 1;
+            at_most("number of requests that wait for the owner", waiting, MAX_ASKS as u64)?;
+            let kept = Ask { views: ask.views, note: ask.note, asked_ms: ask.asked_ms };
+            kept.check()?;
+            if ask.user == owner || self.asks.insert((owner.clone(), id, ask.user), kept).is_some() {
+                return Err(Flaw::Malformed("the owner asks, or somebody twice"));
+            }
+            self.index.count_ask(&owner, true);
+        }
+        self.index.add_image(id, &image);
+        self.images.insert(id, image);
+        Ok(())
+    }
+
+    fn put_inbox(&mut self, record: InboxRecord) -> Result<(), Flaw> {
+        let InboxRecord { user, last, dropped, last_dropped, notices } = record;
+        self.known_user(&user)?;
+        at_most("number of notices", notices.len() as u64, MAX_NOTICES)?;
+        let held = notices.len() as u64;
+        let mut before = 0;
+        for notice in notices {
+            let in_order = before < notice.number && notice.number <= last;
+            before = notice.number;
+            let about = (user.clone(), notice.posted.notice.subject());
+            if !in_order || self.index.subjects.insert(about, notice.number).is_some() {
+                return Err(Flaw::Malformed("its notices are not in order, or two are about the same"));
+            }
+            self.notices.insert((user.clone(), notice.number), notice.posted);
+        }
+        self.mailboxes.insert(user, Mailbox { last, held, dropped, last_dropped });
+        Ok(())
+    }
+}
+
+/// What is wrong with a record.
+enum Flaw {
+    Refused(Refusal),
+    Malformed(&'static str),
+}
+
+impl From<Refusal> for Flaw {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+fn bytes(hex: &Hex) -> Result<[u8; 32], Flaw> {
+    hex.0.as_slice().try_into().map_err(|_| Flaw::Malformed("key and digest have 64 digits"))
+}
+
+fn public_key(hex: &Hex) -> Result<PublicKey, Flaw> {
+    bytes(hex).map(PublicKey::from_bytes)
+}
+
+fn unique<Name: Ord, T>(entries: impl Iterator<Item = (Name, T)>) -> Result<BTreeMap<Name, T>, Flaw> {
+    let mut map = BTreeMap::new();
+    for (name, value) in entries {
+        if map.insert(name, value).is_some() {
+            return Err(Flaw::Malformed("a name is in a list twice"));
+        }
+    }
+    Ok(map)
+}
+
+fn grants<Name: Ord>(
+    records: Vec<GrantRecord<Name>>,
+    what: &str,
+    limit: usize,
+) -> Result<BTreeMap<Name, Grant>, Flaw> {
+    at_most(what, records.len() as u64, limit as u64)?;
+    for record in &records {
+        at_most("views of a grant", u64::from(record.left), u64::from(MAX_VIEWS))?;
+    }
+    unique(records.into_iter().map(|record| (record.to, Grant { left: record.left, used: record.used })))
+}

@@ -1,0 +1,122 @@
+//! What happens in the tests of groups, images and inboxes, in few words.
+
+use super::*;
+
+/// A directory in which one thing happens after the other, a millisecond apart.
+pub(super) struct Stage {
+    pub(super) directory: Directory,
+    number: u128,
+}
+
+impl Stage {
+    /// These users are logged in.
+    pub(super) fn of(users: &[&str]) -> Self {
+        let mut stage = Self { directory: Directory::default(), number: 1_000 };
+        for user in users {
+            stage.add_user(user);
+        }
+        stage
+    }
+
+    pub(super) fn add_user(&mut self, user: &str) {
+        self.does(register(user)).unwrap();
+        self.does(log_in(user)).unwrap();
+    }
+
+    /// The id of the last request.
+    pub(super) fn last(&self) -> RequestId {
+        request(self.number)
+    }
+
+    pub(super) fn does(&mut self, action: Action) -> Answer {
+        self.number += 1;
+        let command = command(self.number, action);
+        let at_ms = NOW + (self.number - 1_000) as u64;
+        let answer = self.directory.apply(Command { at_ms, ..command.clone() });
+        // Whatever was asked: a retry gets the same answer and changes nothing, and a snapshot is as good.
+        let before = self.directory.clone();
+        assert_eq!(self.directory.apply(Command { at_ms, ..command }), answer);
+        assert_eq!(self.directory, before);
+        answer
+    }
+
+    pub(super) fn image(&mut self, owner: &str, grants: &[(&str, u32)]) -> ImageId {
+        self.does(record(owner, grants, 1)).unwrap();
+        ImageId(self.last().0)
+    }
+
+    pub(super) fn create(&mut self, user: &str, group: &str) -> Answer {
+        self.does(Action::CreateGroup(CreateGroup { user: name(user), group: self::group(group) }))
+    }
+
+    pub(super) fn asks(&mut self, user: &str, group: &str) -> Answer {
+        self.does(Action::AskToJoin(AskToJoin { user: name(user), group: self::group(group) }))
+    }
+
+    pub(super) fn answers(&mut self, admin: &str, group: &str, user: &str, accept: bool) -> Answer {
+        let (admin, group, user) = (name(admin), self::group(group), name(user));
+        self.does(Action::AnswerJoin(AnswerJoin { admin, group, user, accept }))
+    }
+
+    pub(super) fn joins(&mut self, user: &str, group: &str, admin: &str) {
+        self.asks(user, group).unwrap();
+        self.answers(admin, group, user, true).unwrap();
+    }
+
+    pub(super) fn leaves(&mut self, user: &str, group: &str) -> Answer {
+        self.does(Action::LeaveGroup(LeaveGroup { user: name(user), group: self::group(group) }))
+    }
+
+    pub(super) fn removes(&mut self, admin: &str, group: &str, member: &str) -> Answer {
+        let (admin, group, member) = (name(admin), self::group(group), name(member));
+        self.does(Action::RemoveMember(RemoveMember { admin, group, member }))
+    }
+
+    pub(super) fn sets_role(&mut self, admin: &str, group: &str, member: &str, role: Role) -> Answer {
+        let (admin, group, member) = (name(admin), self::group(group), name(member));
+        self.does(Action::SetRole(SetRole { admin, group, member, role }))
+    }
+
+    pub(super) fn grants_group(&mut self, owner: &str, image: ImageId, group: &str, views: u32) -> Answer {
+        let (owner, group) = (name(owner), self::group(group));
+        self.does(Action::SetGroupGrant(SetGroupGrant { owner, image, group, views }))
+    }
+
+    pub(super) fn asks_for(&mut self, user: &str, image: ImageId, views: u32) -> Answer {
+        let note = "the sea one, please".to_owned();
+        self.does(Action::AskForViews(AskForViews { user: name(user), image, views, note }))
+    }
+
+    pub(super) fn settles(&mut self, owner: &str, image: ImageId, user: &str, views: Option<u32>) -> Answer {
+        let (owner, user) = (name(owner), name(user));
+        self.does(Action::AnswerRequest(AnswerRequest { owner, image, user, views }))
+    }
+
+    pub(super) fn withdraws(&mut self, owner: &str, image: ImageId) -> Answer {
+        self.does(Action::Withdraw(Withdraw { owner: name(owner), image }))
+    }
+
+    pub(super) fn acknowledges(&mut self, user: &str, upto: u64) {
+        self.does(Action::Acknowledge(Acknowledge { user: name(user), upto })).unwrap();
+    }
+
+    /// What is in an inbox.
+    pub(super) fn inbox(&self, user: &str) -> Vec<Notice> {
+        let page = self.directory.inbox(&name(user), None, PAGE_LIMIT);
+        page.notices.into_iter().map(|(_, posted)| posted.notice).collect()
+    }
+
+    pub(super) fn role(&self, group: &str, user: &str) -> Option<Role> {
+        Some(self.directory.group(&self::group(group))?.members.get(&name(user))?.role)
+    }
+
+    /// A snapshot comes back the same, indices and all.
+    pub(super) fn assert_sound(&self) {
+        let bytes = codec::encode(&self.directory).unwrap();
+        assert_eq!(codec::decode::<Directory>(&bytes).unwrap(), self.directory);
+    }
+}
+
+pub(super) fn group(text: &str) -> GroupName {
+    text.parse().unwrap()
+}

@@ -1,0 +1,17 @@
+//! Text that users write.
+
+use super::{Refusal, at_most};
+
+/// Refuses what is longer than `limit` characters, and what a terminal or a page would not show as it is.
+pub(super) fn check_text(field: &str, text: &str, limit: usize) -> Result<(), Refusal> {
+    at_most(&format!("length of the {field} in characters"), text.chars().count() as u64, limit as u64)?;
+    match text.chars().position(is_unseen) {
+        Some(at) => Err(Refusal::Unseen { field: field.to_owned(), at: at as u64 + 1 }),
+        None => Ok(()),
+    }
+}
+
+/// Control characters, line breaks among them, and those that turn the direction of what follows.
+fn is_unseen(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
