@@ -3,20 +3,28 @@
 mod account;
 mod capacity;
 pub mod cluster;
+mod describe;
+mod directory;
 mod file;
 mod grant;
+mod group;
 pub mod health;
 mod hide;
 mod home;
+mod image;
+mod inbox;
 mod inspect;
 mod list;
 mod member;
 pub mod node;
+mod pages;
 mod passphrase;
 mod password;
 mod picture;
 mod register;
 mod repair;
+mod request;
+mod restore;
 mod reveal;
 mod seal;
 mod secret;
@@ -56,7 +64,11 @@ enum Command {
     Passwd(account::PasswdArgs),
     Rekey(account::RekeyArgs),
     Seal(seal::SealArgs),
+    #[command(visible_alias = "images")]
     List(list::ListArgs),
+    Describe(describe::DescribeArgs),
+    Views(describe::ViewsArgs),
+    Withdraw(describe::WithdrawArgs),
     View(view::ViewArgs),
     Inspect(inspect::InspectArgs),
     Repair(repair::RepairArgs),
@@ -64,8 +76,15 @@ enum Command {
     Reveal(reveal::RevealArgs),
     Capacity(capacity::CapacityArgs),
     Grant(grant::GrantArgs),
+    Ask(request::AskArgs),
+    Requests(request::RequestsArgs),
+    Answer(request::AnswerArgs),
+    Inbox(inbox::InboxArgs),
+    Group(group::GroupArgs),
+    Restore(restore::RestoreArgs),
     Status(status::StatusArgs),
     Member(member::MemberArgs),
+    Directory(directory::DirectoryArgs),
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
 }
@@ -141,6 +160,16 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Grant(args) => block_on(grant::run(args)),
         Command::Status(args) => block_on(status::run(args)),
         Command::Member(args) => block_on(member::run(args)),
+        Command::Describe(args) => block_on(describe::describe(args)),
+        Command::Views(args) => block_on(describe::views(args)),
+        Command::Withdraw(args) => block_on(describe::withdraw(args)),
+        Command::Ask(args) => block_on(request::ask(args)),
+        Command::Requests(args) => block_on(request::requests(args)),
+        Command::Answer(args) => block_on(request::answer(args)),
+        Command::Inbox(args) => block_on(inbox::run(args)),
+        Command::Group(args) => block_on(group::run(args)),
+        Command::Restore(args) => block_on(restore::run(args)),
+        Command::Directory(args) => block_on(directory::run(args)),
         Command::Cluster(command) => cluster::run(&command),
     };
     match done {
