@@ -98,7 +98,8 @@ async fn measure(users: u32, images: u32, rate: u32, time: Duration) -> anyhow::
         u64::from(images) * u64::from(GRANTS),
         began.elapsed()
     );
-    report_memory("memory of a node, the log's newest entries included", &empty, &client, users, images).await?;
+    report_memory("memory of a node, the log's newest entries included", &empty, &client, users, images)
+        .await?;
 
     // Each in turn, as an operator would; the last one is the leader's.
     for member in cluster.members().to_vec() {
@@ -112,7 +113,11 @@ async fn measure(users: u32, images: u32, rate: u32, time: Duration) -> anyhow::
             status = client.status(&member.client, Duration::from_secs(1)).await.ok();
             tokio::time::sleep(LOOK).await;
         }
-        println!("n{}: stopped within {stopped:.1?}, serving {:.1?} after its start", member.id, began.elapsed());
+        println!(
+            "n{}: stopped within {stopped:.1?}, serving {:.1?} after its start",
+            member.id,
+            began.elapsed()
+        );
     }
     let size = |id| std::fs::metadata(folder.path().join(format!("nodes/n{id}/data/snapshot")));
     println!("a snapshot: {:.0} MB", size(1).or_else(|_| size(2)).context("no snapshot")?.len() as f64 / 1e6);
@@ -164,7 +169,8 @@ async fn fill(client: &Client, users: u32, images: u32) -> anyhow::Result<()> {
     }
     let image_batches = (0..images).step_by(400).map(|first| {
         let last = images.min(first + 400);
-        let records = (first..last).map(|image| image_record(image, users)).collect::<anyhow::Result<Vec<_>>>();
+        let records =
+            (first..last).map(|image| image_record(image, users)).collect::<anyhow::Result<Vec<_>>>();
         async { batches(records?).await }
     });
     let mut done = stream::iter(image_batches).buffer_unordered(AT_A_TIME);

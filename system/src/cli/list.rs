@@ -1,13 +1,20 @@
 //! `veil list`: what a user owns and may view.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{ClusterArgs, session::UserArgs};
+use super::{ClusterArgs, pages::all, say, session::UserArgs};
+use crate::directory::{GroupName, Listing};
 
-/// List the images that you own or may view.
+/// List the images that you own or may view, by yourself or through a group.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
+    /// Only those that you own.
+    #[arg(long, conflicts_with = "group")]
+    owned: bool,
+    /// Only those that a group of yours has views left of, with the views that it has left.
+    #[arg(long, value_name = "GROUP")]
+    group: Option<GroupName>,
     #[command(flatten)]
     who: UserArgs,
     #[command(flatten)]
@@ -15,19 +22,18 @@ pub(super) struct ListArgs {
 }
 
 pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
-    let ListArgs { who, cluster } = args;
+    let ListArgs { owned, group, who, cluster } = args;
     let me = who.logged_in(&cluster).await?;
-    let (client, user) = (me.client, me.user);
-    let deadline = cluster.deadline();
-    let mut lines = Vec::new();
-    loop {
-        let after = lines.last().map(|line: &crate::directory::Listing| line.image);
-        let page = client.list(user.clone(), after, deadline).await?;
-        if page.is_empty() {
-            break;
+    let (client, user, deadline) = (me.client, me.user, cluster.deadline());
+    let page = async |last: Option<&Listing>| {
+        let (user, after) = (user.clone(), last.map(|line| line.image));
+        match &group {
+            Some(group) => client.group_images(user, group.clone(), after, deadline).await,
+            None if owned => client.owned(user, after, deadline).await,
+            None => client.list(user, after, deadline).await,
         }
-        lines.extend(page);
-    }
+    };
+    let lines = all(page).await?;
     if cluster.json {
         let rows = lines.iter().map(|line| {
             json!({
@@ -35,19 +41,27 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
                 "owner": line.owner.as_str(),
                 "bytes": line.length,
                 "views_left": line.views_left,
+                "title": line.title,
             })
         });
-        println!("{}", serde_json::Value::from_iter(rows));
+        say(Value::from_iter(rows));
         return Ok(());
     }
     if lines.is_empty() {
-        println!("nothing to see for {user}");
+        say(format_args!("nothing to see for {user}"));
         return Ok(());
     }
-    println!("{:32}  {:>10}  {:>10}  OWNER", "IMAGE", "BYTES", "VIEWS LEFT");
+    // Most have no title: then there is no column for it.
+    let titled = lines.iter().any(|line| !line.title.is_empty());
+    let (title, width) = if titled { ("TITLE", 16) } else { ("", 0) };
+    let row = |image: &str, bytes: &str, left: &str, owner: &str, title: &str| {
+        say(format!("{image:32}  {bytes:>10}  {left:>10}  {owner:width$}  {title}").trim_end());
+    };
+    row("IMAGE", "BYTES", "VIEWS LEFT", "OWNER", title);
     for line in lines {
         let left = line.views_left.map_or("own".to_owned(), |views| views.to_string());
-        println!("{}  {:>10}  {left:>10}  {}", line.image, line.length, line.owner);
+        let (image, bytes) = (line.image.to_string(), line.length.to_string());
+        row(&image, &bytes, &left, line.owner.as_str(), &line.title);
     }
     Ok(())
 }

@@ -3,22 +3,30 @@
 mod account;
 mod capacity;
 pub mod cluster;
+mod describe;
+mod directory;
 mod file;
 mod grant;
+mod group;
 pub mod health;
 mod hide;
 mod home;
+mod image;
+mod inbox;
 mod inspect;
 mod known_nodes;
 mod list;
 mod member;
 pub mod node;
 mod online;
+mod pages;
 mod passphrase;
 mod password;
 mod picture;
 mod register;
 mod repair;
+mod request;
+mod restore;
 mod reveal;
 mod seal;
 mod secret;
@@ -65,7 +73,11 @@ enum Command {
     Passwd(account::PasswdArgs),
     Rekey(account::RekeyArgs),
     Seal(seal::SealArgs),
+    #[command(visible_alias = "images")]
     List(list::ListArgs),
+    Describe(describe::DescribeArgs),
+    Views(describe::ViewsArgs),
+    Withdraw(describe::WithdrawArgs),
     View(view::ViewArgs),
     Inspect(inspect::InspectArgs),
     Repair(repair::RepairArgs),
@@ -73,8 +85,15 @@ enum Command {
     Reveal(reveal::RevealArgs),
     Capacity(capacity::CapacityArgs),
     Grant(grant::GrantArgs),
+    Ask(request::AskArgs),
+    Requests(request::RequestsArgs),
+    Answer(request::AnswerArgs),
+    Inbox(inbox::InboxArgs),
+    Group(group::GroupArgs),
+    Restore(restore::RestoreArgs),
     Status(status::StatusArgs),
     Member(member::MemberArgs),
+    Directory(directory::DirectoryArgs),
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
 }
@@ -157,6 +176,16 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Grant(args) => block_on(grant::run(args)),
         Command::Status(args) => block_on(status::run(args)),
         Command::Member(args) => block_on(member::run(args)),
+        Command::Describe(args) => block_on(describe::describe(args)),
+        Command::Views(args) => block_on(describe::views(args)),
+        Command::Withdraw(args) => block_on(describe::withdraw(args)),
+        Command::Ask(args) => block_on(request::ask(args)),
+        Command::Requests(args) => block_on(request::requests(args)),
+        Command::Answer(args) => block_on(request::answer(args)),
+        Command::Inbox(args) => block_on(inbox::run(args)),
+        Command::Group(args) => block_on(group::run(args)),
+        Command::Restore(args) => block_on(restore::run(args)),
+        Command::Directory(args) => block_on(directory::run(args)),
         Command::Cluster(command) => cluster::run(&command),
     };
     match done {

@@ -103,16 +103,17 @@ async fn may_ask(
     }
 }
 
-/// Puts the permission block as it is now into the viewer's own copy.
-async fn refresh(
+/// Puts the permission block as it is now into the user's own copy, and says whether it was newer.
+pub(super) async fn refresh(
     client: &Client,
     cluster: &ClusterArgs,
     path: &Path,
     old: &PermissionBlock,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let new = client.block(old.image, cluster.deadline()).await?;
-    if new.verify(&old.cluster)?.revision > old.revision {
+    let newer = new.verify(&old.cluster)?.revision > old.revision;
+    if newer {
         SealedCopy::open(path)?.replace_block(&new)?;
     }
-    Ok(())
+    Ok(newer)
 }

@@ -2,7 +2,12 @@
 //! the same request id until an answer is certain or time is up.
 
 mod account;
+mod ask;
+mod dump;
 mod follow;
+mod group;
+mod image;
+mod inbox;
 mod presence;
 mod retry;
 

@@ -10,6 +10,7 @@ mod actor;
 mod answers;
 mod ask;
 mod authorise;
+mod backup;
 mod credentials;
 mod describe;
 mod dump;
@@ -39,6 +40,7 @@ pub use self::{
     answers::REQUEST_WINDOW_MS,
     ask::{AnswerRequest, Ask, AskForViews, MAX_ASKS, MAX_NOTE_LEN},
     authorise::Wish,
+    backup::{Backup, BackupError},
     credentials::{SetKey, SetPassword},
     describe::{Describe, MAX_DESCRIPTION_LEN, MAX_TITLE_LEN},
     dump::{

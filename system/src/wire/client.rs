@@ -717,4 +717,79 @@ mod tests {
         assert_eq!(codec::encode(&answer).unwrap(), bytes);
         assert!(!format!("{answer:?}").contains("finder: FinderKey(["), "a secret is printed");
     }
+
+    #[test]
+    fn golden_bytes_of_what_is_asked_about_groups_images_and_inboxes() {
+        let (user, group, image): (UserName, GroupName, _) =
+            ("a".parse().unwrap(), "g".parse().unwrap(), ImageId(9));
+        let place = crate::directory::Place::Images(Some(image));
+        for (query, bytes) in [
+            (Query::Owned { user: user.clone(), after: None }, &b"\x06\x01a\0"[..]),
+            (Query::Image { user: user.clone(), image }, b"\x07\x01a\x09"),
+            (Query::Views { user: user.clone(), image, after: Some(3) }, b"\x08\x01a\x09\x01\x03"),
+            (
+                Query::Requests { user: user.clone(), after: Some((image, user.clone())) },
+                b"\x09\x01a\x01\x09\x01a",
+            ),
+            (Query::Inbox { user: user.clone(), after: None }, b"\x0a\x01a\0"),
+            (Query::Groups { after: Some(group.clone()) }, b"\x0b\x01\x01g"),
+            (Query::MyGroups { user: user.clone() }, b"\x0c\x01a"),
+            (
+                Query::GroupMembers { user: user.clone(), group: group.clone(), after: None },
+                b"\x0d\x01a\x01g\0",
+            ),
+            (
+                Query::JoinRequests { user: user.clone(), group: group.clone(), after: None },
+                b"\x0e\x01a\x01g\0",
+            ),
+            (Query::GroupImages { user, group, after: None }, b"\x0f\x01a\x01g\0"),
+            (Query::Dump { from: place }, b"\x10\x03\x01\x09"),
+        ] {
+            assert_eq!(codec::encode(&query).unwrap(), bytes, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn golden_bytes_of_what_is_changed_and_answered_about_groups_images_and_inboxes() {
+        let (user, group, image): (UserName, GroupName, _) =
+            ("a".parse().unwrap(), "g".parse().unwrap(), ImageId(9));
+        let create = Change::CreateGroup(CreateGroup { user: user.clone(), group: group.clone() });
+        assert_eq!(codec::encode(&create).unwrap(), b"\x09\x01a\x01g");
+        let restore = Change::Restore(Restore { records: Vec::new() });
+        assert_eq!(codec::encode(&restore).unwrap(), b"\x15\0");
+        let (owner, title) = (user.clone(), "t".to_owned());
+        let line =
+            Listing { image, owner: owner.clone(), length: 4, views_left: Some(2), title: title.clone() };
+        let details = ImageDetails {
+            image,
+            owner,
+            title,
+            description: "d".to_owned(),
+            media: crate::seal::Media::Jpeg,
+            length: 4,
+            revision: 5,
+            grants: Vec::new(),
+            group_grants: Vec::new(),
+        };
+        let ask = Ask { views: 2, note: "n".to_owned(), asked_ms: 5 };
+        let settings = crate::directory::SettingsRecord { wrapping_key: 1 };
+        let view = View { viewer: user.clone(), at_ms: 6 };
+        let member = Membership { role: Role::Member, joined_ms: 7 };
+        for (reply, bytes) in [
+            (Reply::Listing(vec![line]), &b"\x07\x01\x09\x01a\x04\x01\x02\x01t"[..]),
+            (Reply::Done, b"\x14"),
+            (Reply::Restored { count: 3 }, b"\x15\x03"),
+            (Reply::Image(Box::new(details)), b"\x16\x09\x01a\x01t\x01d\x01\x04\x05\0\0"),
+            (Reply::Views(vec![(3, view)]), b"\x17\x01\x03\x01a\x06"),
+            (Reply::Requests(vec![(image, user.clone(), ask)]), b"\x18\x01\x09\x01a\x02\x01n\x05"),
+            (Reply::Inbox(InboxPage { notices: Vec::new(), dropped: 4 }), b"\x19\0\x04"),
+            (Reply::Groups(vec![group.clone()]), b"\x1a\x01\x01g"),
+            (Reply::MyGroups(vec![(group, Role::Admin)]), b"\x1b\x01\x01g\x01"),
+            (Reply::GroupMembers(vec![(user.clone(), member)]), b"\x1c\x01\x01a\0\x07"),
+            (Reply::JoinRequests(vec![(user, 8)]), b"\x1d\x01\x01a\x08"),
+            (Reply::Dump { applied: 2, records: vec![Record::Settings(settings)] }, b"\x1e\x02\x01\0\x01"),
+        ] {
+            assert_eq!(codec::encode(&reply).unwrap(), bytes, "{reply:?}");
+        }
+    }
 }

@@ -114,10 +114,10 @@ fn key_of_images() -> WrappedKey {
 fn what_is_there_and_other_is_refused_and_nothing_is_brought() {
     let records = dumped(&busy().directory);
     let mut other = Stage::of(&["carl"]);
-    let before = other.directory.users.clone();
+    let before = dumped(&other.directory);
     let refused = other.does(restore(&records));
     assert_eq!(refused, Err(Refusal::OtherRecord { record: "user carl".to_owned() }));
-    assert_eq!(other.directory.users, before);
+    assert_eq!(dumped(&other.directory), before);
 }
 
 #[test]
@@ -186,4 +186,52 @@ fn a_page_of_a_dump_is_bounded_by_what_its_records_list() {
     assert!(weight <= MAX_WEIGHT);
     let rest = stage.directory.dump(&page[1].next()).unwrap();
     assert_eq!((rest.len(), stage.directory.dump(&rest[0].next()).unwrap().len()), (1, 0));
+}
+
+#[test]
+fn a_backup_is_read_back_in_portions_that_are_accepted_and_another_version_is_named() {
+    let mut stage = busy();
+    for number in 0..MAX_RECORDS {
+        stage.does(register(&format!("u{number:03}"))).unwrap();
+    }
+    let mut backup = Backup {
+        version: DUMP_VERSION,
+        taken_ms: 7,
+        settings: SettingsRecord { wrapping_key: 1 },
+        users: Vec::new(),
+        groups: Vec::new(),
+        images: Vec::new(),
+        inboxes: Vec::new(),
+        consistent: true,
+    };
+    for record in dumped(&stage.directory) {
+        match record {
+            Record::Settings(record) => backup.settings = record,
+            Record::User(record) => backup.users.push(record),
+            Record::Group(record) => backup.groups.push(record),
+            Record::Image(record) => backup.images.push(record),
+            Record::Inbox(record) => backup.inboxes.push(record),
+        }
+    }
+    let json = serde_json::to_string(&backup).unwrap();
+    assert!(
+        json.starts_with(
+            r#"{"version":1,"taken_ms":7,"settings":{"wrapping_key":3},"users":[{"user":"anna""#
+        )
+    );
+    let read = Backup::parse(json.as_bytes()).unwrap();
+    assert_eq!(read, backup);
+    let mut empty = Directory::default();
+    let portions = read.into_portions();
+    assert_eq!(portions.len(), 2);
+    for (number, records) in portions.into_iter().enumerate() {
+        empty.apply(command(number as u128, Action::Restore(Restore { records }))).unwrap();
+    }
+    assert_eq!(dumped(&empty), dumped(&stage.directory));
+
+    let newer = Backup::parse(br#"{"version":2,"more":{}}"#).unwrap_err().to_string();
+    assert_eq!(newer, "version is 2, this program reads 1");
+    assert!(Backup::parse(b"PNG").is_err());
+    let unknown = json.replacen("taken_ms", "taken", 1);
+    assert!(Backup::parse(unknown.as_bytes()).unwrap_err().to_string().contains("`taken`"));
 }

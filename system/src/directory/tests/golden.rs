@@ -67,7 +67,7 @@ fn golden_bytes_of_groups_requests_and_inboxes() {
     assert_eq!(codec::encode(&View { viewer: b.clone(), at_ms: 6 }).unwrap(), [1, b'b', 6]);
     let mailbox = Mailbox { last: 4, held: 3, dropped: 2, last_dropped: 1 };
     assert_eq!(codec::encode(&mailbox).unwrap(), [4, 3, 2, 1]);
-    let (image, owner) = (ImageId(9), a.clone());
+    let (image, owner) = (ImageId(9), a);
     for (notice, bytes) in [
         (
             Notice::Requested { image, user: b.clone(), views: 2, note: "n".to_owned() },

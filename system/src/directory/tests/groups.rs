@@ -31,7 +31,7 @@ fn who_makes_a_group_administers_it_and_lets_others_in() {
     assert_eq!(stage.directory.members(&group("choir"), Some(&name("anna")), 10).len(), 1);
 
     let (choir, user) = (group("choir"), name("carl"));
-    let none = Refusal::NoJoinRequest { group: choir.clone(), user: user.clone() };
+    let none = Refusal::NoJoinRequest { group: choir.clone(), user };
     assert_eq!(stage.answers("anna", "choir", "carl", true), Err(none));
     let member = Refusal::AlreadyMember { group: choir.clone(), user: name("ben") };
     assert_eq!(stage.asks("ben", "choir"), Err(member));

@@ -1,0 +1,86 @@
+//! The file that a dump of the directory is kept in.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    DUMP_VERSION, GroupRecord, ImageRecord, InboxRecord, MAX_RECORDS, MAX_WEIGHT, Record, SettingsRecord,
+    UserRecord,
+};
+
+/// A dumped directory. As JSON, the fields are in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// The version of the format.
+    pub version: u32,
+    /// When it was begun, milliseconds since the Unix epoch.
+    pub taken_ms: u64,
+    /// What there is once.
+    pub settings: SettingsRecord,
+    /// All users, by name.
+    pub users: Vec<UserRecord>,
+    /// All groups, by name.
+    pub groups: Vec<GroupRecord>,
+    /// All images, by id.
+    pub images: Vec<ImageRecord>,
+    /// All inboxes, by name.
+    pub inboxes: Vec<InboxRecord>,
+    /// Whether nothing was changed while it was read, so that all of it fits together.
+    pub consistent: bool,
+}
+
+/// Why a file is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// It is not JSON, or not this JSON.
+    #[error("no dump of a directory: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Another program has written it.
+    #[error("version is {found}, this program reads {DUMP_VERSION}")]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+}
+
+impl Backup {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn parse(json: &[u8]) -> Result<Self, BackupError> {
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        // What follows may be unlike anything that is known here.
+        let Head { version } = serde_json::from_slice(json)?;
+        if version != DUMP_VERSION {
+            return Err(BackupError::Version { found: version });
+        }
+        Ok(serde_json::from_slice(json)?)
+    }
+
+    /// What it holds, in an order and in portions in which it can be [restored](super::Restore).
+    pub fn into_portions(self) -> Vec<Vec<Record>> {
+        let settings = std::iter::once(Record::Settings(self.settings));
+        let records = settings
+            .chain(self.users.into_iter().map(Record::User))
+            .chain(self.groups.into_iter().map(Record::Group))
+            .chain(self.images.into_iter().map(Record::Image))
+            .chain(self.inboxes.into_iter().map(Record::Inbox));
+        let mut portions: Vec<Vec<Record>> = Vec::new();
+        let mut weight = 0;
+        for record in records {
+            weight += record.weight();
+            match portions.last_mut() {
+                Some(last) if last.len() < MAX_RECORDS && weight <= MAX_WEIGHT => last.push(record),
+                _ => {
+                    weight = record.weight();
+                    portions.push(vec![record]);
+                }
+            }
+        }
+        portions
+    }
+}
