@@ -199,7 +199,7 @@ pub(super) async fn passwd(args: PasswdArgs) -> anyhow::Result<()> {
         true => Credential::Key(me.home.own_key(&me.user)?),
         false => Credential::Password(old.read()?),
     };
-    let new = new_password(new_password_file.as_ref())?;
+    let new = new_password(new_password_file.as_deref())?;
     let (request, user) = (me.client.request_id(), me.user.clone());
     let ended = me.client.set_password(request, user, new, &credential, cluster.deadline()).await?;
     cluster.print(

@@ -1,6 +1,6 @@
 //! Where a password comes from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -48,14 +48,14 @@ impl PasswordArgs {
 }
 
 /// Reads a password from a file, or asks for a new one on the terminal, twice.
-pub(super) fn new_password(file: Option<&PathBuf>) -> anyhow::Result<Password> {
+pub(super) fn new_password(file: Option<&Path>) -> anyhow::Result<Password> {
     match file {
         Some(path) => Ok(Password::try_from(first_line(path)?)?),
         None => new_from_terminal(),
     }
 }
 
-fn first_line(path: &PathBuf) -> anyhow::Result<String> {
+fn first_line(path: &Path) -> anyhow::Result<String> {
     let text = String::from_utf8(read_file(path, LONGEST_FILE)?);
     let text = text.with_context(|| format!("{}: not UTF-8", path.display()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())

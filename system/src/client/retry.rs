@@ -61,6 +61,7 @@ impl Attempts {
 }
 
 /// What an attempt came to.
+#[expect(clippy::large_enum_variant, reason = "made once an attempt, and taken apart at once")]
 enum Attempted {
     Settled(Result<Reply, ClientError>),
     /// Ask again; a pause first, unless the way forward is known.

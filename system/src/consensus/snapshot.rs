@@ -151,6 +151,6 @@ mod tests {
     fn golden_bytes_of_an_empty_snapshot() {
         let bytes = write(&Image::default()).unwrap();
         assert_eq!(&bytes[..9], b"VEILSNAP\x04");
-        assert_eq!(&bytes[HEADER..], [0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(&bytes[HEADER..], [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
 }

@@ -138,14 +138,15 @@ mod tests {
         let wrapped = ring.wrap(2, image, &key, [3; 12]).unwrap();
         assert_eq!(ring.unwrap(image, &wrapped), Ok(key.clone()));
         assert_ne!(&wrapped.key, key.as_bytes());
-        let damaged = |image, wrapped| {
-            let refused = ring.unwrap(image, &wrapped).unwrap_err();
+        let damaged = |image, wrapped: &WrappedKey| {
+            let refused = ring.unwrap(image, wrapped).unwrap_err();
             assert!(matches!(refused, WrapError::Damaged { .. }), "{refused}");
         };
-        damaged(ImageId(8), wrapped.clone());
-        damaged(image, WrappedKey { under: 1, ..wrapped.clone() });
-        damaged(image, WrappedKey { key: [0; 32], ..wrapped.clone() });
-        damaged(image, WrappedKey { tag: [0; 16], ..wrapped.clone() });
+        damaged(ImageId(8), &wrapped);
+        let (nonce, key, tag) = (wrapped.nonce, wrapped.key, wrapped.tag);
+        damaged(image, &WrappedKey { under: 1, nonce, key, tag });
+        damaged(image, &WrappedKey { under: 2, nonce, key: [0; 32], tag });
+        damaged(image, &WrappedKey { under: 2, nonce, key, tag: [0; 16] });
         let missing = KeyRing::default().unwrap(image, &wrapped);
         assert_eq!(missing, Err(WrapError::NoSuchKey { number: 2 }));
     }

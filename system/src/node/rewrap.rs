@@ -44,7 +44,7 @@ impl Rewrapper {
                 let older = directory.wrapped_under_older(under, MAX_REWRAPPED / 2);
                 let rewrapped = older.into_iter().map(|(image, wrapped)| {
                     let content = ring.unwrap(image, &wrapped)?;
-                    let nonce = entropy.draw(|rng| rand::RngExt::random(rng));
+                    let nonce = entropy.draw(rand::RngExt::random);
                     Ok((image, ring.wrap(under, image, &content, nonce)?))
                 });
                 rewrapped.collect::<Result<Vec<_>, WrapError>>()

@@ -777,17 +777,17 @@ mod tests {
         let member = Membership { role: Role::Member, joined_ms: 7 };
         for (reply, bytes) in [
             (Reply::Listing(vec![line]), &b"\x07\x01\x09\x01a\x04\x01\x02\x01t"[..]),
-            (Reply::Done, b"\x14"),
-            (Reply::Restored { count: 3 }, b"\x15\x03"),
-            (Reply::Image(Box::new(details)), b"\x16\x09\x01a\x01t\x01d\x01\x04\x05\0\0"),
-            (Reply::Views(vec![(3, view)]), b"\x17\x01\x03\x01a\x06"),
-            (Reply::Requests(vec![(image, user.clone(), ask)]), b"\x18\x01\x09\x01a\x02\x01n\x05"),
-            (Reply::Inbox(InboxPage { notices: Vec::new(), dropped: 4 }), b"\x19\0\x04"),
-            (Reply::Groups(vec![group.clone()]), b"\x1a\x01\x01g"),
-            (Reply::MyGroups(vec![(group, Role::Admin)]), b"\x1b\x01\x01g\x01"),
-            (Reply::GroupMembers(vec![(user.clone(), member)]), b"\x1c\x01\x01a\0\x07"),
-            (Reply::JoinRequests(vec![(user, 8)]), b"\x1d\x01\x01a\x08"),
-            (Reply::Dump { applied: 2, records: vec![Record::Settings(settings)] }, b"\x1e\x02\x01\0\x01"),
+            (Reply::Done, b"\x17"),
+            (Reply::Restored { count: 3 }, b"\x18\x03"),
+            (Reply::Image(Box::new(details)), b"\x19\x09\x01a\x01t\x01d\x01\x04\x05\0\0"),
+            (Reply::Views(vec![(3, view)]), b"\x1a\x01\x03\x01a\x06"),
+            (Reply::Requests(vec![(image, user.clone(), ask)]), b"\x1b\x01\x09\x01a\x02\x01n\x05"),
+            (Reply::Inbox(InboxPage { notices: Vec::new(), dropped: 4 }), b"\x1c\0\x04"),
+            (Reply::Groups(vec![group.clone()]), b"\x1d\x01\x01g"),
+            (Reply::MyGroups(vec![(group, Role::Admin)]), b"\x1e\x01\x01g\x01"),
+            (Reply::GroupMembers(vec![(user.clone(), member)]), b"\x1f\x01\x01a\0\x07"),
+            (Reply::JoinRequests(vec![(user, 8)]), b"\x20\x01\x01a\x08"),
+            (Reply::Dump { applied: 2, records: vec![Record::Settings(settings)] }, b"\x21\x02\x01\0\x01"),
         ] {
             assert_eq!(codec::encode(&reply).unwrap(), bytes, "{reply:?}");
         }
