@@ -1,12 +1,13 @@
 //! The hidden subcommands that make this executable a node, so that neither a run nor a container needs
 //! another program.
 
-use std::{io::Read, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Subcommand;
 use veil::cli::{
     cluster::{self, ClusterCommand},
     health::{self, HealthArgs},
+    lifeline::end_with_parent,
     node::{self, NodeArgs},
 };
 
@@ -61,15 +62,4 @@ fn hold() -> anyhow::Result<()> {
         signal(SignalKind::terminate()).map(|mut terminate| async move { terminate.recv().await })?.await;
         Ok::<_, std::io::Error>(())
     })?)
-}
-
-fn end_with_parent() -> std::io::Result<()> {
-    #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    std::thread::Builder::new().name("parent-watch".to_owned()).spawn(|| {
-        // Nothing is ever sent: reading ends when the parent does, even if that was long ago.
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        std::process::exit(0);
-    })?;
-    Ok(())
 }

@@ -156,8 +156,7 @@ impl Home {
         text.trim().parse().map(Some).with_context(|| path.display().to_string())
     }
 
-    #[cfg(test)]
-    pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
+    pub(super) fn new(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
     }
 
@@ -211,7 +210,7 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_only_its_owner_reads_it() {
         let folder = tempfile::tempdir().unwrap();
-        let home = Home::at(folder.path().join("home"));
+        let home = Home::new(folder.path().join("home"));
         let first = home.key_or_new(&name("anna")).unwrap();
         assert!(first.new);
         assert_eq!(first.path, folder.path().join("home/users/anna.key"));
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     fn one_name_is_registered_by_one_program_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let home = Home::at(folder.path());
+        let home = Home::new(folder.path());
         let first = home.key_or_new(&name("anna")).unwrap();
         let second = home.key_or_new(&name("anna")).unwrap_err();
         assert_eq!(second.to_string(), "anna is being registered by another program");
@@ -239,7 +238,7 @@ mod tests {
     #[test]
     fn a_file_that_holds_no_key_is_named_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let home = Home::at(folder.path());
+        let home = Home::new(folder.path());
         let path = home.key_or_new(&name("anna")).unwrap().path;
         fs::write(&path, "abcd").unwrap();
         let error = home.key_or_new(&name("anna")).unwrap_err();
@@ -251,7 +250,7 @@ mod tests {
     #[test]
     fn a_session_is_kept_for_its_user_alone_and_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let home = Home::at(folder.path());
+        let home = Home::new(folder.path());
         assert_eq!((home.session(&name("anna")).unwrap(), home.last_user().unwrap()), (None, None));
         let session = |byte| StoredSession { token: SessionToken::from_bytes([byte; 32]), expires_ms: 99 };
         for byte in [1, 2] {
@@ -267,7 +266,7 @@ mod tests {
     #[test]
     fn a_new_key_lies_beside_the_old_one_until_it_is_adopted() {
         let folder = tempfile::tempdir().unwrap();
-        let home = Home::at(folder.path());
+        let home = Home::new(folder.path());
         let old = home.key_or_new(&name("anna")).unwrap().pair.public();
         let new = home.draw_next_key(&name("anna")).unwrap().public();
         assert_eq!(home.draw_next_key(&name("anna")).unwrap().public(), new, "an earlier attempt is lost");

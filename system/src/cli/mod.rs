@@ -4,6 +4,7 @@ mod account;
 mod capacity;
 pub mod cluster;
 mod describe;
+mod dev;
 mod directory;
 mod file;
 mod grant;
@@ -15,6 +16,7 @@ mod image;
 mod inbox;
 mod inspect;
 mod known_nodes;
+pub mod lifeline;
 mod list;
 mod member;
 pub mod node;
@@ -62,7 +64,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Dev(dev::DevArgs),
     Node(node::NodeArgs),
+    /// A node that ends with the process that has started it (used by `veil dev`).
+    #[command(hide = true)]
+    Child(node::NodeArgs),
     Health(health::HealthArgs),
     Register(register::RegisterArgs),
     Online(online::OnlineArgs),
@@ -152,7 +158,11 @@ pub fn init_tracing() {
 /// Runs a parsed command line: 0 done, 1 refused or failed. (clap ends bad usage with 2.)
 pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
+        Command::Dev(args) => block_on(dev::run(args)),
         Command::Node(args) => node::run(&args),
+        Command::Child(args) => {
+            lifeline::end_with_parent().map_err(Into::into).and_then(|()| node::run(&args))
+        }
         Command::Health(args) => health::run(&args),
         Command::Register(args) => block_on(register::run(args)),
         Command::Online(args) => block_on(online::online(args)),

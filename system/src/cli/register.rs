@@ -144,7 +144,7 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let home = Home::at(folder.path());
+            let home = Home::new(folder.path());
             Self { folder, home, user: "anna".parse().unwrap() }
         }
 

@@ -235,6 +235,14 @@ fn add_node(AddNodeArgs { folder, id, host, made }: &AddNodeArgs) -> anyhow::Res
     Ok(())
 }
 
+/// Makes the folder of a cluster of nodes on this machine, as [`InitArgs`] says.
+pub(super) fn make_on_this_machine(folder: &Path, members: &[Member]) -> anyhow::Result<()> {
+    let places: Vec<_> =
+        members.iter().map(|member| Place { member: member.clone(), listen: "127.0.0.1" }).collect();
+    let validity = Validity { from: SystemTime::now(), length: Duration::from_secs(365 * 24 * 3600) };
+    make(folder, &places, validity).map(drop)
+}
+
 /// What there is to tell of a new cluster.
 struct Made {
     fingerprint: Fingerprint,

@@ -1,0 +1,213 @@
+//! `veil dev`, as it is used: the real program, and what it prints typed into a shell.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+const VEIL: &str = env!("CARGO_BIN_EXE_veil");
+/// How long anything may take, on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A `veil dev` that serves.
+struct Dev {
+    child: Child,
+    /// The first line to type, and the three after it.
+    environment: String,
+    commands: Vec<String>,
+    folder: PathBuf,
+    nodes: Vec<Pid>,
+}
+
+impl Dev {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = command(arguments).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines: Vec<String> = Vec::new();
+        // What may be typed is indented, and names this program as it was called.
+        let commands = |lines: &[String]| {
+            let named = lines.iter().filter(|line| line.starts_with(&format!("  {VEIL}")));
+            named.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+        };
+        while commands(&lines).len() < 3 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            lines.push(told.recv_timeout(left).unwrap_or_else(|_| panic!("it has said {lines:?}")));
+        }
+        let environment = lines.iter().find(|line| line.starts_with("  export ")).unwrap().trim().to_owned();
+        let ca = environment.split("VEIL_CA=").nth(1).unwrap().split(" VEIL_HOME").next().unwrap();
+        let ca = ca.trim_matches('\'');
+        let folder = Path::new(ca).parent().unwrap().to_owned();
+        let nodes = lines.iter().filter_map(|line| line.rsplit_once("  process "));
+        let nodes = nodes.map(|(_, pid)| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect::<Vec<_>>();
+        assert_eq!(nodes.len(), 3, "{lines:?}");
+        Self { child, commands: commands(&lines), environment, folder, nodes }
+    }
+
+    /// Types commands, as it says, and returns what they print.
+    fn type_in(&self, commands: &[String]) -> String {
+        let script = format!("{}\n{}", self.environment, commands.join("\n"));
+        let output = bash(&script, &self.folder);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{script}\n{text}{}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+
+    /// What it complained of.
+    fn complaint(&mut self) -> String {
+        let mut text = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    fn is_gone(&self) -> bool {
+        self.nodes.iter().all(|node| has_ended(*node))
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // A test that fails leaves nothing behind either.
+        if let Ok(None) = self.child.try_wait() {
+            self.signal(Signal::TERM);
+            wait(&mut self.child);
+        }
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(VEIL);
+    command.arg("dev").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn bash(script: &str, folder: &Path) -> Output {
+    Command::new("bash").args(["-euo", "pipefail", "-c", script]).current_dir(folder).output().unwrap()
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match child.try_wait().unwrap() {
+            Some(status) => return status,
+            None if Instant::now() > deadline => panic!("it has not ended within {PATIENCE:?}"),
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// Whether a process has ended, if only nobody has noticed yet.
+fn has_ended(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // The state follows the command's name, which stands in parentheses.
+    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    state == Some('Z') || test_kill_process(pid).is_err()
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_it_prints_works_when_typed_and_ctrl_c_leaves_nothing() {
+    let mut dev = Dev::start(&[]);
+    let said = dev.type_in(&dev.commands);
+    assert!(said.contains("ben is registered") && said.contains("sealed in"), "{said}");
+    assert!(said.contains("(1 view left)"), "{said}");
+    let read = |name: &str| fs::read(dev.folder.join(name)).unwrap();
+    assert_eq!(read("photo.sealed.opened.png"), read("photo.png"));
+    // Over TLS, and only so.
+    let plain = bash(&format!("{}; unset VEIL_CA; {VEIL} status --plain", dev.environment), &dev.folder);
+    assert!(!plain.status.success());
+
+    dev.signal(Signal::INT);
+    assert_eq!(dev.wait().code(), Some(0));
+    assert!(dev.is_gone() && !dev.folder.exists());
+    assert_eq!(dev.complaint(), "");
+}
+
+#[test]
+fn a_cluster_that_is_kept_goes_on_with_the_same_users() {
+    let parent = tempfile::tempdir().unwrap();
+    let keep = parent.path().join("a cluster");
+    let arguments = ["--keep", keep.to_str().unwrap()];
+    let mut dev = Dev::start(&arguments);
+    dev.type_in(&dev.commands);
+    // One that stands still ends all the same.
+    kill_process(dev.nodes[1], Signal::STOP).unwrap();
+    dev.signal(Signal::TERM);
+    assert_eq!(dev.wait().code(), Some(0));
+    assert!(dev.is_gone() && keep.join("n1/data").exists() && !keep.join("env").exists());
+
+    let mut dev = Dev::start(&arguments);
+    let said = dev.type_in(&dev.commands);
+    assert!(said.contains("own  anna"), "{said}");
+    until("the file for shells is there", || keep.join("env").exists());
+    let more = bash(&format!(". '{}/env'; {VEIL} list --user ben", keep.display()), parent.path());
+    assert!(String::from_utf8_lossy(&more.stdout).contains("1  anna"), "{more:?}");
+    // The terminal is closed.
+    dev.signal(Signal::HUP);
+    assert_eq!(dev.wait().code(), Some(0));
+    assert!(dev.is_gone());
+}
+
+#[test]
+fn a_node_that_ends_is_told_of_and_takes_the_others_with_it() {
+    let mut dev = Dev::start(&[]);
+    kill_process(dev.nodes[2], Signal::KILL).unwrap();
+    assert_eq!(dev.wait().code(), Some(1));
+    let complaint = dev.complaint();
+    assert!(complaint.starts_with("veil: n3 has ended by itself (signal 9), and the last"), "{complaint}");
+    assert!(dev.is_gone() && !dev.folder.exists());
+}
+
+#[test]
+fn a_node_that_cannot_start_says_why() {
+    let parent = tempfile::tempdir().unwrap();
+    let keep = parent.path().join("cluster");
+    let arguments = ["--keep", keep.to_str().unwrap()];
+    let mut dev = Dev::start(&arguments);
+    dev.signal(Signal::INT);
+    assert_eq!(dev.wait().code(), Some(0));
+    fs::write(keep.join("n2/cluster.key"), "no key").unwrap();
+    let mut child = command(&arguments).spawn().unwrap();
+    assert_eq!(wait(&mut child).code(), Some(1));
+    let mut complaint = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+    assert!(complaint.contains("n2 has ended by itself (exit code 1)"), "{complaint}");
+    assert!(complaint.contains("n2/cluster.key"), "{complaint}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nodes_end_with_it_even_if_it_is_killed() {
+    let mut dev = Dev::start(&[]);
+    // Standing still, it reads no end of its input: the kernel has to see to it.
+    kill_process(dev.nodes[0], Signal::STOP).unwrap();
+    dev.signal(Signal::KILL);
+    dev.wait();
+    until("all nodes are gone", || dev.is_gone());
+    fs::remove_dir_all(&dev.folder).unwrap();
+}
