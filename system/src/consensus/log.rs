@@ -32,6 +32,12 @@ const FORMAT_VERSION: u8 = 4;
 
 /// How many flushed entries stay in memory.
 pub(super) const TAIL_LIMIT: usize = 16_384;
+/// How many bytes of flushed entries stay in memory, as encoded.
+const TAIL_BYTES: usize = 64 << 20;
+/// How many entries are read at a time for a follower, and how many bytes: they have to fit a frame between nodes. One
+/// entry alone always does.
+const BATCH: usize = 1_024;
+const BATCH_BYTES: usize = 4 << 20;
 
 fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
     io::Error::other(error)
@@ -58,26 +64,71 @@ struct Tail {
     committed: Option<LogId>,
     purged: Option<LogId>,
     /// The newest entries, without a gap; all unflushed ones are here.
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Held>,
+    /// The sum of their sizes.
+    bytes: usize,
     /// The last entry on disk.
     flushed: Option<u64>,
 }
 
+/// An entry, and how many bytes it is encoded in.
+#[derive(Debug, Clone)]
+struct Held {
+    entry: Entry,
+    size: usize,
+}
+
 impl Tail {
     fn last(&self) -> Option<LogId> {
-        self.entries.back().map(RaftEntry::log_id).or(self.purged)
+        self.entries.back().map(|held| held.entry.log_id()).or(self.purged)
     }
 
     fn first_index(&self) -> Option<u64> {
-        self.entries.front().map(|entry| entry.log_id.index)
+        self.entries.front().map(|held| held.entry.log_id.index)
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() > TAIL_LIMIT || self.bytes > TAIL_BYTES
+    }
+
+    fn push_back(&mut self, held: Held) {
+        self.bytes += held.size;
+        self.entries.push_back(held);
+    }
+
+    fn push_front(&mut self, held: Held) {
+        self.bytes += held.size;
+        self.entries.push_front(held);
+    }
+
+    fn pop_front(&mut self) {
+        self.bytes -= self.entries.pop_front().map_or(0, |held| held.size);
+    }
+
+    fn pop_back(&mut self) {
+        self.bytes -= self.entries.pop_back().map_or(0, |held| held.size);
     }
 
     fn trim(&mut self) {
         let Some(flushed) = self.flushed else { return };
-        while self.entries.len() > TAIL_LIMIT && self.first_index().is_some_and(|first| first <= flushed) {
-            self.entries.pop_front();
+        while self.is_full() && self.first_index().is_some_and(|first| first <= flushed) {
+            self.pop_front();
         }
     }
+}
+
+/// As many of these, from the first, as are read at a time.
+fn batch(entries: impl Iterator<Item = io::Result<Held>>) -> io::Result<Vec<Held>> {
+    let (mut taken, mut bytes) = (Vec::new(), 0);
+    for held in entries.take(BATCH) {
+        let held = held?;
+        bytes += held.size;
+        if bytes > BATCH_BYTES && !taken.is_empty() {
+            break;
+        }
+        taken.push(held);
+    }
+    Ok(taken)
 }
 
 /// One order to the writer thread. Orders are carried out in the order given.
@@ -184,16 +235,22 @@ fn load(database: &Database, fresh: DiskId) -> io::Result<(Tail, DiskId)> {
             purged: read_meta(&meta, PURGED)?,
             ..Tail::default()
         };
-        for row in log.iter().map_err(other)?.rev().take(TAIL_LIMIT) {
+        for row in log.iter().map_err(other)?.rev() {
             let (index, bytes) = row.map_err(other)?;
+            let size = bytes.value().len();
+            if tail.entries.len() >= TAIL_LIMIT
+                || (tail.bytes + size > TAIL_BYTES && !tail.entries.is_empty())
+            {
+                break;
+            }
             let entry: Entry = codec::decode(bytes.value()).map_err(other)?;
             let expected = tail.first_index().map_or(index.value(), |next| next - 1);
             if entry.log_id.index != index.value() || index.value() != expected {
                 return Err(io::Error::other(format!("the log has a gap before entry {}", expected + 1)));
             }
-            tail.entries.push_front(entry);
+            tail.push_front(Held { entry, size });
         }
-        tail.flushed = tail.entries.back().map(|entry| entry.log_id.index);
+        tail.flushed = tail.entries.back().map(|held| held.entry.log_id.index);
         (tail, disk)
     };
     transaction.commit().map_err(other)?;
@@ -323,18 +380,22 @@ impl RaftLogReader<TypeConfig> for LogStore {
             let all_in_memory = first <= from || tail.purged.is_some_and(|purged| purged.index + 1 >= first);
             if all_in_memory {
                 let skip = from.saturating_sub(first) as usize;
-                let wanted = tail.entries.iter().skip(skip).take_while(|entry| entry.log_id.index < until);
-                return Ok(wanted.cloned().collect());
+                let wanted = tail.entries.iter().skip(skip);
+                let wanted = wanted.take_while(|held| held.entry.log_id.index < until);
+                return Ok(wanted.map(|held| held.entry.clone()).collect());
             }
         }
         let database = self.database.clone();
-        let on_disk = tokio::task::spawn_blocking(move || read_entries(&database, from, until));
-        let mut entries = on_disk.await.map_err(other)??;
+        let on_disk = tokio::task::spawn_blocking(move || {
+            read_entries(&database, from, until, |entries| entries.collect::<io::Result<Vec<_>>>())
+        });
+        let on_disk = on_disk.await.map_err(other)??;
+        let mut entries: Vec<_> = on_disk.into_iter().map(|held| held.entry).collect();
         // What was appended and not flushed when the disk was read follows from memory.
         let next = entries.last().map_or(from, |entry| entry.log_id.index + 1);
         let tail = self.memory.read();
-        let missing = tail.entries.iter().filter(|entry| (next..until).contains(&entry.log_id.index));
-        entries.extend(missing.cloned());
+        let missing = tail.entries.iter().filter(|held| (next..until).contains(&held.entry.log_id.index));
+        entries.extend(missing.map(|held| held.entry.clone()));
         Ok(entries)
     }
 
@@ -343,17 +404,39 @@ impl RaftLogReader<TypeConfig> for LogStore {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
-        // Bounded so that a follower far behind is served in pieces that fit a frame.
-        const BATCH: u64 = 1_024;
-        self.try_get_log_entries(start..end.min(start + BATCH)).await
+        let in_memory = {
+            let tail = self.memory.read();
+            tail.first_index().filter(|first| *first <= start).map(|first| {
+                let wanted = tail.entries.iter().skip((start - first) as usize);
+                batch(wanted.take_while(|held| held.entry.log_id.index < end).cloned().map(Ok))
+            })
+        };
+        let entries = match in_memory {
+            Some(entries) => entries?,
+            None => {
+                let database = self.database.clone();
+                let reading = move || read_entries(&database, start, end, |entries| batch(entries));
+                tokio::task::spawn_blocking(reading).await.map_err(other)??
+            }
+        };
+        Ok(entries.into_iter().map(|held| held.entry).collect())
     }
 }
 
-fn read_entries(database: &Database, from: u64, until: u64) -> io::Result<Vec<Entry>> {
+/// Reads entries from disk, as many as `take` takes.
+fn read_entries<T>(
+    database: &Database,
+    from: u64,
+    until: u64,
+    take: impl FnOnce(&mut dyn Iterator<Item = io::Result<Held>>) -> io::Result<T>,
+) -> io::Result<T> {
     let transaction = database.begin_read().map_err(other)?;
     let log = transaction.open_table(LOG).map_err(other)?;
-    let rows = log.range(from..until).map_err(other)?;
-    rows.map(|row| codec::decode(row.map_err(other)?.1.value()).map_err(other)).collect()
+    let mut rows = log.range(from..until).map_err(other)?.map(|row| {
+        let bytes = row.map_err(other)?.1;
+        Ok(Held { entry: codec::decode(bytes.value()).map_err(other)?, size: bytes.value().len() })
+    });
+    take(&mut rows)
 }
 
 impl RaftLogStorage<TypeConfig> for LogStore {
@@ -395,7 +478,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             .iter()
             .map(|entry| Ok((entry.log_id.index, codec::encode(entry).map_err(other)?)))
             .collect::<io::Result<_>>()?;
-        self.memory.write().entries.extend(entries);
+        {
+            let mut tail = self.memory.write();
+            let sizes = encoded.iter().map(|(_, bytes)| bytes.len());
+            entries.into_iter().zip(sizes).for_each(|(entry, size)| tail.push_back(Held { entry, size }));
+        }
         self.order(Write::Append { entries: encoded, flushed })
     }
 
@@ -403,8 +490,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let last_kept = last_kept.map(|log_id| log_id.index);
         {
             let mut tail = self.memory.write();
-            while tail.entries.back().is_some_and(|entry| Some(entry.log_id.index) > last_kept) {
-                tail.entries.pop_back();
+            while tail.entries.back().is_some_and(|held| Some(held.entry.log_id.index) > last_kept) {
+                tail.pop_back();
             }
         }
         self.order_and_wait(|flushed| Write::Truncate { last_kept, flushed }).await
@@ -415,7 +502,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             let mut tail = self.memory.write();
             tail.purged = tail.purged.max(Some(log_id));
             while tail.first_index().is_some_and(|first| first <= log_id.index) {
-                tail.entries.pop_front();
+                tail.pop_front();
             }
         }
         let bytes = codec::encode(&log_id).map_err(other)?;

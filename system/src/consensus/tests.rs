@@ -116,6 +116,46 @@ mod durable {
     }
 
     #[tokio::test]
+    async fn a_follower_far_behind_is_served_in_pieces_that_fit_a_frame() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, closed) = open(&folder);
+        let large = |index| {
+            let records = crate::directory::Restore { records: Vec::new() };
+            let keys = vec![(crate::directory::ImageId(7), wrapped()); 1_000];
+            let rewrap = crate::directory::Rewrap { under: 1, keys };
+            let action = if index % 2 == 0 { Action::Rewrap(rewrap) } else { Action::Restore(records) };
+            let command = Command { request: RequestId(1), at_ms: 7, actor: Actor::Operator, action };
+            Entry::new(id(1, index), EntryPayload::Normal(command))
+        };
+        let size = |entries: &[Entry]| -> usize {
+            entries.iter().map(|entry| codec::encode(entry).unwrap().len()).sum()
+        };
+        log.blocking_append((1..=2_000).map(large)).await.unwrap();
+        let check = async |log: &mut LogStore, from_disk: bool| {
+            let mut next = 1;
+            while next <= 2_000 {
+                let piece = log.limited_get_log_entries(next, 2_001).await.unwrap();
+                assert!(!piece.is_empty() && piece[0].log_id.index == next);
+                assert!(piece.len() == 1 || size(&piece) <= 4 << 20, "{} bytes at {next}", size(&piece));
+                next += piece.len() as u64;
+            }
+            assert_eq!(next, 2_001, "from disk: {from_disk}");
+        };
+        check(&mut log, false).await;
+        close(log, closed).await;
+        // Opened again, it holds in memory what is within the limit; the rest comes from disk.
+        let (mut log, closed) = open(&folder);
+        check(&mut log, true).await;
+        close(log, closed).await;
+    }
+
+    fn wrapped() -> crate::identity::WrappedKey {
+        let keys = crate::identity::ClusterKeys::from_secret([1; 32]);
+        let content = crate::seal::ContentKey::from_bytes([1; 32]);
+        keys.ring().wrap(1, crate::directory::ImageId(7), &content, [0; 12]).unwrap()
+    }
+
+    #[tokio::test]
     async fn a_log_with_a_gap_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (mut log, closed) = open(&folder);

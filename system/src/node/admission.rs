@@ -1,7 +1,7 @@
 //! Who asks, and whether they are who they say: what the directory does not check, because it takes time, chance or a
 //! clock. What the directory does check, it checks all the same.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -97,7 +97,11 @@ impl Admission {
             Change::Restore(change) => Action::Restore(change),
             Change::Register { user, key, password } => {
                 let password = match password {
-                    Some(password) => Some(self.hash(password).await?),
+                    Some(password) => {
+                        let counted = self.attempts.lock().newcomer(&asker.origin, self.began.elapsed());
+                        counted.map_err(too_many)?;
+                        Some(self.hash(password).await?)
+                    }
                     None => None,
                 };
                 Action::Register(Register { user, key, password })
@@ -146,10 +150,7 @@ impl Admission {
             Proof::Signature { .. } => Means::Key,
         };
         let now = || self.began.elapsed();
-        self.attempts
-            .lock()
-            .begin(user, &asker.origin, means, now())
-            .map_err(|wait| ServiceError::TooManyAttempts { wait_ms: wait.as_millis() as u64 })?;
+        self.attempts.lock().begin(user, &asker.origin, means, now()).map_err(too_many)?;
         let proven = match proof {
             Proof::Password(password) => {
                 let hash = known.and_then(|known| known.password.clone());
@@ -189,4 +190,8 @@ impl Admission {
             PoolError::Lost => ServiceError::Internal(error.to_string()),
         })
     }
+}
+
+fn too_many(wait: Duration) -> ServiceError {
+    ServiceError::TooManyAttempts { wait_ms: wait.as_millis() as u64 }
 }

@@ -21,6 +21,9 @@ const ADDRESS: Allowance = Allowance { at_once: 20, each: Duration::from_secs(6)
 const STRANGERS: Allowance = Allowance { at_once: 10, each: Duration::from_secs(30) };
 /// Failed passwords for one user from an address where they have.
 const KNOWN: Allowance = Allowance { at_once: 10, each: Duration::from_secs(6) };
+/// Passwords of new users that an address may have hashed: that takes a sealing thread for a while, and anybody may
+/// register.
+const NEWCOMERS: Allowance = Allowance { at_once: 20, each: Duration::from_secs(3) };
 /// How many addresses, users, and places where a user has logged in, are remembered each. Beyond that, what has
 /// counted longest is forgotten.
 const REMEMBERED: usize = 100_000;
@@ -108,6 +111,7 @@ pub(super) struct Attempts {
     by_address: Counts<Origin>,
     by_strangers: Counts<UserName>,
     by_place: Counts<(UserName, Origin)>,
+    newcomers: Counts<Origin>,
     /// Where users have logged in by password, and when they last did.
     places: HashMap<(UserName, Origin), Duration>,
 }
@@ -145,6 +149,19 @@ impl Attempts {
                 self.by_address.note(origin, ADDRESS, now);
             }
         }
+        Ok(())
+    }
+
+    /// Counts a new user's password.
+    ///
+    /// # Errors
+    /// How long to wait, when there were too many.
+    pub(super) fn newcomer(&mut self, origin: &Origin, now: Duration) -> Result<(), Duration> {
+        let wait = self.newcomers.wait(origin, NEWCOMERS, now);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.newcomers.note(origin, NEWCOMERS, now);
         Ok(())
     }
 
@@ -230,6 +247,16 @@ mod tests {
         let later = NOW + STRANGERS.each;
         attempts.begin(&user("anna"), &origin, Means::Password, later).unwrap();
         assert!(attempts.begin(&user("anna"), &origin, Means::Password, later).is_err());
+    }
+
+    #[test]
+    fn an_address_registers_so_many_with_a_password_and_others_are_not_held_up() {
+        let mut attempts = Attempts::default();
+        let (one, other) = (from("10.0.0.2:6000"), from("10.0.0.3:6000"));
+        let let_in = (0..1_000).take_while(|_| attempts.newcomer(&one, NOW).is_ok()).count();
+        assert_eq!(let_in as u32, NEWCOMERS.at_once);
+        attempts.newcomer(&other, NOW).unwrap();
+        attempts.newcomer(&one, NOW + NEWCOMERS.each).unwrap();
     }
 
     #[test]

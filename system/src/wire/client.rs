@@ -604,7 +604,7 @@ pub enum ServiceError {
     #[error("name, password or key is wrong")]
     NotProven,
     /// Too many attempts have failed.
-    #[error("too many attempts: try again in {} s, or log in with your key", wait_ms.div_ceil(1_000))]
+    #[error("too many attempts: try again in {} s, or without a password, by your key", wait_ms.div_ceil(1_000))]
     TooManyAttempts {
         /// How long to wait, milliseconds.
         wait_ms: u64,

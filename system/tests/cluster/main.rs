@@ -12,6 +12,7 @@ mod presence;
 mod replacement;
 mod secured;
 mod sessions;
+mod sharing;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
