@@ -60,7 +60,7 @@ impl fmt::Display for Guide<'_> {
             writeln!(f, "  n{id}  {client}  process {pid}")?;
         }
         writeln!(f, "\nin another terminal, type this first:\n\n  {}\n", self.environment())?;
-        write!(f, "and then, for instance:\n")?;
+        writeln!(f, "and then, for instance:")?;
         self.commands().iter().try_for_each(|command| write!(f, "\n  {command}"))
     }
 }

@@ -30,7 +30,7 @@ fn colour(x: u32, y: u32) -> [u8; 3] {
     let shade = |from: u32, to: u32| ((from * (HEIGHT - y) + to * y) / HEIGHT) as u8;
     if y >= HORIZON {
         // The sea glitters below the sun.
-        let glitter = dx.unsigned_abs() < 40 && (x * 7 + y * 13) % 11 < 4 && y % 3 == 0;
+        let glitter = dx.unsigned_abs() < 40 && (x * 7 + y * 13) % 11 < 4 && y.is_multiple_of(3);
         return if glitter { [250, 200, 120] } else { [shade(60, 10), shade(80, 30), shade(140, 70)] };
     }
     match dx * dx + dy * dy < SUN.2 * SUN.2 {
