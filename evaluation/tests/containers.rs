@@ -136,7 +136,8 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
     let run = std::fs::read_dir(whole.path().join("reports")).unwrap().next().unwrap().unwrap().path();
     let manifest = loadgen::record::Manifest::read(&run.join(loadgen::record::file::MANIFEST)).unwrap();
     let bytes = manifest.containers.unwrap().image_bytes;
-    assert!(bytes < 30_000_000, "the image has {bytes} bytes");
+    // One executable without debug information, unoptimised here: about 34 MB.
+    assert!(bytes < 45_000_000, "the image has {bytes} bytes");
     assert!(run.join("nodes/g1.txt").exists() && run.join("nodes/g2.txt").exists());
     assert!(!run.join("nodes/key").exists(), "the cluster's key is left");
     assert_nothing_is_left(whole.path());

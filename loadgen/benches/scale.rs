@@ -33,7 +33,7 @@ use veil::{
 /// Grants of an image.
 const GRANTS: u32 = 3;
 /// A snapshot is made every so many changes.
-const SNAPSHOT_EVERY: u64 = 4_000;
+const SNAPSHOT_EVERY: u64 = 3_000;
 /// How many batches are under way while the directory is filled.
 const AT_A_TIME: usize = 4;
 /// How often the nodes are asked how far they are.
@@ -98,8 +98,8 @@ async fn measure(users: u32, images: u32, rate: u32, time: Duration) -> anyhow::
         u64::from(images) * u64::from(GRANTS),
         began.elapsed()
     );
-    report_memory("memory of a node, the log's newest entries included", &empty, &client, users, images)
-        .await?;
+    settle(&client).await?;
+    report_memory("memory of a node", &empty, &client, users, images).await?;
 
     // Each in turn, as an operator would; the last one is the leader's.
     for member in cluster.members().to_vec() {
@@ -176,6 +176,28 @@ async fn fill(client: &Client, users: u32, images: u32) -> anyhow::Result<()> {
     let mut done = stream::iter(image_batches).buffer_unordered(AT_A_TIME);
     while let Some(count) = done.next().await {
         count?;
+    }
+    Ok(())
+}
+
+/// Registers users until every node has made a snapshot of all that was brought in, as it would have in time.
+async fn settle(client: &Client) -> anyhow::Result<()> {
+    let goal = furthest(client).await;
+    for round in 0.. {
+        let settled = |status: &NodeStatus| status.snapshot >= goal;
+        let now = statuses(client).await;
+        if now.len() == client.nodes().len() && now.iter().all(settled) {
+            break;
+        }
+        let registering = (0..500u32).map(|number| async move {
+            let name = UserName::try_from(format!("later-{round:04}-{number:03}"))?;
+            let (request, key) = (client.request_id(), PublicKey::from_bytes([1; 32]));
+            client.register(request, name, key, None, deadline()).await.context("a registration")
+        });
+        let mut done = stream::iter(registering).buffer_unordered(32);
+        while let Some(registered) = done.next().await {
+            registered?;
+        }
     }
     Ok(())
 }
