@@ -119,7 +119,7 @@ async fn measure(users: u32, images: u32, rate: u32, time: Duration) -> anyhow::
             began.elapsed()
         );
     }
-    let size = |id| std::fs::metadata(folder.path().join(format!("nodes/n{id}/data/snapshot")));
+    let size = |id| std::fs::metadata(folder.path().join(format!("n{id}/data/snapshot")));
     println!("a snapshot: {:.0} MB", size(1).or_else(|_| size(2)).context("no snapshot")?.len() as f64 / 1e6);
 
     let writes = write_through_snapshots(&client, rate, time).await?;

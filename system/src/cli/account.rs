@@ -12,8 +12,8 @@ use super::{
     session::{UserArgs, kept_in, log_in},
 };
 use crate::{
-    client::Credential,
-    directory::{EndSession, EndSessions, UserName},
+    client::{ClientError, Credential},
+    directory::{EndSession, EndSessions, Refusal, UserName},
     identity::SessionId,
     node::system_clock,
 };
@@ -68,12 +68,17 @@ pub(super) async fn logout(args: LogoutArgs) -> anyhow::Result<()> {
     let LogoutArgs { all, who, cluster } = args;
     let me = who.logged_in(&cluster).await?;
     let (request, user, deadline) = (me.client.request_id(), me.user.clone(), cluster.deadline());
-    let count = match all {
-        true => me.client.end_sessions(request, EndSessions { user, keep: None }, deadline).await?,
+    let ended = match all {
+        true => me.client.end_sessions(request, EndSessions { user, keep: None }, deadline).await,
         false => {
             let end = EndSession { user, session: me.session.token.id() };
-            me.client.end_session(request, end, deadline).await.map(|()| 1)?
+            me.client.end_session(request, end, deadline).await.map(|()| 1)
         }
+    };
+    let count = match ended {
+        // It has ended already: by its time, from another device, or by an attempt whose answer was lost.
+        Err(ClientError::Refused(Refusal::NoSession)) => 0,
+        ended => ended?,
     };
     me.home.forget_session(&me.user)?;
     cluster.print(

@@ -94,7 +94,7 @@ impl Home {
 
     /// Where a key lies that is about to replace the user's.
     pub(super) fn next_key_path(&self, user: &UserName) -> PathBuf {
-        self.file(user, "next.key")
+        self.file(user, "key.next")
     }
 
     /// Draws the key that is about to replace the user's, unless an earlier attempt has.

@@ -96,7 +96,7 @@ pub(super) async fn stay(args: StayArgs) -> anyhow::Result<()> {
     let (address, count) = (listener.local_address(), offers.len());
     let online = me.client.go_online(address.clone(), offers, cluster.deadline()).await?;
     cluster.print(
-        format_args!("{} is online at {address} until Ctrl-C and offers {count} images", me.user),
+        format_args!("{} is online at {address} until Ctrl-C; images offered: {count}", me.user),
         json!({ "user": me.user.as_str(), "address": address, "offers": count }),
     );
     tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;

@@ -2,8 +2,9 @@
 //! it a disk that lives in memory, fails, or forgets what was not synced.
 
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::PathBuf,
 };
 
@@ -46,7 +47,8 @@ impl Folder {
     /// When it cannot be created.
     pub fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        fs::create_dir_all(&path)?;
+        // Names, notes and hashes of passwords are nobody else's business. What is there keeps its mode.
+        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
         Ok(Self { path })
     }
 }

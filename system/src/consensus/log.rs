@@ -385,17 +385,21 @@ impl RaftLogReader<TypeConfig> for LogStore {
                 return Ok(wanted.map(|held| held.entry.clone()).collect());
             }
         }
+        // What is not flushed when the disk is read is in memory now. Read the other way round, entries could be
+        // flushed, and let go of in memory, in between.
+        let in_memory: Vec<Entry> = {
+            let tail = self.memory.read();
+            let wanted = tail.entries.iter().filter(|held| (from..until).contains(&held.entry.log_id.index));
+            wanted.map(|held| held.entry.clone()).collect()
+        };
         let database = self.database.clone();
         let on_disk = tokio::task::spawn_blocking(move || {
             read_entries(&database, from, until, |entries| entries.collect::<io::Result<Vec<_>>>())
         });
         let on_disk = on_disk.await.map_err(other)??;
         let mut entries: Vec<_> = on_disk.into_iter().map(|held| held.entry).collect();
-        // What was appended and not flushed when the disk was read follows from memory.
         let next = entries.last().map_or(from, |entry| entry.log_id.index + 1);
-        let tail = self.memory.read();
-        let missing = tail.entries.iter().filter(|held| (next..until).contains(&held.entry.log_id.index));
-        entries.extend(missing.map(|held| held.entry.clone()));
+        entries.extend(in_memory.into_iter().filter(|entry| entry.log_id.index >= next));
         Ok(entries)
     }
 

@@ -45,15 +45,19 @@ pub use self::{
     types::{DiskId, TypeConfig},
 };
 use crate::{
-    directory::{Action, Actor, Answer, Command, Directory, RequestId},
+    directory::{Action, Actor, Answer, Command, Directory, Refusal, RequestId},
     wire::{
         client::{Leadership, NodeId},
+        codec,
         transport::Network,
     },
 };
 
 /// Proposals that may wait for their commit at a time; further ones are answered *busy*.
 pub const PROPOSAL_LIMIT: usize = 16_384;
+
+/// The largest command, encoded, bytes: half of what a frame between nodes may hold.
+pub const COMMAND_LIMIT: u64 = 8 << 20;
 
 /// Raft's clockwork and housekeeping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,10 +267,17 @@ impl Consensus {
         action: Action,
         at_ms: u64,
     ) -> Result<Answer, ProposeError> {
+        let command = Command { request, at_ms, actor, action };
+        // What does not fit a frame between nodes must not get into the log: no follower would ever have it.
+        let size = codec::encode(&command).map_or(u64::MAX, |bytes| bytes.len() as u64);
+        if size > COMMAND_LIMIT {
+            let field = "size of the change in bytes".to_owned();
+            return Ok(Err(Refusal::TooMuch { field, value: size, limit: COMMAND_LIMIT }));
+        }
         let Ok(_place) = self.places.try_acquire() else {
             return Err(ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 });
         };
-        match self.raft.client_write(Command { request, at_ms, actor, action }).await {
+        match self.raft.client_write(command).await {
             Ok(written) => {
                 written.data.ok_or_else(|| ProposeError::Unsettled("the entry held no command".to_owned()))
             }

@@ -399,6 +399,13 @@ pub enum Refusal {
         /// What is wrong with it.
         reason: String,
     },
+    /// The content key was wrapped under a key-encryption key that is no longer the one in use. Wrapped again, it may
+    /// be recorded: this is not remembered as the answer.
+    #[error("content keys are wrapped under key-encryption key {in_use} now")]
+    OlderKey {
+        /// The one in use.
+        in_use: KeyNumber,
+    },
 }
 
 /// A registered user.
@@ -567,7 +574,9 @@ impl Directory {
             Ok(()) => self.carry_out(request, action),
             Err(refusal) => Err(refusal),
         };
-        self.answers.remember(request, fingerprint, answer.clone());
+        if !matches!(answer, Err(Refusal::OlderKey { .. })) {
+            self.answers.remember(request, fingerprint, answer.clone());
+        }
         answer
     }
 

@@ -257,6 +257,11 @@ impl Directory {
             .collect()
     }
 
+    /// Whether content keys are wrapped under this key-encryption key, or would be now.
+    pub fn is_wrapped_under(&self, number: KeyNumber) -> bool {
+        self.wrapping_key == number || self.images.values().any(|image| image.key.under == number)
+    }
+
     /// Content keys that are wrapped under an older key-encryption key than this, some of them.
     pub fn wrapped_under_older(&self, than: KeyNumber, limit: usize) -> Vec<(ImageId, WrappedKey)> {
         let older = self.images.iter().filter(|(_, image)| image.key.under < than);

@@ -29,6 +29,9 @@ pub struct RecordImage {
 impl Directory {
     pub(super) fn record_image(&mut self, request: RequestId, record: RecordImage) -> Answer {
         let RecordImage { owner, key, media, length, digest, grants } = record;
+        if key.under < self.wrapping_key {
+            return Err(Refusal::OlderKey { in_use: self.wrapping_key });
+        }
         let owner_key = self.known_user(&owner)?.key;
         at_most("number of grants", grants.len() as u64, MAX_GRANTS as u64)?;
         for (viewer, views) in &grants {

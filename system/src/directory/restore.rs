@@ -22,10 +22,32 @@ pub struct Restore {
     pub records: Vec<Record>,
 }
 
+/// The highest number that a counter is brought back with: it goes on from there, and must never run over.
+const MAX_COUNTER: u64 = 1 << 53;
+
+/// What goes on growing, of a record.
+fn counters(record: &Record) -> Vec<u64> {
+    match record {
+        // Keys are numbered by hand: whatever has more room than any cluster needs will do.
+        Record::Settings(settings) => vec![u64::from(settings.wrapping_key) << 33],
+        Record::User(user) => vec![user.credentials],
+        Record::Group(_) => Vec::new(),
+        Record::Image(image) => {
+            let used = image.grants.iter().map(|grant| grant.used);
+            let by_groups = image.group_grants.iter().map(|grant| grant.used);
+            used.chain(by_groups).chain([image.revision]).collect()
+        }
+        Record::Inbox(inbox) => vec![inbox.last, inbox.dropped],
+    }
+}
+
 impl Directory {
     pub(super) fn restore(&mut self, Restore { records }: Restore) -> Answer {
         at_most("number of records", records.len() as u64, MAX_RECORDS as u64)?;
         at_most("weight of the records", records.iter().map(Record::weight).sum(), MAX_WEIGHT)?;
+        for counter in records.iter().flat_map(counters) {
+            at_most("counter of a record", counter, MAX_COUNTER)?;
+        }
         // Tried on a copy, which costs little: a refusal must not leave half of it.
         let mut after = self.clone();
         let mut count = 0;

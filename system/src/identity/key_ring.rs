@@ -72,6 +72,13 @@ impl KeyRing {
         number
     }
 
+    /// A number under which the two hold different keys, if there is one.
+    pub fn disagrees_with(&self, other: &Self) -> Option<KeyNumber> {
+        let differs =
+            |(number, key): &(&KeyNumber, &[u8; 32])| other.0.get(number).is_some_and(|held| held != *key);
+        self.0.iter().find(differs).map(|(number, _)| *number)
+    }
+
     /// Takes a key away.
     pub(super) fn remove(&mut self, number: KeyNumber) {
         Arc::make_mut(&mut self.0).remove(&number);

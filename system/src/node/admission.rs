@@ -97,6 +97,8 @@ impl Admission {
             Change::Restore(change) => Action::Restore(change),
             Change::Register { user, key, password } => {
                 let password = match password {
+                    // Asked again, it gets its first answer: nothing has to be hashed for that.
+                    Some(_) if directory.has_answered(request) => Some(PasswordHash::of_nobody()),
                     Some(password) => {
                         let counted = self.attempts.lock().newcomer(&asker.origin, self.began.elapsed());
                         counted.map_err(too_many)?;
@@ -115,7 +117,11 @@ impl Admission {
             Change::SetPassword { user, password, proof } => {
                 let purpose = Purpose::SetPassword;
                 let credentials = self.check(asker, request, &user, purpose, proof, directory).await?;
-                let (password, keep) = (self.hash(password).await?, asker.session());
+                let password = match directory.has_answered(request) {
+                    true => PasswordHash::of_nobody(),
+                    false => self.hash(password).await?,
+                };
+                let keep = asker.session();
                 let set = SetPassword { user, password, credentials, keep };
                 return Ok((Actor::Node, Action::SetPassword(set)));
             }
@@ -156,7 +162,14 @@ impl Admission {
                 let hash = known.and_then(|known| known.password.clone());
                 let has_one = hash.is_some();
                 let hash = hash.unwrap_or(PasswordHash::of_nobody());
-                self.at_work(move || hash.verifies(&password)).await? && has_one
+                match self.at_work(move || hash.verifies(&password)).await {
+                    Ok(verifies) => verifies && has_one,
+                    Err(busy) => {
+                        // Nothing was tried.
+                        self.attempts.lock().take_back(user, &asker.origin, means);
+                        return Err(busy);
+                    }
+                }
             }
             Proof::Signature { challenge, signature } => {
                 let answered = |known: &User| challenge.is_answered_by(&known.key, user, purpose, &signature);

@@ -165,8 +165,8 @@ impl Attempts {
         Ok(())
     }
 
-    /// Takes an attempt back that succeeded.
-    pub(super) fn succeeded(&mut self, user: &UserName, origin: &Origin, means: Means, now: Duration) {
+    /// Takes an attempt back that did not fail.
+    pub(super) fn take_back(&mut self, user: &UserName, origin: &Origin, means: Means) {
         let place = (user.clone(), origin.clone());
         match means {
             Means::Key => self.by_address.take_back(origin, ADDRESS),
@@ -176,6 +176,12 @@ impl Attempts {
                 self.by_address.take_back(origin, ADDRESS);
             }
         }
+    }
+
+    /// Takes an attempt back that succeeded, and remembers from where.
+    pub(super) fn succeeded(&mut self, user: &UserName, origin: &Origin, means: Means, now: Duration) {
+        self.take_back(user, origin, means);
+        let place = (user.clone(), origin.clone());
         if means == Means::Password {
             if self.places.len() >= REMEMBERED
                 && let Some(first) =

@@ -12,7 +12,13 @@ pub enum KeysRefused {
     /// They are another cluster's.
     #[error("they are the keys of another cluster")]
     OtherCluster,
-    /// A key-encryption key is missing that new content keys are wrapped under.
+    /// There is another key under a number.
+    #[error("key-encryption key {number} is another one than before")]
+    Differs {
+        /// Its number.
+        number: KeyNumber,
+    },
+    /// A key-encryption key is missing that content keys are wrapped under.
     #[error("key-encryption key {number} is missing, which is in use")]
     InUse {
         /// Its number.
@@ -35,18 +41,26 @@ impl SharedKeys {
         self.0.read().clone()
     }
 
-    /// Takes further key-encryption keys, or fewer, while `in_use` is the one that content keys are wrapped under.
-    /// Says whether anything has changed.
+    /// Takes further key-encryption keys, or fewer, as long as `is_in_use` says of none that is missing that content
+    /// keys are wrapped under it. Says whether anything has changed.
     ///
     /// # Errors
     /// [`KeysRefused`]; then the old ones stay.
-    pub fn replace(&self, keys: ClusterKeys, in_use: KeyNumber) -> Result<bool, KeysRefused> {
+    pub fn replace(
+        &self,
+        keys: ClusterKeys,
+        is_in_use: impl Fn(KeyNumber) -> bool,
+    ) -> Result<bool, KeysRefused> {
         let mut held = self.0.write();
         if keys.public() != held.public() {
             return Err(KeysRefused::OtherCluster);
         }
-        if !keys.ring().numbers().any(|number| number == in_use) {
-            return Err(KeysRefused::InUse { number: in_use });
+        if let Some(number) = held.ring().disagrees_with(keys.ring()) {
+            return Err(KeysRefused::Differs { number });
+        }
+        let missing = |number: &KeyNumber| !keys.ring().numbers().any(|kept| kept == *number);
+        if let Some(number) = held.ring().numbers().filter(missing).find(|number| is_in_use(*number)) {
+            return Err(KeysRefused::InUse { number });
         }
         let changed = !keys.ring().numbers().eq(held.ring().numbers());
         *held = keys;
@@ -66,12 +80,17 @@ mod tests {
         let shared = SharedKeys::new(first.clone());
         let mut both = first.clone();
         both.add_key(&mut rand_chacha::ChaCha20Rng::seed_from_u64(1));
-        assert_eq!(shared.replace(both.clone(), 1), Ok(true));
-        assert_eq!(shared.replace(both, 1), Ok(false));
+        let first_is_used = |number| number == 1;
+        assert_eq!(shared.replace(both.clone(), first_is_used), Ok(true));
+        assert_eq!(shared.replace(both, first_is_used), Ok(false));
         assert_eq!(shared.get().ring().numbers().collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(shared.replace(first.clone(), 2), Err(KeysRefused::InUse { number: 2 }));
-        assert_eq!(shared.replace(first, 1), Ok(true));
+        let mut other = first.clone();
+        other.add_key(&mut rand_chacha::ChaCha20Rng::seed_from_u64(2));
+        assert_eq!(shared.replace(other, first_is_used), Err(KeysRefused::Differs { number: 2 }));
+        let in_use = Err(KeysRefused::InUse { number: 2 });
+        assert_eq!(shared.replace(first.clone(), |number| number == 2), in_use);
+        assert_eq!(shared.replace(first, first_is_used), Ok(true));
         let stranger = ClusterKeys::from_secret([2; 32]);
-        assert_eq!(shared.replace(stranger, 1), Err(KeysRefused::OtherCluster));
+        assert_eq!(shared.replace(stranger, first_is_used), Err(KeysRefused::OtherCluster));
     }
 }

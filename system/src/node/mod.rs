@@ -220,7 +220,8 @@ impl Node {
     /// # Errors
     /// [`KeysRefused`]; then it keeps what it has.
     pub fn take_keys(&self, keys: ClusterKeys) -> Result<bool, KeysRefused> {
-        self.keys.replace(keys, self.consensus.directory().0.wrapping_key())
+        let directory = self.consensus.directory().0;
+        self.keys.replace(keys, |number| directory.is_wrapped_under(number))
     }
 
     /// Waits until the node can no longer be a member of the cluster, because its disk failed, and says

@@ -20,6 +20,8 @@ use crate::{
 pub(super) const MAX_ADDRESS: usize = 260;
 /// The most images that a peer offers.
 pub(super) const MAX_OFFERS: usize = 1_000;
+/// The most peers and offers on one page of a list, unless one peer alone has more.
+const PAGE_WEIGHT: usize = 10_000;
 /// The most peers that are online.
 pub(super) const MAX_PEERS: usize = 1_000_000;
 /// The shortest time between two heartbeats of a peer.
@@ -139,7 +141,13 @@ impl Presence {
         self.expire(now);
         let from = after.map_or(Bound::Unbounded, |last| Bound::Excluded(last.clone()));
         let there = self.by_user.range((from, Bound::Unbounded)).filter(|(_, session)| lives(*session));
-        there.take(PAGE_LIMIT).filter_map(|(_, session)| self.peer(*session)).collect()
+        let mut offered = 0;
+        let fits = move |peer: &OnlinePeer| {
+            let first = offered == 0;
+            offered += 1 + peer.offers.len();
+            first || offered <= PAGE_WEIGHT
+        };
+        there.take(PAGE_LIMIT).filter_map(|(_, session)| self.peer(*session)).take_while(fits).collect()
     }
 
     /// Where one user is.

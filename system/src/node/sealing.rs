@@ -75,28 +75,33 @@ impl Sealing {
         let task = Arc::new(Task { image: ImageId(request.0), owner, media, grants, original });
         let key = self.entropy.draw(ContentKey::generate);
         // Of an owner who registered a moment ago this node may not know yet; the record tells.
-        let (known, under) = {
+        let (known, mut under) = {
             let directory = self.consensus.directory().0;
             (directory.user(&task.owner).map(|user| user.key), directory.wrapping_key())
         };
         let owner_key = known.unwrap_or(PublicKey::from_bytes([0; 32]));
         let internal = |error: WrapError| ServiceError::Internal(error.to_string());
-        let nonce = self.entropy.draw(|rng| rng.random());
-        let wrapped = self.keys.get().ring().wrap(under, task.image, &key, nonce).map_err(internal)?;
         let (png, digest) = self.seal_under(&key, owner_key, &task).await?;
-        let record = RecordImage {
-            owner: task.owner.clone(),
-            key: wrapped.clone(),
-            media,
-            length: task.original.len() as u64,
-            digest,
-            grants: task.grants.clone(),
-        };
-        let proposed =
-            self.forwarder.propose(request, actor, Action::RecordImage(record), RECORD_PATIENCE).await;
-        let on_record = match proposed.map_err(not_recorded)?.map_err(ServiceError::Refused)? {
-            Effect::Recorded { key, owner_key } => (key, owner_key),
-            other => return Err(ServiceError::Internal(format!("unexpected effect {other:?}"))),
+        let (wrapped, on_record) = loop {
+            let nonce = self.entropy.draw(|rng| rng.random());
+            let wrapped = self.keys.get().ring().wrap(under, task.image, &key, nonce).map_err(internal)?;
+            let record = RecordImage {
+                owner: task.owner.clone(),
+                key: wrapped.clone(),
+                media,
+                length: task.original.len() as u64,
+                digest,
+                grants: task.grants.clone(),
+            };
+            let action = Action::RecordImage(record);
+            let proposed = self.forwarder.propose(request, actor, action, RECORD_PATIENCE).await;
+            match proposed.map_err(not_recorded)? {
+                Ok(Effect::Recorded { key, owner_key }) => break (wrapped, (key, owner_key)),
+                // Another key came into use meanwhile, which is always a higher one: this ends.
+                Err(Refusal::OlderKey { in_use }) if in_use > under => under = in_use,
+                Err(refusal) => return Err(ServiceError::Refused(refusal)),
+                Ok(other) => return Err(ServiceError::Internal(format!("unexpected effect {other:?}"))),
+            }
         };
         let image = task.image;
         if on_record == (wrapped, owner_key) {

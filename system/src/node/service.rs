@@ -75,9 +75,9 @@ impl ClientService {
             Request::Status => Ok(Reply::Status(self.status())),
             Request::WatchLeadership { seen } => Ok(Reply::Leadership(self.watch_leadership(seen).await)),
             Request::Execute { request, change } => self.execute(&asker, request, change).await,
-            Request::AssignWorker { avoid } => self.assign_worker(&asker, &avoid),
+            Request::AssignWorker { avoid } => self.assign_worker(&asker, &avoid).await,
             Request::Seal { request, owner, grants, original } => {
-                self.authorise(asker.actor, Wish::Seal { owner: &owner })?;
+                self.authorise(asker.actor, Wish::Seal { owner: &owner }).await?;
                 self.sealing.seal(request, asker.actor, owner, grants, original).await
             }
             Request::Read { query, consistency } => self.read(asker.actor, query, consistency).await,
@@ -85,18 +85,18 @@ impl ClientService {
                 self.consensus.roles().await.map(Reply::Members).map_err(|error| self.not_confirmed(error))
             }
             Request::AddMember { member, patience_ms } => {
-                self.authorise(asker.actor, Wish::Cluster)?;
+                self.authorise(asker.actor, Wish::Cluster).await?;
                 let patience = Duration::from_millis(patience_ms.min(ADD_PATIENCE_MAX_MS));
                 let added = self.consensus.add_member(member, patience).await;
                 added.map(|()| Reply::MemberAdded).map_err(|error| self.not_changed(error))
             }
             Request::RemoveMember { id } => {
-                self.authorise(asker.actor, Wish::Cluster)?;
+                self.authorise(asker.actor, Wish::Cluster).await?;
                 let removed = self.consensus.remove_member(id).await;
                 removed.map(|()| Reply::MemberRemoved).map_err(|error| self.not_changed(error))
             }
             Request::Keys => {
-                let user = self.authorise(asker.actor, Wish::User)?;
+                let user = self.authorise(asker.actor, Wish::User).await?;
                 let user = user.ok_or(ServiceError::Refused(Refusal::NoSession))?;
                 let keys = self.keys.get();
                 Ok(Reply::Keys { cluster: keys.public(), finder: keys.finder(&user) })
@@ -109,31 +109,43 @@ impl ClientService {
                 if !self.leads() {
                     return Err(self.not_leader());
                 }
-                self.authorise(asker.actor, Wish::Cluster)?;
+                self.authorise(asker.actor, Wish::Cluster).await?;
                 self.rewrapper.rewrap().await
             }
-            Request::Announce { address, offers } => self.announce(&asker, address, offers),
-            Request::Heartbeat => self.at_presence(&asker, |presence, session, now| {
-                let known = presence.beat(session, asker.connection, now);
-                Reply::Heard { known, interval_ms: presence.interval().as_millis() as u64 }
-            }),
-            Request::Leave => self.at_presence(&asker, |presence, session, _| {
-                presence.remove(session);
-                Reply::Heard { known: false, interval_ms: presence.interval().as_millis() as u64 }
-            }),
-            Request::Online { after } => self.at_presence(&asker, |presence, _, now| {
-                let peers = presence.online(after.as_ref(), now, self.living());
-                Reply::Online { peers, settled: presence.is_settled(now) }
-            }),
-            Request::Locate { user } => self.at_presence(&asker, |presence, _, now| {
-                let peers = presence.of(&user, now, self.living());
-                Reply::Online { peers, settled: presence.is_settled(now) }
-            }),
+            Request::Announce { address, offers } => self.announce(&asker, address, offers).await,
+            Request::Heartbeat => {
+                self.at_presence(&asker, |presence, session, now| {
+                    let known = presence.beat(session, asker.connection, now);
+                    Reply::Heard { known, interval_ms: presence.interval().as_millis() as u64 }
+                })
+                .await
+            }
+            Request::Leave => {
+                self.at_presence(&asker, |presence, session, _| {
+                    presence.remove(session);
+                    Reply::Heard { known: false, interval_ms: presence.interval().as_millis() as u64 }
+                })
+                .await
+            }
+            Request::Online { after } => {
+                self.at_presence(&asker, |presence, _, now| {
+                    let peers = presence.online(after.as_ref(), now, self.living());
+                    Reply::Online { peers, settled: presence.is_settled(now) }
+                })
+                .await
+            }
+            Request::Locate { user } => {
+                self.at_presence(&asker, |presence, _, now| {
+                    let peers = presence.of(&user, now, self.living());
+                    Reply::Online { peers, settled: presence.is_settled(now) }
+                })
+                .await
+            }
         }
     }
 
-    fn announce(&self, asker: &Asker, address: String, offers: Vec<ImageId>) -> Answer {
-        let Leading { user, session, term } = self.leading(asker)?;
+    async fn announce(&self, asker: &Asker, address: String, offers: Vec<ImageId>) -> Answer {
+        let Leading { user, session, term } = self.leading(asker).await?;
         let (mut presence, now) = (self.presence.lock(), self.began.elapsed());
         presence.enter(term, now);
         let announced = presence.announce(session, user, (address, offers), asker.connection, now);
@@ -142,24 +154,24 @@ impl ClientService {
     }
 
     /// Asks who is online, or tells.
-    fn at_presence(
+    async fn at_presence(
         &self,
         asker: &Asker,
         ask: impl FnOnce(&mut Presence, SessionId, Duration) -> Reply,
     ) -> Answer {
-        let Leading { session, term, .. } = self.leading(asker)?;
+        let Leading { session, term, .. } = self.leading(asker).await?;
         let (mut presence, now) = (self.presence.lock(), self.began.elapsed());
         presence.enter(term, now);
         Ok(ask(&mut presence, session, now))
     }
 
     /// Who asks, in which session, if this node leads.
-    fn leading(&self, asker: &Asker) -> Result<Leading, ServiceError> {
+    async fn leading(&self, asker: &Asker) -> Result<Leading, ServiceError> {
         if !self.leads() {
             return Err(self.not_leader());
         }
         let term = self.consensus.leadership().borrow().term;
-        let user = self.authorise(asker.actor, Wish::User)?;
+        let user = self.authorise(asker.actor, Wish::User).await?;
         let (user, session) = user.zip(asker.session()).ok_or(ServiceError::Refused(Refusal::NoSession))?;
         Ok(Leading { user, session, term })
     }
@@ -171,7 +183,14 @@ impl ClientService {
     }
 
     /// Whether the directory as it is here lets somebody have their wish, and which user it is.
-    fn authorise(&self, actor: Actor, wish: Wish<'_>) -> Result<Option<UserName>, ServiceError> {
+    /// A leader that has just been elected may not have applied yet what it leads: it refuses only what it has made
+    /// sure of.
+    async fn authorise(&self, actor: Actor, wish: Wish<'_>) -> Result<Option<UserName>, ServiceError> {
+        let here = self.authorise_in(&self.consensus.directory().0, actor, wish);
+        if !matches!(here, Err(ServiceError::Refused(_))) || !self.leads() {
+            return here;
+        }
+        self.confirm().await?;
         self.authorise_in(&self.consensus.directory().0, actor, wish)
     }
 
@@ -229,8 +248,13 @@ impl ClientService {
         }
         let directory = self.consensus.directory().0;
         let (actor, action) = self.admission.admit(asker, request, change, &directory).await?;
+        let answered = directory.has_answered(request);
         // Whatever holds on to it makes every change copy what it touches.
         drop(directory);
+        if !answered && self.leads() {
+            // What would be refused anyway need not be written to every disk first.
+            self.authorise(actor, Wish::Action(&action)).await?;
+        }
         let proposal = self.consensus.propose(request, actor, action, (self.clock)());
         let Ok(proposed) = tokio::time::timeout(COMMIT_PATIENCE, proposal).await else {
             let reason = format!("not committed within {COMMIT_PATIENCE:?}");
@@ -262,11 +286,11 @@ impl ClientService {
         }
     }
 
-    fn assign_worker(&self, asker: &Asker, avoid: &[NodeId]) -> Answer {
+    async fn assign_worker(&self, asker: &Asker, avoid: &[NodeId]) -> Answer {
         let leadership = self.consensus.leadership().borrow().clone();
         match leadership.leader {
             Some(leader) if leader.id == self.id => {
-                self.authorise(asker.actor, Wish::User)?;
+                self.authorise(asker.actor, Wish::User).await?;
                 let members = self.consensus.members();
                 let named = self.health.assign(avoid);
                 // Just elected, without a sample of anybody: do it here.

@@ -1,8 +1,8 @@
 //! How many connections a listener has at a time, and who has to go when there are too many.
 //!
 //! A connection has a place once both sides have said hello. Before that it is half open, and many of these hold no place
-//! back: when there are too many, the oldest is given up. So whoever opens thousands and says nothing is in nobody's way
-//! but their own.
+//! back: when there are too many, the oldest is given up. So whoever opens thousands and says nothing holds nobody up, unless
+//! they open more than that in the time that others take to say hello.
 
 use std::{
     collections::BTreeMap,

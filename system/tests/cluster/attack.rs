@@ -12,7 +12,7 @@ use tokio::{
 use veil::{
     client::{Client, ClientError},
     consensus::{PeerAnswer, PeerRequest},
-    directory::{Action, Actor, Refusal, RequestId, SetPassword},
+    directory::{Action, Actor, AskForViews, ImageId, Refusal, RequestId, SetPassword},
     identity::{Authority, PasswordHash, Role},
     wire::{
         client::{Asked, Request},
@@ -200,6 +200,22 @@ async fn lengths_that_nobody_can_have_meant_end_their_own_connection() {
         frames.send(forged.into()).await.unwrap();
         assert!(frames.next().await.is_none_or(|frame| frame.is_err()), "it was answered");
     }
+    scene.end(term).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_fits_no_frame_between_nodes_never_gets_into_the_log() {
+    let scene = Scene::begin().await;
+    let term = scene.term().await;
+    let ask = |note| AskForViews { user: name("anna"), image: ImageId(7), views: 1, note };
+    let large = ask("x".repeat(20 << 20));
+    let stranger = scene.client.ask_for_views(scene.client.request_id(), large.clone(), soon()).await;
+    assert_eq!(stranger, Err(ClientError::Refused(Refusal::NoSession)));
+    let anna = super::harness::log_in(&scene.client, "anna").await;
+    let refused = anna.ask_for_views(anna.request_id(), large, soon()).await.unwrap_err().to_string();
+    assert!(refused.starts_with("size of the change in bytes is 20971"), "{refused}");
+    let refused = anna.ask_for_views(anna.request_id(), ask("short".to_owned()), soon()).await;
+    assert_eq!(refused, Err(ClientError::Refused(Refusal::UnknownImage { image: ImageId(7) })));
     scene.end(term).await;
 }
 

@@ -104,13 +104,13 @@ async fn content_keys_lie_wrapped_and_move_under_a_new_key() {
     let mut keys = cluster.keys.clone();
     let number = Entropy::from_seed(1).draw(|rng| keys.add_key(rng));
     let led = leader(&client).await;
-    cluster.shared[&led].replace(keys.clone(), 1).unwrap();
+    cluster.shared[&led].replace(keys.clone(), |number| number == 1).unwrap();
     let refused = client.rewrap(soon()).await.unwrap_err();
     let missing =
         |error: &ClientError| matches!(error, ClientError::Rewrap(RewrapError::KeyMissing { number: 2, .. }));
     assert!(missing(&refused), "{refused}");
     for shared in cluster.shared.values() {
-        shared.replace(keys.clone(), 1).unwrap();
+        shared.replace(keys.clone(), |number| number == 1).unwrap();
     }
     assert_eq!(anna.rewrap(soon()).await, Err(ClientError::Refused(Refusal::OperatorsOnly)));
     assert_eq!(client.rewrap(soon()).await, Ok((number, 20)));

@@ -88,6 +88,13 @@ async fn a_group_shares_its_views_and_nobody_else_gets_in() {
     let grant = SetGroupGrant { owner: name("anna"), image: sealed.image, group: group(), views: 2 };
     anna.set_group_grant(anna.request_id(), grant, soon()).await.unwrap();
 
+    // To take back what was never given takes no place among the group's images.
+    let other = anna.seal(anna.request_id(), name("anna"), BTreeMap::new(), photo(), soon()).await.unwrap();
+    let none = SetGroupGrant { owner: name("anna"), image: other.image, group: group(), views: 0 };
+    anna.set_group_grant(anna.request_id(), none, soon()).await.unwrap();
+    let shared = anna.group_images(name("anna"), group(), None, soon()).await.unwrap();
+    assert_eq!(shared.iter().map(|line| line.image).collect::<Vec<_>>(), [sealed.image]);
+
     // Who asks is not in, and lets nobody in: neither themselves nor anybody else.
     for (asks, user) in [(&ben, "ben"), (&carl, "carl")] {
         let ask = AskToJoin { user: name(user), group: group() };

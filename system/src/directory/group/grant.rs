@@ -27,6 +27,8 @@ impl Directory {
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
         let used = match image.group_grants.get(&group) {
             Some(grant) => grant.used,
+            // Nothing to take back: that must not take a place among the group's images.
+            None if views == 0 => return Ok(Effect::Granted { views_left: 0, revision: image.revision }),
             None => {
                 let groups = image.group_grants.len() as u64 + 1;
                 at_most("number of groups that the image is granted to", groups, MAX_GROUP_GRANTS as u64)?;

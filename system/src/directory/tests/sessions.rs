@@ -127,5 +127,12 @@ fn content_keys_move_under_a_newer_key_and_never_back() {
     assert_eq!(directory.apply(command(20, rewrap(2, &newer))), Ok(Effect::Rewrapped { count: 1 }));
     assert_eq!((directory.wrapping_key(), &directory.image(image).unwrap().key), (2, &newer));
     assert_eq!(directory.apply(command(21, rewrap(1, &key(1)))), Ok(Effect::Rewrapped { count: 0 }));
+    assert!(directory.is_wrapped_under(2) && !directory.is_wrapped_under(1));
+    // A worker that has wrapped under the older one does it again, under the same request.
+    let late = directory.apply(command(22, record("anna", &[], 5)));
+    assert_eq!(late, Err(Refusal::OlderKey { in_use: 2 }));
+    let Action::RecordImage(again) = record("anna", &[], 5) else { panic!("not a record") };
+    let again = RecordImage { key: newer.clone(), ..again };
+    assert!(directory.apply(command(22, Action::RecordImage(again))).is_ok());
     assert_eq!((directory.wrapping_key(), &directory.image(image).unwrap().key), (2, &newer));
 }
