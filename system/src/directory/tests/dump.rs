@@ -29,7 +29,6 @@ fn restore(records: &[Record]) -> Action {
 /// Something of everything.
 fn busy() -> Stage {
     let mut stage = Stage::of(&["anna", "ben", "carl"]);
-    stage.does(Action::Rewrap(Rewrap { under: 3, keys: Vec::new() })).unwrap();
     let user = name("zoe");
     let password = Some(PasswordHash::of_nobody());
     stage.does(Action::Register(Register { user, key: public_key("zoe"), password })).unwrap();
@@ -45,6 +44,7 @@ fn busy() -> Stage {
     stage.does(grant("anna", image, "ben", 9)).unwrap();
     stage.acknowledges("ben", 1);
     stage.image("ben", &[]);
+    stage.does(Action::Rewrap(Rewrap { under: 3, keys: Vec::new() })).unwrap();
     stage
 }
 
