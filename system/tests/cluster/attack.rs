@@ -12,7 +12,7 @@ use tokio::{
 use veil::{
     client::{Client, ClientError},
     consensus::{PeerAnswer, PeerRequest},
-    directory::{Action, Actor, AskForViews, ImageId, Refusal, RequestId, SetPassword},
+    directory::{Action, Actor, Describe, Refusal, RequestId, SetPassword},
     identity::{Authority, PasswordHash, Role},
     wire::{
         client::{Asked, Request},
@@ -207,15 +207,17 @@ async fn lengths_that_nobody_can_have_meant_end_their_own_connection() {
 async fn a_change_that_fits_no_frame_between_nodes_never_gets_into_the_log() {
     let scene = Scene::begin().await;
     let term = scene.term().await;
-    let ask = |note| AskForViews { user: name("anna"), image: ImageId(7), views: 1, note };
-    let large = ask("x".repeat(20 << 20));
-    let stranger = scene.client.ask_for_views(scene.client.request_id(), large.clone(), soon()).await;
-    assert_eq!(stranger, Err(ClientError::Refused(Refusal::NoSession)));
     let anna = super::harness::log_in(&scene.client, "anna").await;
-    let refused = anna.ask_for_views(anna.request_id(), large, soon()).await.unwrap_err().to_string();
+    let (request, original) = (anna.request_id(), super::photo());
+    let sealed = anna.seal(request, name("anna"), Default::default(), original, soon()).await.unwrap();
+    let describe =
+        |title| Describe { owner: name("anna"), image: sealed.image, title, description: String::new() };
+    let large = describe("x".repeat(20 << 20));
+    let stranger = scene.client.describe(scene.client.request_id(), large.clone(), soon()).await;
+    assert_eq!(stranger, Err(ClientError::Refused(Refusal::NoSession)));
+    let refused = anna.describe(anna.request_id(), large, soon()).await.unwrap_err().to_string();
     assert!(refused.starts_with("size of the change in bytes is 20971"), "{refused}");
-    let refused = anna.ask_for_views(anna.request_id(), ask("short".to_owned()), soon()).await;
-    assert_eq!(refused, Err(ClientError::Refused(Refusal::UnknownImage { image: ImageId(7) })));
+    anna.describe(anna.request_id(), describe("short".to_owned()), soon()).await.unwrap();
     scene.end(term).await;
 }
 
