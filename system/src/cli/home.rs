@@ -276,6 +276,17 @@ mod tests {
     }
 
     #[test]
+    fn no_name_makes_the_key_of_one_user_that_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::new(folder.path());
+        let other = home.key_or_new(&name("anna.next")).unwrap().pair.public();
+        home.key_or_new(&name("anna")).unwrap();
+        assert_ne!(home.draw_next_key(&name("anna")).unwrap().public(), other);
+        home.adopt_next_key(&name("anna")).unwrap();
+        assert_eq!(home.own_key(&name("anna.next")).unwrap().public(), other);
+    }
+
+    #[test]
     fn who_says_where_keys_are_kept_finds_them_there() {
         let folder = PathBuf::from("keys");
         assert_eq!(HomeArgs { home: Some(folder.clone()) }.home().unwrap().0, folder);

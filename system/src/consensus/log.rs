@@ -35,7 +35,7 @@ pub(super) const TAIL_LIMIT: usize = 16_384;
 /// How many bytes of flushed entries stay in memory, as encoded.
 const TAIL_BYTES: usize = 64 << 20;
 /// How many entries are read at a time for a follower, and how many bytes: they have to fit a frame between nodes. One
-/// entry alone always does.
+/// entry alone does, see [`COMMAND_LIMIT`](super::COMMAND_LIMIT).
 const BATCH: usize = 1_024;
 const BATCH_BYTES: usize = 4 << 20;
 

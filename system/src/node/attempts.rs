@@ -266,6 +266,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_never_tried_is_taken_back_and_makes_no_place_known() {
+        let mut attempts = Attempts::default();
+        let (anna, origin) = (user("anna"), from("10.0.0.2:6000"));
+        for _ in 0..100 {
+            attempts.begin(&anna, &origin, Means::Password, NOW).unwrap();
+            attempts.take_back(&anna, &origin, Means::Password);
+        }
+        assert!(attempts.places.is_empty());
+        assert_eq!(failures(&mut attempts, "anna", &origin, Means::Password), STRANGERS.at_once);
+    }
+
+    #[test]
     fn who_succeeds_uses_nothing_up() {
         let mut attempts = Attempts::default();
         let (anna, origin) = (user("anna"), from("10.0.0.2:6000"));

@@ -35,7 +35,7 @@ impl Rewrapper {
         let keys = self.keys.get();
         let under = keys.ring().numbers().last().unwrap_or_default();
         self.check_members(under).await?;
-        // From here on, new images are wrapped under it: those that are found below are all there are.
+        // From here on, the directory takes no image under an older one: those that are found below are all there are.
         let mut count = self.propose(Rewrap { under, keys: Vec::new() }).await?;
         loop {
             let directory = self.consensus.directory().0;
