@@ -127,7 +127,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
             Ok::<_, io::Error>(image)
         };
         let image = tokio::task::spawn_blocking(install).await.map_err(other)??;
-        *self.state.write() = image;
+        let replaced = std::mem::replace(&mut *self.state.write(), image);
+        // Letting go of a large directory takes its time, and Raft must not wait for it.
+        drop(tokio::task::spawn_blocking(move || drop(replaced)));
         self.tell_applied();
         Ok(())
     }

@@ -96,7 +96,7 @@ impl Consensus {
     /// Founds the cluster of the `founding` members, if there are any and nobody's disk holds anything.
     /// Then waits until the members know this node with its disk, and only from then on lets it stand for
     /// election: a node that reads an old log from its beginning passes through memberships in which
-    /// another disk had a vote under its number.
+    /// another disk had a vote under its number. Goes on as long as the node does.
     pub async fn take_part(&self, founding: Option<BTreeMap<NodeId, Member>>) {
         if let Some(members) = founding
             && let Err(reason) = self.found(members).await
@@ -110,7 +110,7 @@ impl Consensus {
                 return;
             }
         }
-        self.raft.runtime_config().elect(true);
+        self.campaign().await;
     }
 
     async fn found(&self, members: BTreeMap<NodeId, Member>) -> Result<(), String> {

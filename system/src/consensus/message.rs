@@ -37,6 +37,8 @@ pub enum PeerRequest {
     },
     /// Who are you? Asked before a node is made a member.
     Greet,
+    /// Keep this question for a little while, and then answer it: so the asker knows that both node and connection live.
+    Hold,
 }
 
 /// What members say to one another.
@@ -97,13 +99,8 @@ pub enum PeerAnswer {
     Proposed(Result<Answer, ProposeError>),
     /// To [`PeerRequest::Greet`].
     Identity(Identity),
+    /// To [`PeerRequest::Hold`].
+    Held,
     /// The request made no sense, was meant for another disk, or Raft has stopped.
     Failed(String),
-}
-
-impl PeerAnswer {
-    /// Whether it is a follower's answer to its leader.
-    pub fn follows(&self) -> bool {
-        matches!(self, Self::Append(answer) if !matches!(answer, AppendEntriesResponse::HigherVote(_)))
-    }
 }

@@ -1,6 +1,8 @@
 //! The openraft adapter. Nothing outside this module knows which Raft it is.
 
 mod arriving;
+mod campaign;
+mod contacts;
 mod disk;
 mod leadership;
 mod log;
@@ -9,6 +11,7 @@ mod membership;
 mod message;
 mod network;
 mod snapshot;
+mod suspicion;
 mod types;
 
 #[cfg(test)]
@@ -24,6 +27,7 @@ use openraft::{
     Config, SnapshotPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{ClientWriteError, RaftError},
+    raft::AppendEntriesResponse,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -31,6 +35,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use self::{
     arriving::ArrivingSnapshot,
+    contacts::{Contacts, HOLD},
     leadership::{BarrierWaiter, confirm_leadership, watch_leadership},
     log::{Closed, LogStore},
     machine::Machine,
@@ -64,10 +69,10 @@ pub const COMMAND_LIMIT: u64 = 8 << 20;
 pub struct Timing {
     /// How often the leader says that it is there.
     pub heartbeat: Duration,
-    /// A follower that has heard nothing for `election_max` plus a random time between these two
-    /// stands for election.
+    /// How long a question about a vote may take.
     pub election_min: Duration,
-    /// See `election_min`.
+    /// The leader's lease: a follower that has heard nothing for so long stands for election, in its turn. One that
+    /// has evidence of the leader's death does not wait.
     pub election_max: Duration,
     /// A snapshot is taken every so many log entries.
     pub snapshot_every: u64,
@@ -76,9 +81,9 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(30),
-            election_min: Duration::from_millis(100),
-            election_max: Duration::from_millis(200),
+            heartbeat: Duration::from_millis(25),
+            election_min: Duration::from_millis(75),
+            election_max: Duration::from_millis(150),
             snapshot_every: 20_000,
         }
     }
@@ -144,6 +149,8 @@ pub struct Consensus {
     machine: Machine,
     network: Arc<dyn Network>,
     disk: DiskId,
+    contacts: Contacts,
+    lease: Duration,
     /// Says once that others take this disk for another one.
     mistaken: Arc<Once>,
     /// Held while members are being changed here.
@@ -215,6 +222,7 @@ impl Consensus {
             election_timeout_min: millis(timing.election_min),
             election_timeout_max: millis(timing.election_max),
             enable_pre_vote: Some(true),
+            // See `campaign`.
             enable_elect: false,
             // A leader that was restarted stands for election like anybody: one term, one reign.
             enable_leader_restore: Some(false),
@@ -234,18 +242,22 @@ impl Consensus {
             OpenError::Damaged(reason) => StartError::Damaged { node: id, reason },
         })?;
         let disk = log.disk();
-        let peers = PeerNetwork { network: network.clone() };
+        let contacts = Contacts::new(network.clone());
+        let peers = PeerNetwork { network: network.clone(), contacts: contacts.clone() };
         let raft = Raft::new(id, config, peers, log, machine.clone())
             .await
             .map_err(|e| StartError::Stopped(e.to_string()))?;
         let (barriers, waiting) = mpsc::unbounded_channel();
         tokio::spawn(confirm_leadership(raft.clone(), machine.clone(), waiting));
+        tokio::spawn(contacts.clone().keep_up(id, raft.server_metrics()));
         Ok(Self {
             leadership: watch_leadership(&raft),
             raft,
             machine,
             network,
             disk,
+            contacts,
+            lease: timing.election_max,
             mistaken: Arc::new(Once::new()),
             changing: Arc::default(),
             places: Arc::new(Semaphore::new(PROPOSAL_LIMIT)),
@@ -304,10 +316,12 @@ impl Consensus {
         }
     }
 
-    /// Answers another node.
-    pub async fn answer(&self, request: PeerRequest, now_ms: u64) -> PeerAnswer {
+    /// Answers another node, which asks on the connection of this number.
+    pub async fn answer(&self, request: PeerRequest, connection: u64, now_ms: u64) -> PeerAnswer {
         match request {
-            PeerRequest::Raft { to, message } if to == self.disk => self.answer_member(message).await,
+            PeerRequest::Raft { to, message } if to == self.disk => {
+                self.answer_member(message, connection).await
+            }
             PeerRequest::Raft { to, .. } => self.refuse(to),
             PeerRequest::Propose { request, actor, action } => {
                 PeerAnswer::Proposed(self.propose(request, actor, action, now_ms).await)
@@ -316,10 +330,19 @@ impl Consensus {
                 Ok(identity) => PeerAnswer::Identity(identity),
                 Err(reason) => PeerAnswer::Failed(reason),
             },
+            PeerRequest::Hold => {
+                tokio::time::sleep(HOLD).await;
+                PeerAnswer::Held
+            }
         }
     }
 
-    async fn answer_member(&self, message: RaftMessage) -> PeerAnswer {
+    /// A connection of another node has ended.
+    pub fn lose(&self, connection: u64) {
+        self.contacts.end(connection);
+    }
+
+    async fn answer_member(&self, message: RaftMessage, connection: u64) -> PeerAnswer {
         fn or_failed<T, E: std::error::Error>(
             result: Result<T, E>,
             wrap: impl FnOnce(T) -> PeerAnswer,
@@ -328,10 +351,18 @@ impl Consensus {
         }
         match message {
             RaftMessage::Append(append) => {
-                or_failed(self.raft.append_entries(append).await, PeerAnswer::Append)
+                let leader = append.vote.leader_id.voted_for;
+                let answer = self.raft.append_entries(append).await;
+                if matches!(&answer, Ok(answer) if !matches!(answer, AppendEntriesResponse::HigherVote(_))) {
+                    self.contacts.hear(leader, connection);
+                }
+                or_failed(answer, PeerAnswer::Append)
             }
             RaftMessage::Vote(vote) => or_failed(self.raft.vote(vote).await, PeerAnswer::Vote),
-            RaftMessage::PreVote(vote) => or_failed(self.raft.pre_vote(vote).await, PeerAnswer::Vote),
+            RaftMessage::PreVote(vote) => match self.defend_leader().await {
+                Some(refused) => refused,
+                None => or_failed(self.raft.pre_vote(vote).await, PeerAnswer::Vote),
+            },
             RaftMessage::TransferLeader(transfer) => {
                 or_failed(self.raft.handle_transfer_leader(transfer).await, PeerAnswer::TransferLeader)
             }

@@ -1,5 +1,5 @@
-//! How Raft reaches other nodes: a connection each for log, heartbeats and snapshots, so that a long
-//! transfer never delays a heartbeat.
+//! How Raft reaches other nodes: a connection each for votes, log, heartbeats and snapshots, so that a long transfer never
+//! delays a heartbeat.
 
 use std::{
     future::Future,
@@ -24,8 +24,9 @@ use openraft::{
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
+    contacts::{Contacts, PeerConnection},
     message::{PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
-    types::{DiskId, Seat, Snapshot, TypeConfig, Vote},
+    types::{Seat, Snapshot, TypeConfig, Vote},
 };
 use crate::wire::{
     client::NodeId,
@@ -48,27 +49,35 @@ const PIECE: usize = 1 << 20;
 /// Makes connections for Raft.
 pub(super) struct PeerNetwork {
     pub(super) network: Arc<dyn Network>,
+    pub(super) contacts: Contacts,
 }
 
 impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
     type Network = PeerLink;
 
-    async fn new_client(&mut self, _target: NodeId, seat: &Seat) -> PeerLink {
-        PeerLink::new(self.network.clone(), seat)
+    async fn new_client(&mut self, target: NodeId, seat: &Seat) -> PeerLink {
+        PeerLink {
+            network: self.network.clone(),
+            contacts: self.contacts.clone(),
+            target,
+            seat: seat.clone(),
+            connection: Slot::Empty,
+            silent_since: None,
+        }
     }
 }
 
-/// One connection to one node, opened when first used and again when it broke.
+/// One connection to one node, opened when first used and again when it broke. Until it is open, and for votes, the
+/// standing connection serves.
 pub(super) struct PeerLink {
     network: Arc<dyn Network>,
-    address: String,
-    disk: DiskId,
+    contacts: Contacts,
+    target: NodeId,
+    seat: Seat,
     connection: Slot,
     /// Since when every question went unanswered.
     silent_since: Option<Instant>,
 }
-
-type PeerConnection = Connection<PeerRequest, PeerAnswer>;
 
 enum Slot {
     Empty,
@@ -81,11 +90,6 @@ enum Slot {
 type RpcError = RPCError<TypeConfig>;
 
 impl PeerLink {
-    fn new(network: Arc<dyn Network>, seat: &Seat) -> Self {
-        let address = seat.member.peer.clone();
-        Self { network, address, disk: seat.disk, connection: Slot::Empty, silent_since: None }
-    }
-
     /// Asks, within `patience`.
     async fn ask(&mut self, request: &PeerRequest, patience: Duration) -> Result<PeerAnswer, CallError> {
         let asked = async { self.connect().await?.call(request).await };
@@ -102,9 +106,13 @@ impl PeerLink {
                     self.silent_since = None;
                     self.connection = Slot::Empty;
                 }
-                Err(CallError::Lost { address: self.address.clone() })
+                Err(self.lost())
             }
         }
+    }
+
+    fn lost(&self) -> CallError {
+        CallError::Lost { address: self.seat.member.peer.clone() }
     }
 
     async fn connect(&mut self) -> Result<PeerConnection, CallError> {
@@ -112,13 +120,19 @@ impl PeerLink {
             match &mut self.connection {
                 Slot::Open(connection) if !connection.is_closed() => return Ok(connection.clone()),
                 Slot::Opening(opening) => {
+                    // A new leader is to be heard at once.
+                    if !opening.is_finished()
+                        && let Some(contact) = self.contacts.get(self.target, &self.seat)
+                    {
+                        return Ok(contact);
+                    }
                     let opened = opening.await;
                     self.connection = Slot::Empty;
                     let opened = opened.unwrap_or_else(|panic| Err(CallError::NotSent(panic.to_string())));
                     self.connection = Slot::Open(opened?);
                 }
                 Slot::Empty | Slot::Open(_) => {
-                    let (network, address) = (self.network.clone(), self.address.clone());
+                    let (network, address) = (self.network.clone(), self.seat.member.peer.clone());
                     self.connection = Slot::Opening(tokio::spawn(async move {
                         Connection::open(&*network, &address, Link::Peer, CONNECT_PATIENCE).await
                     }));
@@ -128,8 +142,22 @@ impl PeerLink {
     }
 
     async fn rpc(&mut self, message: RaftMessage, patience: Duration) -> Result<PeerAnswer, RpcError> {
-        let request = PeerRequest::Raft { to: self.disk, message };
-        match self.ask(&request, patience).await {
+        let request = PeerRequest::Raft { to: self.seat.disk, message };
+        Self::understood(self.ask(&request, patience).await)
+    }
+
+    /// Asks for a vote, or the like: by way of the standing connection, if there is one.
+    async fn solicit(&mut self, message: RaftMessage, patience: Duration) -> Result<PeerAnswer, RpcError> {
+        let Some(contact) = self.contacts.get(self.target, &self.seat) else {
+            return self.rpc(message, patience).await;
+        };
+        let request = PeerRequest::Raft { to: self.seat.disk, message };
+        let asked = tokio::time::timeout(patience, contact.call(&request)).await;
+        Self::understood(asked.unwrap_or_else(|_| Err(self.lost())))
+    }
+
+    fn understood(answer: Result<PeerAnswer, CallError>) -> Result<PeerAnswer, RpcError> {
+        match answer {
             Ok(PeerAnswer::Failed(reason)) => Err(Unreachable::from_string(reason).into()),
             Ok(answer) => Ok(answer),
             // Raft waits before it asks an unreachable node again, and not after other errors.
@@ -164,7 +192,7 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        match self.rpc(RaftMessage::Vote(request), option.hard_ttl()).await? {
+        match self.solicit(RaftMessage::Vote(request), option.hard_ttl()).await? {
             PeerAnswer::Vote(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }
@@ -175,7 +203,7 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
         request: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        match self.rpc(RaftMessage::PreVote(request), option.hard_ttl()).await? {
+        match self.solicit(RaftMessage::PreVote(request), option.hard_ttl()).await? {
             PeerAnswer::Vote(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }
@@ -186,7 +214,7 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
         request: TransferLeaderRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
-        match self.rpc(RaftMessage::TransferLeader(request), option.hard_ttl()).await? {
+        match self.solicit(RaftMessage::TransferLeader(request), option.hard_ttl()).await? {
             PeerAnswer::TransferLeader(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }

@@ -272,13 +272,13 @@ mod seats {
         let (lost, disk) = (DiskId::new(1, 1), DiskId::new(2, 2));
         let consensus = node(disk).await;
         let meant_for = |to| PeerRequest::Raft { to, message: only_member(0, seat(to)) };
-        let refused = consensus.answer(meant_for(lost), 0).await;
+        let refused = consensus.answer(meant_for(lost), 0, 0).await;
         assert!(
             matches!(&refused, PeerAnswer::Failed(reason) if reason.contains("remove node 1")),
             "{refused:?}"
         );
         assert!(consensus.identity().await.unwrap().empty);
-        let taken = consensus.answer(meant_for(disk), 0).await;
+        let taken = consensus.answer(meant_for(disk), 0, 0).await;
         assert!(matches!(taken, PeerAnswer::Append(_)), "{taken:?}");
     }
 
@@ -288,7 +288,7 @@ mod seats {
         let (lost, disk) = (DiskId::new(1, 1), DiskId::new(2, 2));
         let consensus = node(disk).await;
         let old_log = PeerRequest::Raft { to: disk, message: only_member(0, seat(lost)) };
-        let taken = consensus.answer(old_log, 0).await;
+        let taken = consensus.answer(old_log, 0, 0).await;
         assert!(matches!(taken, PeerAnswer::Append(_)), "{taken:?}");
         // Time for some ten elections.
         let mut metrics = consensus.raft.server_metrics();
@@ -301,7 +301,7 @@ mod seats {
         assert!(early.is_err(), "elected by the vote of a disk that is gone");
 
         let end_of_log = PeerRequest::Raft { to: disk, message: only_member(1, seat(disk)) };
-        consensus.answer(end_of_log, 0).await;
+        consensus.answer(end_of_log, 0, 0).await;
         consensus
             .leadership()
             .wait_for(|now| now.leader.as_ref().is_some_and(|leader| leader.id == 1))

@@ -54,6 +54,10 @@ pub(super) type Membership = openraft::Membership<NodeId, Seat>;
 pub(super) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
 pub(super) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
 pub(super) type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, bytes::Bytes>;
+pub(super) type ServerMetrics = openraft::type_config::alias::WatchReceiverOf<
+    TypeConfig,
+    openraft::metrics::RaftServerMetrics<TypeConfig>,
+>;
 pub(super) type Raft = openraft::Raft<TypeConfig, super::machine::Machine>;
 
 impl fmt::Display for Command {

@@ -2,9 +2,8 @@
 //!
 //! Raft alone does not tell: a node that was cut off remembers its last leader for ever.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
@@ -28,37 +27,18 @@ pub(super) enum NotServing {
     Unconfirmed(String),
 }
 
-/// When the leader was last heard.
-#[derive(Debug, Clone)]
-pub(super) struct Heard(Arc<Mutex<Instant>>);
-
-impl Heard {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
-    }
-
-    /// The leader has just said something.
-    pub(super) fn note(&self) {
-        *self.0.lock() = Instant::now();
-    }
-
-    fn silence(&self) -> Duration {
-        self.0.lock().elapsed()
-    }
-}
-
 /// Judges this node.
 pub(super) struct Liveness {
     pub(super) id: NodeId,
     pub(super) consensus: Consensus,
-    pub(super) heard: Heard,
+    began: Instant,
     /// After so long a silence a follower has stood for election.
     pub(super) patience: Duration,
 }
 
 impl Liveness {
-    pub(super) fn new(id: NodeId, consensus: Consensus, heard: Heard, election_max: Duration) -> Self {
-        Self { id, consensus, heard, patience: LEAST_SILENCE.max(2 * election_max) }
+    pub(super) fn new(id: NodeId, consensus: Consensus, election_max: Duration) -> Self {
+        Self { id, consensus, began: Instant::now(), patience: LEAST_SILENCE.max(2 * election_max) }
     }
 
     /// Whether this node serves and knows who leads.
@@ -78,7 +58,7 @@ impl Liveness {
                 Err(_) => Err(NotServing::Unconfirmed(format!("no answer within {CONFIRM_PATIENCE:?}"))),
             };
         }
-        let silence = self.heard.silence();
+        let silence = self.consensus.leader_silence().unwrap_or_else(|| self.began.elapsed());
         match silence <= self.patience {
             true => Ok(()),
             false => Err(NotServing::Silent { leader, silence }),

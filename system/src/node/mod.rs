@@ -30,7 +30,7 @@ use self::{
     forward::Forwarder,
     health::Health,
     http::Pages,
-    liveness::{Heard, Liveness},
+    liveness::Liveness,
     metrics::Metrics,
     pool::Pool,
     rewrap::Rewrapper,
@@ -125,9 +125,7 @@ impl Node {
             started.unwrap_or_else(|panic| Err(StartError::Stopped(panic.to_string())))?
         };
         let mut tasks = Vec::new();
-        let heard = Heard::new();
-        let peer_service =
-            PeerService { consensus: consensus.clone(), clock: clock.clone(), heard: heard.clone() };
+        let peer_service = PeerService { consensus: consensus.clone(), clock: clock.clone() };
         let connections = Connections::default();
         tasks.push(raft_runtime.spawn(serve(peers, Link::Peer, Arc::new(peer_service), connections)));
 
@@ -197,7 +195,7 @@ impl Node {
         tasks.push(tokio::spawn(serve(clients, Link::Client, service.clone(), connections.clone())));
         let address = http.as_ref().map(|listener| listener.local_address());
         if let Some(listener) = http {
-            let liveness = Liveness::new(config.id, consensus.clone(), heard, config.raft.election_max);
+            let liveness = Liveness::new(config.id, consensus.clone(), config.raft.election_max);
             let pages = Arc::new(Pages { service, metrics, liveness, clients: connections });
             let answer = move |method, path| pages.clone().answer(method, path);
             tasks.push(tokio::spawn(http::serve(listener, answer)));

@@ -11,7 +11,6 @@ use super::{
     environment::UnixClock,
     health::Health,
     keys::SharedKeys,
-    liveness::Heard,
     metrics::Metrics,
     presence::Presence,
     rewrap::Rewrapper,
@@ -417,18 +416,17 @@ struct Leading {
 pub(super) struct PeerService {
     pub(super) consensus: Consensus,
     pub(super) clock: UnixClock,
-    pub(super) heard: Heard,
 }
 
 impl Service for PeerService {
     type Request = PeerRequest;
     type Answer = PeerAnswer;
 
-    async fn answer(self: Arc<Self>, _caller: Caller, request: PeerRequest) -> PeerAnswer {
-        let answer = self.consensus.answer(request, (self.clock)()).await;
-        if answer.follows() {
-            self.heard.note();
-        }
-        answer
+    async fn answer(self: Arc<Self>, caller: Caller, request: PeerRequest) -> PeerAnswer {
+        self.consensus.answer(request, caller.connection, (self.clock)()).await
+    }
+
+    fn gone(&self, caller: &Caller) {
+        self.consensus.lose(caller.connection);
     }
 }

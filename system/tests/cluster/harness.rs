@@ -24,11 +24,15 @@ use veil::{
     wire::{client::Member, transport::Pipes},
 };
 
+use super::wires::Wires;
+
 /// How long one node may take to answer a question about itself.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct Cluster {
     pub network: Pipes,
+    /// Between the nodes.
+    pub wires: Wires,
     pub nodes: BTreeMap<u64, Node>,
     /// All nodes that there ever were, members or not.
     pub members: BTreeMap<u64, Member>,
@@ -44,8 +48,10 @@ impl Cluster {
     /// Nodes `1..=size`, of which the first founds the cluster.
     pub async fn start(size: u64, raft: RaftConfig) -> Self {
         let founders: Vec<_> = (1..=size).map(member).collect();
+        let network = Pipes::default();
         let mut cluster = Self {
-            network: Pipes::default(),
+            wires: Wires::new(network.clone()),
+            network,
             nodes: BTreeMap::new(),
             members: BTreeMap::new(),
             founders,
@@ -97,7 +103,7 @@ impl Cluster {
         let shared = SharedKeys::new(self.keys.clone());
         self.shared.insert(id, shared.clone());
         let environment = Environment {
-            peers: Arc::new(self.network.clone()),
+            peers: self.wires.of(id),
             clients: Arc::new(self.network.clone()),
             http: Arc::new(self.network.clone()),
             disk,

@@ -13,6 +13,8 @@ mod replacement;
 mod secured;
 mod sessions;
 mod sharing;
+mod suspicion;
+mod wires;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

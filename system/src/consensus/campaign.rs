@@ -1,0 +1,158 @@
+//! When this node stands for election: as soon as it takes the leader for dead or lost, in its turn. openraft's own timer is
+//! off; its Pre-Vote, and all that makes an election safe, is not.
+
+use std::time::Duration;
+
+use openraft::{
+    ServerState,
+    async_runtime::watch::WatchReceiver,
+    raft::{TransferLeaderRequest, VoteResponse},
+};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Consensus,
+    message::PeerAnswer,
+    suspicion::{Attention, PAUSE, Verdict, until_next_try},
+    types::Vote,
+};
+use crate::wire::client::NodeId;
+
+/// A vote as it is now, and where this node stands.
+struct Situation {
+    vote: Vote,
+    /// Who leads, unless it is this node.
+    leader: Option<NodeId>,
+    /// The candidate's place among those who may stand, and how many they are.
+    rank: u32,
+    ranks: u32,
+}
+
+impl Consensus {
+    /// Stands for election whenever it is time to, for ever.
+    pub(super) async fn campaign(&self) {
+        let mut metrics = self.raft.server_metrics();
+        let mut news = self.contacts.news();
+        let mut attention = Attention::new(Instant::now());
+        // Who was given up, by the vote that made them leader, and when.
+        let mut given_up: Option<(Vote, Instant)> = None;
+        // Since when the vote is what it is.
+        let mut vote_since: Option<(Vote, Instant)> = None;
+        loop {
+            let now = Instant::now();
+            let Some(situation) = self.situation() else {
+                (given_up, vote_since) = (None, None);
+                attention = Attention::new(now);
+                if metrics.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let since = match vote_since {
+                Some((vote, since)) if vote == situation.vote => since,
+                _ => {
+                    attention = Attention::new(now);
+                    vote_since.insert((situation.vote, now)).1
+                }
+            };
+            let (verdict, heard) = match situation.leader {
+                Some(leader) => self.contacts.evidence(|evidence| {
+                    (evidence.verdict(leader, self.lease, now), evidence.last_heard(leader))
+                }),
+                // Somebody stands for election, or has failed to be elected.
+                None => (Verdict::Silent, Some(since)),
+            };
+            let silence = attention.look(heard.max(Some(since)), now);
+            let alone = situation.ranks == 1 && situation.leader.is_none();
+            let lost = match verdict {
+                Verdict::Dead => true,
+                Verdict::Silent => silence > self.lease || alone,
+                Verdict::Alive => false,
+            };
+            let wait = if lost {
+                let began = match given_up {
+                    Some((vote, began)) if vote == situation.vote => began,
+                    _ => {
+                        tracing::info!(leader = ?situation.leader, ?verdict, "the leader is given up");
+                        given_up.insert((situation.vote, now)).1
+                    }
+                };
+                let wait = until_next_try(situation.rank, situation.ranks, now - began);
+                if wait.is_zero() {
+                    self.stand(&situation, verdict).await;
+                    PAUSE
+                } else {
+                    wait.min(Attention::STEP)
+                }
+            } else {
+                given_up = None;
+                Attention::STEP
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
+                changed = metrics.changed() => if changed.is_err() { return },
+                // The sender lives in `self`.
+                _ = news.changed() => {}
+            }
+        }
+    }
+
+    /// Where things stand, if this node may ever have to stand for election.
+    fn situation(&self) -> Option<Situation> {
+        let own = *self.raft.node_id();
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        if metrics.state == ServerState::Leader {
+            return None;
+        }
+        // A leader that was restarted is remembered as one, also by itself.
+        let leader = metrics.current_leader.filter(|leader| *leader != own);
+        let candidates: Vec<_> =
+            metrics.membership_config.voter_ids().filter(|voter| Some(*voter) != leader).collect();
+        let rank = candidates.iter().position(|voter| *voter == own)?;
+        Some(Situation { vote: metrics.vote, leader, rank: rank as u32, ranks: candidates.len() as u32 })
+    }
+
+    /// Asks the others whether they would vote for this node; if a majority would, openraft holds the election.
+    async fn stand(&self, situation: &Situation, verdict: Verdict) {
+        if verdict == Verdict::Dead {
+            self.lift_lease(situation).await;
+        }
+        if let Err(error) = self.raft.trigger().elect(true).await {
+            tracing::debug!(%error, "no election");
+        }
+    }
+
+    /// Takes back the lease that openraft has granted the leader here.
+    async fn lift_lease(&self, situation: &Situation) {
+        let Some(leader) = situation.leader else { return };
+        // Meant for another node than this, a transfer of the leadership does nothing else.
+        let lift = TransferLeaderRequest::new(situation.vote, leader, None);
+        if let Err(error) = self.raft.handle_transfer_leader(lift).await {
+            tracing::debug!(%error, "the lease of the leader cannot be lifted");
+        }
+    }
+
+    /// Judges the leader before somebody is answered who wants its place. Gives the refusal, if it is alive as far as
+    /// is known here. openraft would refuse, too, but for a lease that was once lifted: it does not grant that
+    /// again in the same term.
+    pub(super) async fn defend_leader(&self) -> Option<PeerAnswer> {
+        let situation = self.situation()?;
+        let leader = situation.leader?;
+        let now = Instant::now();
+        match self.contacts.evidence(|evidence| evidence.verdict(leader, self.lease, now)) {
+            Verdict::Alive => Some(PeerAnswer::Vote(VoteResponse::new(situation.vote, None, false))),
+            Verdict::Silent => None,
+            Verdict::Dead => {
+                self.lift_lease(&situation).await;
+                None
+            }
+        }
+    }
+
+    /// For how long the leader has said nothing here, if it ever has and is another node.
+    pub fn leader_silence(&self) -> Option<Duration> {
+        let leader = self.situation()?.leader?;
+        self.contacts.evidence(|evidence| evidence.last_heard(leader)).map(|heard| heard.elapsed())
+    }
+}

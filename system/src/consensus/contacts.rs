@@ -1,0 +1,171 @@
+//! A standing connection to every other member: on it votes are asked for without delay, and by its end a node learns that
+//! another has died.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::ErrorKind,
+    sync::Arc,
+    time::Duration,
+};
+
+use openraft::async_runtime::watch::WatchReceiver;
+use parking_lot::Mutex;
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+
+use super::{
+    message::{PeerAnswer, PeerRequest},
+    suspicion::Evidence,
+    types::{Seat, ServerMetrics},
+};
+use crate::wire::{
+    client::NodeId,
+    connection::{CallError, Connection},
+    frame::{Link, WireError},
+    transport::Network,
+};
+
+/// How long the other side holds a question before it answers, and how much longer it may take. A connection
+/// that is silent for longer leads nowhere; that alone is no evidence of anything else.
+pub(super) const HOLD: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(300);
+/// How long opening a connection may take.
+const OPEN_PATIENCE: Duration = Duration::from_secs(1);
+/// The pause after the first connection that did not open; it doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+/// The longest pause between two tries.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
+
+pub(super) type PeerConnection = Connection<PeerRequest, PeerAnswer>;
+
+/// The standing connections, and what they and others tell of the other members. Clones share it.
+#[derive(Clone)]
+pub(super) struct Contacts {
+    network: Arc<dyn Network>,
+    open: Arc<Mutex<HashMap<NodeId, (Seat, PeerConnection)>>>,
+    evidence: Arc<Mutex<Evidence>>,
+    /// Wakes whoever judges by the evidence.
+    news: watch::Sender<()>,
+}
+
+impl Contacts {
+    pub(super) fn new(network: Arc<dyn Network>) -> Self {
+        let news = watch::Sender::new(());
+        Self { network, open: Arc::default(), evidence: Arc::default(), news }
+    }
+
+    /// The standing connection to a member, if there is one.
+    pub(super) fn get(&self, id: NodeId, seat: &Seat) -> Option<PeerConnection> {
+        let open = self.open.lock();
+        let (_, connection) = open.get(&id).filter(|(known, _)| known == seat)?;
+        (!connection.is_closed()).then(|| connection.clone())
+    }
+
+    /// Looks at the evidence.
+    pub(super) fn evidence<T>(&self, look: impl FnOnce(&Evidence) -> T) -> T {
+        look(&self.evidence.lock())
+    }
+
+    /// Wakes when there may be reason to judge anew.
+    pub(super) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// A leader has spoken on a connection to here.
+    pub(super) fn hear(&self, leader: NodeId, connection: u64) {
+        self.evidence.lock().hear(leader, connection, Instant::now());
+    }
+
+    /// A connection to here has ended.
+    pub(super) fn end(&self, connection: u64) {
+        if self.evidence.lock().end(connection) {
+            self.news.send_replace(());
+        }
+    }
+
+    /// Keeps a connection to every other member than `own`, as long as Raft runs.
+    pub(super) async fn keep_up(self, own: NodeId, mut metrics: ServerMetrics) {
+        let mut kept: BTreeMap<NodeId, (Seat, Kept)> = BTreeMap::new();
+        loop {
+            let seats: BTreeMap<NodeId, Seat> = {
+                let metrics = metrics.borrow_watched();
+                let members = metrics.membership_config.nodes().filter(|(id, _)| **id != own);
+                members.map(|(id, seat)| (*id, seat.clone())).collect()
+            };
+            kept.retain(|id, (seat, _)| seats.get(id) == Some(seat));
+            for (id, seat) in seats {
+                kept.entry(id).or_insert_with(|| {
+                    let keeping = tokio::spawn(self.clone().keep(id, seat.clone()));
+                    (seat, Kept(keeping))
+                });
+            }
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn keep(self, id: NodeId, seat: Seat) {
+        let mut pause = PAUSE_MIN;
+        loop {
+            let address = &seat.member.peer;
+            match Connection::open(&*self.network, address, Link::Peer, OPEN_PATIENCE).await {
+                Ok(connection) => {
+                    self.evidence.lock().reach(id);
+                    let _listed = Listed::enter(&self, id, &seat, &connection);
+                    pause = PAUSE_MIN;
+                    while let Ok(Ok(_)) = timeout(HOLD + GRACE, connection.call(&PeerRequest::Hold)).await {}
+                    // At once, and once: whether it still answers is what matters now.
+                }
+                Err(error) => {
+                    if is_refusal(&error) && self.evidence.lock().refuse(id) {
+                        tracing::info!(node = id, %error, "not reached any more");
+                        self.news.send_replace(());
+                    }
+                    sleep(pause).await;
+                    pause = (2 * pause).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+}
+
+/// Ends with its owner.
+struct Kept(JoinHandle<()>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A connection on the list of those that are open.
+struct Listed<'a> {
+    contacts: &'a Contacts,
+    id: NodeId,
+}
+
+impl<'a> Listed<'a> {
+    fn enter(contacts: &'a Contacts, id: NodeId, seat: &Seat, connection: &PeerConnection) -> Self {
+        contacts.open.lock().insert(id, (seat.clone(), connection.clone()));
+        Self { contacts, id }
+    }
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.contacts.open.lock().remove(&self.id);
+    }
+}
+
+/// Whether nobody is there, as opposed to somebody who does not answer, or answers nonsense.
+fn is_refusal(error: &CallError) -> bool {
+    let CallError::Connect { source: WireError::Dial(error), .. } = error else { return false };
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable
+    )
+}
