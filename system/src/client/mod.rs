@@ -33,7 +33,7 @@ use crate::{
     wire::{
         client::{
             Answer, Asked, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole,
-            NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError, ServiceError,
+            NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError, ServiceError, StageTimes,
         },
         connection::CallError,
         frame::Link,
@@ -359,6 +359,17 @@ impl Client {
     pub async fn status(&self, address: &str, patience: Duration) -> Result<NodeStatus, AskError> {
         match self.ask_node(address, Request::Status, patience).await? {
             Reply::Status(status) => Ok(status),
+            other => Err(AskError::unexpected(&other)),
+        }
+    }
+
+    /// Where the writes that one node led have spent their time.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn write_stages(&self, address: &str, patience: Duration) -> Result<Vec<StageTimes>, AskError> {
+        match self.ask_node(address, Request::WriteStages, patience).await? {
+            Reply::WriteStages(times) => Ok(times),
             other => Err(AskError::unexpected(&other)),
         }
     }

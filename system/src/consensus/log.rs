@@ -15,7 +15,10 @@ use parking_lot::RwLock;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use tokio::sync::oneshot;
 
-use super::types::{DiskId, Entry, LogId, TypeConfig, Vote};
+use super::{
+    stages::{Moment, Stages},
+    types::{DiskId, Entry, LogId, TypeConfig, Vote},
+};
 use crate::wire::codec;
 
 /// Index to encoded entry.
@@ -49,6 +52,7 @@ pub struct LogStore {
     database: Arc<Database>,
     disk: DiskId,
     memory: Arc<RwLock<Tail>>,
+    stages: Stages,
     /// The last field, so that the writer, which ends with the last sender, lets go of the database
     /// last.
     writer: crossbeam_channel::Sender<Write>,
@@ -164,19 +168,20 @@ impl LogStore {
     ///
     /// # Errors
     /// When the database cannot be read, is of another format, or has a gap.
-    pub fn open(database: Database, fresh: DiskId) -> io::Result<(Self, Closed)> {
+    pub fn open(database: Database, fresh: DiskId, stages: Stages) -> io::Result<(Self, Closed)> {
         let (tail, disk) = load(&database, fresh)?;
         let database = Arc::new(database);
         let memory = Arc::new(RwLock::new(tail));
         let (writer, orders) = crossbeam_channel::unbounded();
         let (thread_database, thread_memory) = (database.clone(), memory.clone());
         let (closing, closed) = oneshot::channel();
+        let writing = stages.clone();
         std::thread::Builder::new().name("veil-log".to_owned()).spawn(move || {
-            write_orders(&thread_database, &thread_memory, &orders);
+            write_orders(&thread_database, &thread_memory, &orders, &writing);
             drop(thread_database);
             drop(closing);
         })?;
-        Ok((Self { database, disk, memory, writer }, closed))
+        Ok((Self { database, disk, memory, stages, writer }, closed))
     }
 
     /// The last entry that is in the log no more.
@@ -266,7 +271,12 @@ fn read_meta<T: serde::de::DeserializeOwned>(
 }
 
 /// The writer thread: drain, write, commit once, report.
-fn write_orders(database: &Database, memory: &RwLock<Tail>, orders: &crossbeam_channel::Receiver<Write>) {
+fn write_orders(
+    database: &Database,
+    memory: &RwLock<Tail>,
+    orders: &crossbeam_channel::Receiver<Write>,
+    stages: &Stages,
+) {
     let mut committed = None;
     while let Ok(first) = orders.recv() {
         let mut batch = Vec::new();
@@ -280,11 +290,14 @@ fn write_orders(database: &Database, memory: &RwLock<Tail>, orders: &crossbeam_c
             continue;
         }
         let flushed_before = memory.read().flushed;
+        mark_batch(stages, Moment::Writing, &batch);
         let failure = match commit_batch(database, &batch, committed.take(), flushed_before) {
             Ok(flushed) => {
                 let mut tail = memory.write();
                 tail.flushed = flushed;
                 tail.trim();
+                drop(tail);
+                mark_batch(stages, Moment::Flushed, &batch);
                 None
             }
             Err(error) => {
@@ -304,6 +317,17 @@ fn write_orders(database: &Database, memory: &RwLock<Tail>, orders: &crossbeam_c
                 }
                 Write::Committed { .. } => {}
             }
+        }
+    }
+}
+
+/// The entries of a batch have reached a moment.
+fn mark_batch(stages: &Stages, moment: Moment, batch: &[Write]) {
+    for write in batch {
+        if let Write::Append { entries, .. } = write
+            && let (Some((first, _)), Some((last, _))) = (entries.first(), entries.last())
+        {
+            stages.mark(moment, *first..=*last);
         }
     }
 }
@@ -486,6 +510,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             let mut tail = self.memory.write();
             let sizes = encoded.iter().map(|(_, bytes)| bytes.len());
             entries.into_iter().zip(sizes).for_each(|(entry, size)| tail.push_back(Held { entry, size }));
+        }
+        if let (Some((first, _)), Some((last, _))) = (encoded.first(), encoded.last()) {
+            self.stages.mark(Moment::Appended, *first..=*last);
         }
         self.order(Write::Append { entries: encoded, flushed })
     }

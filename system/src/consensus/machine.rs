@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{
     disk::Disk,
     snapshot::{self, Image, SnapshotStore},
+    stages::{Moment, Stages},
     types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
 
@@ -33,6 +34,7 @@ pub struct Machine {
     /// The index of the last entry applied.
     applied: watch::Sender<u64>,
     snapshots: Arc<SnapshotStore>,
+    stages: Stages,
 }
 
 impl Machine {
@@ -40,12 +42,13 @@ impl Machine {
     ///
     /// # Errors
     /// When there is a snapshot and it cannot be read.
-    pub(super) fn open(disk: Arc<dyn Disk>) -> io::Result<Self> {
+    pub(super) fn open(disk: Arc<dyn Disk>, stages: Stages) -> io::Result<Self> {
         let (snapshots, image) = SnapshotStore::open(disk)?;
         let machine = Self {
             state: Arc::new(RwLock::new(image)),
             applied: watch::Sender::new(0),
             snapshots: Arc::new(snapshots),
+            stages,
         };
         machine.tell_applied();
         Ok(machine)
@@ -85,6 +88,16 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let mut batches = entries.ready_chunks(APPLY_BATCH);
         while let Some(batch) = batches.next().await {
             let mut answers = Vec::with_capacity(batch.len());
+            let index = |item: Option<&io::Result<EntryResponder<TypeConfig>>>| {
+                item.and_then(|item| item.as_ref().ok()).map(|(entry, _)| entry.log_id.index)
+            };
+            let indexes = index(batch.first()).zip(index(batch.last()));
+            let mark = |moment| {
+                if let Some((first, last)) = indexes {
+                    self.stages.mark(moment, first..=last);
+                }
+            };
+            mark(Moment::Applying);
             {
                 let mut state = self.state.write();
                 for item in batch {
@@ -105,6 +118,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
                 }
             }
             self.tell_applied();
+            mark(Moment::Applied);
             for (responder, answer) in answers {
                 responder.send(answer);
             }

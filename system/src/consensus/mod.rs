@@ -11,6 +11,7 @@ mod membership;
 mod message;
 mod network;
 mod snapshot;
+mod stages;
 mod suspicion;
 mod types;
 
@@ -20,7 +21,7 @@ mod tests;
 use std::{
     io,
     sync::{Arc, Once},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use openraft::{
@@ -47,6 +48,7 @@ pub use self::{
     leadership::BarrierError,
     membership::ChangeError,
     message::{Identity, PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
+    stages::{Stage, StageHistogram, Stages},
     types::{DiskId, TypeConfig},
 };
 use crate::{
@@ -150,6 +152,7 @@ pub struct Consensus {
     network: Arc<dyn Network>,
     disk: DiskId,
     contacts: Contacts,
+    stages: Stages,
     lease: Duration,
     /// Says once that others take this disk for another one.
     mistaken: Arc<Once>,
@@ -168,7 +171,11 @@ enum OpenError {
 }
 
 /// Opens log and snapshot, if they are what they were.
-fn open(disk: Arc<dyn Disk>, fresh: DiskId) -> Result<(LogStore, Closed, Machine), OpenError> {
+fn open(
+    disk: Arc<dyn Disk>,
+    fresh: DiskId,
+    stages: Stages,
+) -> Result<(LogStore, Closed, Machine), OpenError> {
     use redb::{DatabaseError, StorageError};
     let database = disk.open_database().map_err(|error| match error {
         // A file that ends too early is not the system's fault.
@@ -183,8 +190,8 @@ fn open(disk: Arc<dyn Disk>, fresh: DiskId) -> Result<(LogStore, Closed, Machine
         damaged => OpenError::Damaged(damaged.to_string()),
     })?;
     let damaged = |error: io::Error| OpenError::Damaged(error.to_string());
-    let machine = Machine::open(disk).map_err(damaged)?;
-    let (log, closed) = LogStore::open(database, fresh).map_err(damaged)?;
+    let machine = Machine::open(disk, stages.clone()).map_err(damaged)?;
+    let (log, closed) = LogStore::open(database, fresh, stages).map_err(damaged)?;
     let applied = machine.look(|image| image.applied);
     let missing = if log.purged() > applied {
         "the snapshot is missing that the log goes on from"
@@ -234,7 +241,9 @@ impl Consensus {
             ..Config::default()
         };
         let config = Arc::new(config.validate()?);
-        let opened = tokio::task::spawn_blocking(move || open(disk, fresh)).await;
+        let stages = Stages::new();
+        let measuring = stages.clone();
+        let opened = tokio::task::spawn_blocking(move || open(disk, fresh, measuring)).await;
         // The database gives way where it meets what it never wrote.
         let opened = opened.unwrap_or_else(|panic| Err(OpenError::Damaged(panic.to_string())));
         let (log, closed, machine) = opened.map_err(|error| match error {
@@ -243,7 +252,8 @@ impl Consensus {
         })?;
         let disk = log.disk();
         let contacts = Contacts::new(network.clone());
-        let peers = PeerNetwork { network: network.clone(), contacts: contacts.clone() };
+        let peers =
+            PeerNetwork { network: network.clone(), contacts: contacts.clone(), stages: stages.clone() };
         let raft = Raft::new(id, config, peers, log, machine.clone())
             .await
             .map_err(|e| StartError::Stopped(e.to_string()))?;
@@ -257,6 +267,7 @@ impl Consensus {
             network,
             disk,
             contacts,
+            stages,
             lease: timing.election_max,
             mistaken: Arc::new(Once::new()),
             changing: Arc::default(),
@@ -289,13 +300,20 @@ impl Consensus {
         let Ok(_place) = self.places.try_acquire() else {
             return Err(ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 });
         };
+        let proposed = Instant::now();
         match self.raft.client_write(command).await {
             Ok(written) => {
+                self.stages.finish(proposed, written.log_id.index);
                 written.data.ok_or_else(|| ProposeError::Unsettled("the entry held no command".to_owned()))
             }
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(ProposeError::NotLeader),
             Err(error) => Err(ProposeError::Unsettled(error.to_string())),
         }
+    }
+
+    /// Where writes spend their time.
+    pub fn stages(&self) -> &Stages {
+        &self.stages
     }
 
     /// A frozen copy of the local directory, which costs next to nothing, and the index of the last

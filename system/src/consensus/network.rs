@@ -26,6 +26,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::{
     contacts::{Contacts, PeerConnection},
     message::{PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
+    stages::{Stage, Stages},
     types::{Seat, Snapshot, TypeConfig, Vote},
 };
 use crate::wire::{
@@ -50,6 +51,7 @@ const PIECE: usize = 1 << 20;
 pub(super) struct PeerNetwork {
     pub(super) network: Arc<dyn Network>,
     pub(super) contacts: Contacts,
+    pub(super) stages: Stages,
 }
 
 impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
@@ -59,6 +61,7 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
         PeerLink {
             network: self.network.clone(),
             contacts: self.contacts.clone(),
+            stages: self.stages.clone(),
             target,
             seat: seat.clone(),
             connection: Slot::Empty,
@@ -72,6 +75,7 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
 pub(super) struct PeerLink {
     network: Arc<dyn Network>,
     contacts: Contacts,
+    stages: Stages,
     target: NodeId,
     seat: Seat,
     connection: Slot,
@@ -181,8 +185,14 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let heartbeat = request.entries.is_empty();
         let patience = if heartbeat { option.hard_ttl() } else { APPEND_PATIENCE };
+        let sent = Instant::now();
         match self.rpc(RaftMessage::Append(request), patience).await? {
-            PeerAnswer::Append(answer) => Ok(answer),
+            PeerAnswer::Append(answer) => {
+                if !heartbeat {
+                    self.stages.record(Stage::Replicate, sent.elapsed());
+                }
+                Ok(answer)
+            }
             answer => Err(unexpected(&answer)),
         }
     }

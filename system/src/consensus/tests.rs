@@ -10,8 +10,9 @@ struct Builder;
 impl StoreBuilder<TypeConfig, LogStore, Machine> for Builder {
     async fn build(&self) -> Result<((), LogStore, Machine), StorageError<TypeConfig>> {
         let disk = Memory::default();
-        let (log, _closed) = LogStore::open(disk.open_database().unwrap(), DiskId::default()).unwrap();
-        Ok(((), log, Machine::open(Arc::new(disk)).unwrap()))
+        let (log, _closed) =
+            LogStore::open(disk.open_database().unwrap(), DiskId::default(), Stages::new()).unwrap();
+        Ok(((), log, Machine::open(Arc::new(disk), Stages::new()).unwrap()))
     }
 }
 
@@ -54,7 +55,7 @@ mod durable {
     /// A log in `folder`, and what tells when it is closed.
     fn open(folder: &tempfile::TempDir) -> (LogStore, Closed) {
         let disk = Folder::create(folder.path()).unwrap();
-        LogStore::open(disk.open_database().unwrap(), DiskId::default()).unwrap()
+        LogStore::open(disk.open_database().unwrap(), DiskId::default(), Stages::new()).unwrap()
     }
 
     async fn close(log: LogStore, closed: Closed) {
@@ -72,7 +73,7 @@ mod durable {
         let folder = tempfile::tempdir().unwrap();
         let disk = Folder::create(folder.path()).unwrap();
         let number = DiskId::new(7, 7);
-        let (mut log, closed) = LogStore::open(disk.open_database().unwrap(), number).unwrap();
+        let (mut log, closed) = LogStore::open(disk.open_database().unwrap(), number, Stages::new()).unwrap();
         log.save_vote(&Vote::new(3, 2)).await.unwrap();
         log.save_committed(Some(id(1, 2))).await.unwrap();
         log.blocking_append((1..=9).map(|index| entry(1, index))).await.unwrap();
@@ -162,7 +163,8 @@ mod durable {
         log.blocking_append([entry(1, 1), entry(1, 2), entry(1, 4)]).await.unwrap();
         close(log, closed).await;
         let disk = Folder::create(folder.path()).unwrap();
-        let error = LogStore::open(disk.open_database().unwrap(), DiskId::default()).unwrap_err();
+        let error =
+            LogStore::open(disk.open_database().unwrap(), DiskId::default(), Stages::new()).unwrap_err();
         assert!(error.to_string().contains("gap"), "{error}");
     }
 
@@ -170,7 +172,7 @@ mod durable {
     async fn reopened(folder: &std::path::Path) -> io::Result<(Option<Vote>, Vec<Entry>)> {
         let disk = Folder::create(folder)?;
         let database = disk.open_database().map_err(io::Error::other)?;
-        let (mut log, closed) = LogStore::open(database, DiskId::default())?;
+        let (mut log, closed) = LogStore::open(database, DiskId::default(), Stages::new())?;
         let held = (log.read_vote().await?, log.try_get_log_entries(..).await?);
         close(log, closed).await;
         Ok(held)

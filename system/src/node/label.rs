@@ -80,6 +80,7 @@ labels! {
         JoinRequests = "join_requests",
         GroupImages = "group_images",
         Dump = "dump",
+        WriteStages = "write_stages",
     }
 }
 
@@ -103,6 +104,7 @@ impl Kind {
     pub(super) fn of(request: &Request) -> Self {
         match request {
             Request::Status => Self::Status,
+            Request::WriteStages => Self::WriteStages,
             Request::WatchLeadership { .. } => Self::Watch,
             Request::Execute { change, .. } => match change {
                 Change::Register { .. } => Self::Register,

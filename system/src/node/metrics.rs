@@ -8,10 +8,11 @@ use std::{
 
 use prometheus_client::{
     encoding::{
-        EncodeLabelSet,
+        EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet,
         text::{encode_eof, encode_registry},
     },
     metrics::{
+        MetricType,
         counter::{ConstCounter, Counter},
         family::Family,
         gauge::ConstGauge,
@@ -24,11 +25,18 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
 use super::label::{Kind, Outcome};
-use crate::wire::client::{Answer, Leadership, NodeStatus, Request};
+use crate::{
+    consensus::{StageHistogram, Stages},
+    wire::client::{Answer, Leadership, NodeStatus, Request},
+};
 
 /// The upper ends of the histograms' buckets, seconds.
 const BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// The same for the stages of writes.
+const STAGE_BUCKETS: [f64; 14] =
+    [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfKind {
@@ -102,16 +110,48 @@ impl Metrics {
         Measured { requests: &self.requests[Kind::of(request) as usize], began: Instant::now() }
     }
 
-    /// All metrics in the format of Prometheus: those that were counted, and those that `status` tells.
+    /// All metrics in the format of Prometheus: those that were counted, and those that `status` and `stages` tell.
     ///
     /// # Errors
     /// When they cannot be put into text.
-    pub(super) fn text(&self, status: &NodeStatus, clients: usize) -> Result<String, fmt::Error> {
+    pub(super) fn text(
+        &self,
+        status: &NodeStatus,
+        stages: &Stages,
+        clients: usize,
+    ) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
+        let mut of_stages = Registry::with_prefix("veil");
+        of_stages.register_with_unit(
+            "write_stage_duration",
+            "What a stage of a write took on the node that led",
+            Unit::Seconds,
+            StageDurations(stages.histograms(&STAGE_BUCKETS)),
+        );
+        encode_registry(&mut text, &of_stages)?;
         encode_registry(&mut text, &state(status, clients))?;
         encode_eof(&mut text)?;
         Ok(text)
+    }
+}
+
+/// The stages of writes, as they are at this moment.
+#[derive(Debug)]
+struct StageDurations(Vec<StageHistogram>);
+
+impl EncodeMetric for StageDurations {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for StageHistogram { stage, count, sum, buckets } in &self.0 {
+            let labels = [("stage", stage.name())];
+            let mut stage = encoder.encode_family(&labels)?;
+            stage.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
     sealing::Sealing,
 };
 use crate::{
-    consensus::{BarrierError, ChangeError, Consensus, PeerAnswer, PeerRequest, ProposeError},
+    consensus::{BarrierError, ChangeError, Consensus, PeerAnswer, PeerRequest, ProposeError, Stage},
     directory::{
         Actor, Directory, Effect, Image, ImageId, PAGE_LIMIT, Query, Refusal, RequestId, UserName, Wish,
     },
@@ -72,6 +72,7 @@ impl ClientService {
     async fn answer_asker(&self, asker: Asker, request: Request) -> Answer {
         match request {
             Request::Status => Ok(Reply::Status(self.status())),
+            Request::WriteStages => Ok(Reply::WriteStages(self.consensus.stages().times())),
             Request::WatchLeadership { seen } => Ok(Reply::Leadership(self.watch_leadership(seen).await)),
             Request::Execute { request, change } => self.execute(&asker, request, change).await,
             Request::AssignWorker { avoid } => self.assign_worker(&asker, &avoid).await,
@@ -241,6 +242,7 @@ impl ClientService {
     }
 
     async fn execute(&self, asker: &Asker, request: RequestId, change: Change) -> Answer {
+        let arrived = Instant::now();
         if change.needs_proof() {
             // Checked against what is true now: by the leader alone, when a majority says that it is.
             self.confirm().await?;
@@ -253,6 +255,9 @@ impl ClientService {
         if !answered && self.leads() {
             // What would be refused anyway need not be written to every disk first.
             self.authorise(actor, Wish::Action(&action)).await?;
+        }
+        if self.leads() {
+            self.consensus.stages().record(Stage::Frame, arrived.elapsed());
         }
         let proposal = self.consensus.propose(request, actor, action, (self.clock)());
         let Ok(proposed) = tokio::time::timeout(COMMIT_PATIENCE, proposal).await else {

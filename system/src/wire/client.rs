@@ -133,6 +133,8 @@ pub enum Request {
     },
     /// Put all content keys under the newest key-encryption key. The leader answers, when it is done.
     Rewrap,
+    /// Where do writes spend their time on this node? Any node answers.
+    WriteStages,
 }
 
 /// Why content keys are not put under another key-encryption key.
@@ -497,6 +499,8 @@ pub enum Reply {
         /// A page of records; empty, when there are no more of the kind.
         records: Vec<Record>,
     },
+    /// To [`Request::WriteStages`].
+    WriteStages(Vec<StageTimes>),
 }
 
 /// A member and its part.
@@ -536,6 +540,21 @@ pub struct Leadership {
     pub term: u64,
     /// The leader of that term, if one is known.
     pub leader: Option<Member>,
+}
+
+/// How long a stage of writes has taken on the node that led, since it was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageTimes {
+    /// The stage.
+    pub stage: String,
+    /// How many writes went through it; of `replicate`, how many batches.
+    pub count: u64,
+    /// The median, microseconds.
+    pub p50_us: u64,
+    /// The 99th percentile, microseconds.
+    pub p99_us: u64,
+    /// The longest, microseconds.
+    pub max_us: u64,
 }
 
 /// How a node is.

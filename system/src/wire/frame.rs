@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The version of everything that follows the first frame.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 5;
 
 /// The largest frame of a client's connection, bytes: an original or a sealed image, and some.
 pub const CLIENT_FRAME_LIMIT: usize = 80 << 20;

@@ -63,7 +63,8 @@ impl Pages {
     }
 
     fn metrics(&self) -> Page {
-        match self.metrics.text(&self.service.status(), self.clients.open()) {
+        match self.metrics.text(&self.service.status(), self.service.consensus.stages(), self.clients.open())
+        {
             Ok(metrics) => page(StatusCode::OK, OPEN_METRICS, metrics),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
