@@ -8,7 +8,7 @@ use openraft::raft::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ProposeError,
+    BarrierError, ProposeError,
     types::{DiskId, TypeConfig, Vote},
 };
 use crate::{
@@ -37,6 +37,8 @@ pub enum PeerRequest {
     },
     /// Who are you? Asked before a node is made a member.
     Greet,
+    /// To the leader: up to where is the log committed? A majority has to confirm that it leads after it was asked.
+    ReadIndex,
 }
 
 /// What members say to one another.
@@ -99,6 +101,8 @@ pub enum PeerAnswer {
     Identity(Identity),
     /// The request made no sense, was meant for another disk, or Raft has stopped.
     Failed(String),
+    /// To [`PeerRequest::ReadIndex`].
+    ReadIndex(Result<u64, BarrierError>),
 }
 
 impl PeerAnswer {

@@ -1,5 +1,6 @@
 //! The openraft adapter. Nothing outside this module knows which Raft it is.
 
+mod age;
 mod arriving;
 mod disk;
 mod leadership;
@@ -8,6 +9,7 @@ mod machine;
 mod membership;
 mod message;
 mod network;
+mod read_index;
 mod snapshot;
 mod types;
 
@@ -24,24 +26,31 @@ use openraft::{
     Config, SnapshotPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{ClientWriteError, RaftError},
+    raft::AppendEntriesResponse,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use self::{
+    age::Reports,
     arriving::ArrivingSnapshot,
-    leadership::{BarrierWaiter, confirm_leadership, watch_leadership},
+    leadership::watch_leadership,
     log::{Closed, LogStore},
     machine::Machine,
     network::PeerNetwork,
+    read_index::IndexQueue,
     types::Raft,
 };
 pub use self::{
     disk::{Disk, Folder},
-    leadership::BarrierError,
+    leadership::TransferFailure,
     membership::ChangeError,
     message::{Identity, PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
+    read_index::BarrierError,
     types::{DiskId, TypeConfig},
 };
 use crate::{
@@ -150,7 +159,11 @@ pub struct Consensus {
     changing: Arc<tokio::sync::Mutex<()>>,
     places: Arc<Semaphore>,
     leadership: watch::Receiver<Leadership>,
-    barriers: mpsc::UnboundedSender<BarrierWaiter>,
+    /// Up to where the log is committed, if this node leads.
+    own_indices: IndexQueue,
+    /// The same, as whoever leads says.
+    leaders_indices: IndexQueue,
+    reports: Arc<Mutex<Reports>>,
     arriving: Arc<Mutex<Option<ArrivingSnapshot>>>,
     closed: Arc<Mutex<Option<Closed>>>,
 }
@@ -238,10 +251,12 @@ impl Consensus {
         let raft = Raft::new(id, config, peers, log, machine.clone())
             .await
             .map_err(|e| StartError::Stopped(e.to_string()))?;
-        let (barriers, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(confirm_leadership(raft.clone(), machine.clone(), waiting));
+        let leadership = watch_leadership(&raft);
         Ok(Self {
-            leadership: watch_leadership(&raft),
+            own_indices: read_index::ask_majority(&raft),
+            leaders_indices: read_index::ask_leader(network.clone(), leadership.clone()),
+            leadership,
+            reports: Arc::default(),
             raft,
             machine,
             network,
@@ -249,7 +264,6 @@ impl Consensus {
             mistaken: Arc::new(Once::new()),
             changing: Arc::default(),
             places: Arc::new(Semaphore::new(PROPOSAL_LIMIT)),
-            barriers,
             arriving: Arc::default(),
             closed: Arc::new(Mutex::new(Some(closed))),
         })
@@ -312,6 +326,7 @@ impl Consensus {
             PeerRequest::Propose { request, actor, action } => {
                 PeerAnswer::Proposed(self.propose(request, actor, action, now_ms).await)
             }
+            PeerRequest::ReadIndex => PeerAnswer::ReadIndex(self.read_index().await),
             PeerRequest::Greet => match self.identity().await {
                 Ok(identity) => PeerAnswer::Identity(identity),
                 Err(reason) => PeerAnswer::Failed(reason),
@@ -328,7 +343,12 @@ impl Consensus {
         }
         match message {
             RaftMessage::Append(append) => {
-                or_failed(self.raft.append_entries(append).await, PeerAnswer::Append)
+                let (came, committed) = (Instant::now(), append.leader_commit.map(|log_id| log_id.index));
+                let answer = self.raft.append_entries(append).await;
+                if let (Ok(AppendEntriesResponse::Success), Some(index)) = (&answer, committed) {
+                    self.reports.lock().note(came, index);
+                }
+                or_failed(answer, PeerAnswer::Append)
             }
             RaftMessage::Vote(vote) => or_failed(self.raft.vote(vote).await, PeerAnswer::Vote),
             RaftMessage::PreVote(vote) => or_failed(self.raft.pre_vote(vote).await, PeerAnswer::Vote),

@@ -80,6 +80,7 @@ labels! {
         JoinRequests = "join_requests",
         GroupImages = "group_images",
         Dump = "dump",
+        TransferLeadership = "transfer_leadership",
     }
 }
 
@@ -160,6 +161,7 @@ impl Kind {
             Request::Online { .. } => Self::Online,
             Request::Locate { .. } => Self::Locate,
             Request::Rewrap => Self::Rewrap,
+            Request::TransferLeadership { .. } => Self::TransferLeadership,
         }
     }
 }
@@ -177,7 +179,8 @@ impl Outcome {
                 ServiceError::Refused(_)
                 | ServiceError::Membership(_)
                 | ServiceError::Presence(_)
-                | ServiceError::Rewrap(_),
+                | ServiceError::Rewrap(_)
+                | ServiceError::Transfer(_),
             ) => Self::Refused,
             Err(ServiceError::BadOriginal(_)) => Self::BadOriginal,
             Err(ServiceError::Unsettled(_)) => Self::Unsettled,

@@ -66,7 +66,7 @@ impl Liveness {
         let leader = self.consensus.leadership().borrow().leader.as_ref().map(|leader| leader.id);
         let leader = leader.ok_or(NotServing::NoLeader)?;
         if leader == self.id {
-            let confirmed = tokio::time::timeout(CONFIRM_PATIENCE, self.consensus.read_barrier()).await;
+            let confirmed = tokio::time::timeout(CONFIRM_PATIENCE, self.consensus.leader_barrier()).await;
             return match confirmed {
                 // Somebody else may have just taken over: this node is a good follower then.
                 Ok(Err(BarrierError::NotLeader)) => match &self.consensus.leadership().borrow().leader {

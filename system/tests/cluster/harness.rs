@@ -24,6 +24,8 @@ use veil::{
     wire::{client::Member, transport::Pipes},
 };
 
+use super::cuts::Cuts;
+
 /// How long one node may take to answer a question about itself.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -37,6 +39,8 @@ pub struct Cluster {
     /// What each running node has of them.
     pub shared: BTreeMap<u64, SharedKeys>,
     raft: RaftConfig,
+    /// Who can neither hear nor be heard by other nodes.
+    pub cuts: Cuts,
     pub disks: BTreeMap<u64, tempfile::TempDir>,
 }
 
@@ -52,6 +56,7 @@ impl Cluster {
             keys: Entropy::from_system().draw(ClusterKeys::generate),
             shared: BTreeMap::new(),
             raft,
+            cuts: Cuts::default(),
             disks: BTreeMap::new(),
         };
         for id in 1..=size {
@@ -97,7 +102,7 @@ impl Cluster {
         let shared = SharedKeys::new(self.keys.clone());
         self.shared.insert(id, shared.clone());
         let environment = Environment {
-            peers: Arc::new(self.network.clone()),
+            peers: Arc::new(self.cuts.network(id, self.network.clone())),
             clients: Arc::new(self.network.clone()),
             http: Arc::new(self.network.clone()),
             disk,
@@ -223,12 +228,17 @@ pub struct Writer {
 
 impl Writer {
     pub fn start(client: &Client) -> Self {
-        let (stop, client) = (Arc::new(AtomicBool::new(false)), client.clone());
+        Self::start_as(client, "written")
+    }
+
+    /// Registers users whose names begin with `prefix`.
+    pub fn start_as(client: &Client, prefix: &str) -> Self {
+        let (stop, client, prefix) = (Arc::new(AtomicBool::new(false)), client.clone(), prefix.to_owned());
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
             let mut acknowledged = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
-                let user = format!("written-{:06}", acknowledged.len());
+                let user = format!("{prefix}-{:06}", acknowledged.len());
                 register(&client, &user, soon()).await.unwrap();
                 acknowledged.push(name(&user));
             }

@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
 mod attack;
+mod cuts;
 mod damage;
 mod harness;
 mod keys;
+mod leading;
 mod links;
 mod membership;
 mod presence;
+mod reads;
 mod replacement;
 mod secured;
 mod sessions;
