@@ -114,7 +114,7 @@ fn table(overlay: &Overlay) -> Markup {
         p.quiet {
             b { "B / A" } ": a figure of B as a multiple of that of A. There is none where one of them is missing or "
             "only known to be at least so much, or where that of A is 0. ± is how finely it could be seen. One run each "
-            "is no more than an example: election timeouts have a random part."
+            "is no more than an example."
         }
     }
 }

@@ -15,6 +15,9 @@ pub(super) struct ListArgs {
     /// Only those that a group of yours has views left of, with the views that it has left.
     #[arg(long, value_name = "GROUP")]
     group: Option<GroupName>,
+    /// Take what any node holds, even if it is cut off, and say how old that may be.
+    #[arg(long)]
+    stale: bool,
     #[command(flatten)]
     who: UserArgs,
     #[command(flatten)]
@@ -22,9 +25,16 @@ pub(super) struct ListArgs {
 }
 
 pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
-    let ListArgs { owned, group, who, cluster } = args;
+    let ListArgs { owned, group, stale, who, cluster } = args;
     let me = who.logged_in(&cluster).await?;
-    let (client, user, deadline) = (me.client, me.user, cluster.deadline());
+    let (user, deadline) = (me.user, cluster.deadline());
+    let (client, staleness) = match stale {
+        true => {
+            let (client, staleness) = me.client.reading_stale();
+            (client, Some(staleness))
+        }
+        false => (me.client, None),
+    };
     let page = async |last: Option<&Listing>| {
         let (user, after) = (user.clone(), last.map(|line| line.image));
         match &group {
@@ -44,8 +54,21 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
                 "title": line.title,
             })
         });
-        say(Value::from_iter(rows));
+        let rows = Value::from_iter(rows);
+        say(match &staleness {
+            Some(staleness) => {
+                let age_ms = staleness.at_most().map(|age| age.as_millis() as u64);
+                json!({ "age_ms": age_ms, "images": rows })
+            }
+            None => rows,
+        });
         return Ok(());
+    }
+    if let Some(staleness) = &staleness {
+        say(match staleness.at_most() {
+            Some(age) => format!("as it was at most {age:?} ago"),
+            None => "as it was at some time: the node has heard of no leader yet".to_owned(),
+        });
     }
     if lines.is_empty() {
         say(format_args!("nothing to see for {user}"));

@@ -16,6 +16,7 @@ mod image;
 mod inbox;
 mod inspect;
 mod known_nodes;
+mod leader;
 pub mod lifeline;
 mod list;
 mod member;
@@ -98,6 +99,7 @@ enum Command {
     Group(group::GroupArgs),
     Restore(restore::RestoreArgs),
     Status(status::StatusArgs),
+    Leader(leader::LeaderArgs),
     Member(member::MemberArgs),
     Directory(directory::DirectoryArgs),
     #[command(subcommand)]
@@ -185,6 +187,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::View(args) => block_on(view::run(args)),
         Command::Grant(args) => block_on(grant::run(args)),
         Command::Status(args) => block_on(status::run(args)),
+        Command::Leader(args) => block_on(leader::run(args)),
         Command::Member(args) => block_on(member::run(args)),
         Command::Describe(args) => block_on(describe::describe(args)),
         Command::Views(args) => block_on(describe::views(args)),

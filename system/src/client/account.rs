@@ -6,7 +6,7 @@ use super::{Client, ClientError, protocol};
 use crate::{
     directory::{EndSession, EndSessions, Query, Renew, RequestId, Session, UserName},
     identity::{KeyPair, Password, PublicKey, Purpose, SessionId, SessionToken},
-    wire::client::{Change, Consistency, Proof, Reply, Request},
+    wire::client::{Change, Proof, Reply, Request},
 };
 
 /// What a user proves to be it with.
@@ -33,7 +33,7 @@ impl Client {
     /// The same cluster, seen by whoever holds this token.
     #[must_use]
     pub fn in_session(&self, token: SessionToken) -> Self {
-        Self { inner: self.inner.clone(), session: Some(token) }
+        Self { session: Some(token), ..self.clone() }
     }
 
     /// The session in which this client asks.
@@ -163,8 +163,7 @@ impl Client {
         user: UserName,
         deadline: Instant,
     ) -> Result<Vec<(SessionId, Session)>, ClientError> {
-        let read = Request::Read { query: Query::Sessions { user }, consistency: Consistency::Linearizable };
-        match self.ask_leader(read, deadline).await? {
+        match self.read(Query::Sessions { user }, deadline).await? {
             Reply::Sessions(sessions) => Ok(sessions),
             other => Err(protocol(&other)),
         }

@@ -35,9 +35,14 @@ impl Client {
         }
     }
 
-    /// Asks the leader.
+    /// Asks the directory.
     pub(super) async fn read(&self, query: Query, deadline: Instant) -> Result<Reply, ClientError> {
-        let read = Request::Read { query, consistency: Consistency::Linearizable };
-        self.ask_leader(read, deadline).await
+        match &self.stale {
+            Some(staleness) => self.read_stale(query, staleness, deadline).await,
+            None => {
+                let read = Request::Read { query, consistency: Consistency::Linearizable };
+                self.ask_leader(read, deadline).await
+            }
+        }
     }
 }

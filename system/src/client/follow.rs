@@ -7,47 +7,106 @@ use std::{
 };
 
 use super::Inner;
-use crate::wire::client::{Asked, Leadership, MemberRole, Reply, Request, WATCH_PATIENCE_MS};
+use crate::wire::{
+    client::{Answer, Asked, Leadership, MemberRole, Reply, Request, WATCH_PATIENCE_MS},
+    connection::{CallError, Connection},
+    frame::WireError,
+};
+
+/// How long opening a connection may take.
+const CONNECT: Duration = Duration::from_millis(300);
 
 /// A node answers a watch after [`WATCH_PATIENCE_MS`] at the latest; a silent one is asked anew.
 pub(super) const WATCH_PATIENCE: Duration = Duration::from_millis(WATCH_PATIENCE_MS + 500);
 /// The pause before a node that cannot be reached is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Follows one node's view for as long as the client exists.
+/// Follows one node's view for as long as the client exists. It is told what changes when it changes: requests that
+/// wait for a leader are woken by whichever node knows first.
 pub(super) async fn follow_leadership(client: Weak<Inner>, address: String) {
     let mut seen = Leadership::default();
     loop {
         let Some(inner) = client.upgrade() else { return };
         let request = Asked::stranger(Request::WatchLeadership { seen: seen.clone() });
-        let answer = inner.links.ask(&address, &request, WATCH_PATIENCE).await;
-        match answer {
+        match inner.ask_once(&address, &request, WATCH_PATIENCE).await {
             Ok(Ok(Reply::Leadership(now))) => {
-                inner.learn(&now);
-                // The leader is asked for the members as well.
-                if now.leader.as_ref().is_some_and(|leader| leader.client == address)
-                    && let Ok(Ok(Reply::Members(members))) =
-                        inner.links.ask(&address, &Asked::stranger(Request::Members), WATCH_PATIENCE).await
-                {
-                    inner.learn_members(&members);
+                inner.learn(&now, &address);
+                // The leader is asked for the members as well, and nothing waits for its answer.
+                if now.leader.as_ref().is_some_and(|leader| leader.client == address) {
+                    tokio::spawn(ask_for_members(client.clone(), address.clone()));
                 }
                 seen = now;
-                drop(inner);
+                continue;
             }
-            _ => {
-                drop(inner);
-                tokio::time::sleep(PAUSE).await;
+            // It was there: whether it still is shows at once.
+            Err(CallError::Lost { .. }) if seen != Leadership::default() => {
+                seen = Leadership::default();
+                continue;
             }
+            _ => {}
         }
+        drop(inner);
+        seen = Leadership::default();
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn ask_for_members(client: Weak<Inner>, address: String) {
+    let Some(inner) = client.upgrade() else { return };
+    let members = Asked::stranger(Request::Members);
+    if let Ok(Ok(Reply::Members(members))) = inner.ask_once(&address, &members, WATCH_PATIENCE).await {
+        inner.learn_members(&members);
     }
 }
 
 impl Inner {
-    /// Takes in what a node says of the leadership. An older term teaches nothing; in the same term a
-    /// known leader beats none.
-    pub(super) fn learn(self: &Arc<Self>, news: &Leadership) {
+    /// An open connection to a node. One that cannot be opened because nobody is there tells that a leader is gone.
+    pub(super) async fn connect(
+        &self,
+        address: &str,
+        patience: Duration,
+    ) -> Result<Connection<Asked, Answer>, CallError> {
+        let patience = CONNECT.min(patience);
+        // Others may have begun to open it, with more patience.
+        let opened = tokio::time::timeout(patience, self.links.get(address, patience)).await;
+        let silent =
+            || CallError::Connect { address: address.to_owned(), source: WireError::Silent(patience) };
+        let opened = opened.unwrap_or_else(|_| Err(silent()));
+        match &opened {
+            Ok(_) => {}
+            // It may be there, and slow.
+            Err(CallError::Connect { source: WireError::Silent(_), .. }) => self.forget_leader(address),
+            Err(_) => self.leader_gone(address),
+        }
+        opened
+    }
+
+    /// Asks one node once.
+    pub(super) async fn ask_once(
+        &self,
+        address: &str,
+        request: &Asked,
+        patience: Duration,
+    ) -> Result<Answer, CallError> {
+        let connection = self.connect(address, patience).await?;
+        match tokio::time::timeout(patience, connection.call(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(CallError::Lost { address: address.to_owned() }),
+        }
+    }
+
+    /// Takes in what the node at `from` says of the leadership. An older term teaches nothing; in the same term a
+    /// known leader beats none, unless it is known to be gone: nodes name a dead leader until they elect another.
+    pub(super) fn learn(self: &Arc<Self>, news: &Leadership, from: &str) {
         if let Some(leader) = &news.leader {
             self.meet(&leader.client);
+        }
+        let mut gone = self.gone.lock();
+        if gone.as_ref().is_some_and(|gone| news.term > gone.term || leads(news, from)) {
+            *gone = None;
+        }
+        if news.leader.is_some() && gone.as_ref() == Some(news) {
+            return;
         }
         self.leadership.send_if_modified(|known| {
             let newer = news.term > known.term || (news.term == known.term && known.leader.is_none());
@@ -81,14 +140,45 @@ impl Inner {
         }
     }
 
-    /// The node we took for the leader is not, or is gone.
+    /// The node that we took for the leader does not answer. Any node that still says so is believed.
     pub(super) fn forget_leader(&self, address: &str) {
         self.leadership.send_if_modified(|known| {
-            let same = known.leader.as_ref().is_some_and(|leader| leader.client == address);
+            let same = leads(known, address);
             if same {
                 known.leader = None;
             }
             same
         });
     }
+
+    /// Nobody is there any more where we took the leader to be. In this term only itself is believed that it leads.
+    fn leader_gone(&self, address: &str) {
+        let mut gone = self.gone.lock();
+        self.leadership.send_if_modified(|known| {
+            let same = leads(known, address);
+            if same {
+                *gone = Some(known.clone());
+                known.leader = None;
+            }
+            same
+        });
+    }
+
+    /// A node answers: should it lead, whoever says so is believed again.
+    pub(super) fn answers(&self, address: &str) {
+        let mut gone = self.gone.lock();
+        if gone.as_ref().is_some_and(|gone| leads(gone, address)) {
+            *gone = None;
+        }
+    }
+
+    /// Whether a node was found to be gone when it led.
+    pub(super) fn is_gone(&self, address: &str) -> bool {
+        self.gone.lock().as_ref().is_some_and(|gone| leads(gone, address))
+    }
+}
+
+/// Whether it is the node at `address` that leads.
+pub(super) fn leads(leadership: &Leadership, address: &str) -> bool {
+    leadership.leader.as_ref().is_some_and(|leader| leader.client == address)
 }

@@ -10,20 +10,29 @@ mod image;
 mod inbox;
 mod presence;
 mod retry;
+mod stale;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::{sync::watch, task::AbortHandle, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::AbortHandle,
+    time::Instant,
+};
 
 pub use self::{
     account::{Credential, NewSession},
     presence::Online,
+    stale::Staleness,
 };
 use crate::{
     directory::{ImageId, Listing, OpenView, Query, Refusal, RequestId, SetGrant, UserName},
@@ -34,6 +43,7 @@ use crate::{
         client::{
             Answer, Asked, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole,
             NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError, ServiceError, StageTimes,
+            TransferError,
         },
         connection::CallError,
         frame::Link,
@@ -85,6 +95,9 @@ pub enum ClientError {
     /// Content keys cannot be put under another key-encryption key.
     #[error(transparent)]
     Rewrap(#[from] RewrapError),
+    /// The leadership cannot be moved like that.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// Name, password or key is wrong.
     #[error("name, password or key is wrong")]
     NotProven,
@@ -128,6 +141,8 @@ pub struct Client {
     inner: Arc<Inner>,
     /// In which session it asks.
     session: Option<SessionToken>,
+    /// How old what it has read may have been, if that may be.
+    stale: Option<Staleness>,
 }
 
 struct Inner {
@@ -137,6 +152,10 @@ struct Inner {
     met: Mutex<HashMap<String, AbortHandle>>,
     links: Links<Asked, Answer>,
     leadership: watch::Sender<Leadership>,
+    /// The last known leader, if nobody is there any more. Locked before `leadership` is.
+    gone: Mutex<Option<Leadership>>,
+    /// One for each request that may be asked of a second node while the first one is at it.
+    hedges: Semaphore,
     /// Which node is asked next when no leader is known.
     turn: AtomicUsize,
     clock: UnixClock,
@@ -160,6 +179,8 @@ impl Client {
         let inner = Arc::new(Inner {
             links: Links::new(network, Link::Client, connections),
             leadership: watch::Sender::default(),
+            gone: Mutex::default(),
+            hedges: Semaphore::new(retry::HEDGES),
             turn: AtomicUsize::new(0),
             clock: system_clock(),
             entropy: Entropy::from_system(),
@@ -169,7 +190,7 @@ impl Client {
         for address in &inner.nodes {
             tokio::spawn(follow::follow_leadership(Arc::downgrade(&inner), address.clone()));
         }
-        Ok(Self { inner, session: None })
+        Ok(Self { inner, session: None, stale: None })
     }
 
     /// A fresh request id. Keep it to ask again after [`ClientError::Unsettled`].
@@ -245,9 +266,7 @@ impl Client {
         after: Option<ImageId>,
         deadline: Instant,
     ) -> Result<Vec<Listing>, ClientError> {
-        let query = Query::List { user, after };
-        let read = Request::Read { query, consistency: Consistency::Linearizable };
-        match self.ask_leader(read, deadline).await? {
+        match self.read(Query::List { user, after }, deadline).await? {
             Reply::Listing(listing) => Ok(listing),
             other => Err(protocol(&other)),
         }
@@ -259,9 +278,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn block(&self, image: ImageId, deadline: Instant) -> Result<SignedBlock, ClientError> {
-        let query = Query::Block { image };
-        let read = Request::Read { query, consistency: Consistency::Linearizable };
-        let answer = self.ask_leader(read, deadline).await?;
+        let answer = self.read(Query::Block { image }, deadline).await?;
         match &answer {
             Reply::Block { block } => SignedBlock::decode(block).map_err(|_| protocol(&answer)),
             other => Err(protocol(other)),
@@ -307,6 +324,43 @@ impl Client {
             Ok(Reply::MemberRemoved) | Err(ClientError::Membership(MemberError::Unknown { .. })) => Ok(()),
             Ok(other) => Err(protocol(&other)),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Who leads.
+    ///
+    /// # Errors
+    /// [`ClientError::TimedOut`] when nobody is known to in time.
+    pub async fn leader(&self, deadline: Instant) -> Result<(u64, Member), ClientError> {
+        let (began, mut leadership) = (Instant::now(), self.leadership());
+        let known = tokio::time::timeout_at(deadline, leadership.wait_for(|now| now.leader.is_some())).await;
+        if let Ok(Ok(now)) = &known
+            && let Some(leader) = &now.leader
+        {
+            return Ok((now.term, leader.clone()));
+        }
+        let last = "nobody is known to lead".to_owned();
+        Err(ClientError::TimedOut { waited: began.elapsed(), last })
+    }
+
+    /// Has another node lead, a certain one or the one whose log is most complete, and says which one leads then.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn transfer_leadership(
+        &self,
+        to: Option<NodeId>,
+        deadline: Instant,
+    ) -> Result<Member, ClientError> {
+        // Whatever attempts it takes, the leadership moves once.
+        let (term, _) = self.leader(deadline).await?;
+        let reply = self.ask_leader(Request::TransferLeadership { term, to }, deadline).await?;
+        let Reply::Leadership(Leadership { leader: Some(leader), .. }) = reply else {
+            return Err(protocol(&reply));
+        };
+        match to {
+            Some(id) if id != leader.id => Err(TransferError::Elsewhere { id, leader: leader.id }.into()),
+            _ => Ok(leader),
         }
     }
 
@@ -428,11 +482,15 @@ impl Client {
     }
 
     async fn ask_stale(&self, address: &str, query: Query, patience: Duration) -> Result<Reply, AskError> {
-        self.ask_node(address, Request::Read { query, consistency: Consistency::Stale }, patience).await
+        let read = Request::Read { query, consistency: Consistency::Stale };
+        match self.ask_node(address, read, patience).await? {
+            Reply::Stale { reply, .. } => Ok(*reply),
+            other => Err(AskError::unexpected(&other)),
+        }
     }
 
     async fn ask_node(&self, address: &str, request: Request, patience: Duration) -> Result<Reply, AskError> {
-        Ok(self.inner.links.ask(address, &self.asked(request), patience).await??)
+        Ok(self.inner.ask_once(address, &self.asked(request), patience).await??)
     }
 
     /// The addresses this client was given.
@@ -472,14 +530,21 @@ fn variant(reply: &Reply) -> String {
 }
 
 impl Inner {
-    /// The address of a node: the leader's if it is known, else the next one in turn.
+    /// Whom to ask: the leader if it is known, else the next node in turn.
     fn target(&self) -> String {
         if let Some(leader) = &self.leadership.borrow().leader {
             return leader.client.clone();
         }
-        let turn = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // Who is gone is asked only when there is nobody else.
+        self.next_but(|address| self.is_gone(address)).unwrap_or_else(|| self.nodes[0].clone())
+    }
+
+    /// The next node in turn, of those that are not left out.
+    fn next_but(&self, left_out: impl Fn(&str) -> bool) -> Option<String> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let met = self.met.lock();
-        let known: Vec<_> = self.nodes.iter().chain(met.keys()).collect();
-        known[turn % known.len()].clone()
+        let known: Vec<_> =
+            self.nodes.iter().chain(met.keys()).filter(|address| !left_out(address)).collect();
+        known.get(turn % known.len().max(1)).map(|address| (*address).clone())
     }
 }

@@ -1,14 +1,24 @@
-//! One request, as many attempts as it takes.
+//! One request, as many attempts as it takes, and no more than that.
+//!
+//! A request whose node is lost is asked again at once: either its connection opens anew or the node is gone. Then the
+//! request waits for news of a leader, which every node [pushes](super::follow), rather than trying one node after the
+//! other. So a thousand requests in flight at a leader that dies make a few thousand attempts, however long the
+//! election takes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::{Future, pending},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use super::{ClientError, Inner};
+use super::{ClientError, Inner, follow::leads};
 use crate::{
     directory::Refusal,
     wire::{
-        client::{Asked, Leadership, Member, MemberError, NodeId, Reply, Request, ServiceError},
+        client::{Asked, Change, Member, MemberError, NodeId, Reply, Request, ServiceError},
         connection::CallError,
     },
 };
@@ -19,18 +29,29 @@ const ATTEMPT: Duration = Duration::from_millis(1_000);
 /// The slowest that a file is expected to travel and be sealed, bytes a second: below that, an attempt
 /// is taken for lost and the file is sent again, elsewhere.
 const SLOWEST: f64 = 1e6;
-/// How long opening a connection may take.
-const CONNECT: Duration = Duration::from_millis(300);
-/// The first pause between attempts; it doubles up to [`PAUSE_MAX`], and each is jittered.
+/// The first pause before a node is asked again that was busy; it doubles up to [`PAUSE_MAX`]. All pauses are jittered.
 const PAUSE_MIN: Duration = Duration::from_millis(4);
-/// The longest pause. Pauses end early when a new leader is known.
+/// The longest such pause. Pauses end early when somebody else leads.
 const PAUSE_MAX: Duration = Duration::from_millis(64);
+/// How long a request waits for news of a leader before it asks any node: nodes that were lost are followed again
+/// within this time.
+const NEWS_PAUSE: Duration = Duration::from_millis(150);
+/// After so long without an answer a second node is asked the same beside the first.
+const HEDGE: Duration = Duration::from_millis(100);
+/// So many requests of a client may be at two nodes at a time: were the cluster slow, more would make it slower.
+pub(super) const HEDGES: usize = 64;
+/// So many nodes that do not lead may name one another before they are asked less hastily.
+const DETOURS: u32 = 2;
 
 /// What has been tried so far.
 struct Attempts {
     began: Instant,
     deadline: Instant,
     pause: Duration,
+    /// Whether a node was lost since the last pause.
+    lost: bool,
+    /// How often a node has named another one.
+    detours: u32,
     /// Whether any attempt may have had, or may yet have, an effect.
     unsettled: bool,
     last: String,
@@ -39,7 +60,15 @@ struct Attempts {
 impl Attempts {
     fn new(deadline: Instant) -> Self {
         let last = "no node was reached".to_owned();
-        Self { began: Instant::now(), deadline, pause: PAUSE_MIN, unsettled: false, last }
+        Self {
+            began: Instant::now(),
+            deadline,
+            pause: PAUSE_MIN,
+            lost: false,
+            detours: 0,
+            unsettled: false,
+            last,
+        }
     }
 
     fn time_left(&self) -> Duration {
@@ -64,10 +93,33 @@ impl Attempts {
 #[expect(clippy::large_enum_variant, reason = "made once an attempt, and taken apart at once")]
 enum Attempted {
     Settled(Result<Reply, ClientError>),
-    /// Ask again; a pause first, unless the way forward is known.
     Again {
-        pause: bool,
+        /// Whether it is certain that it had no effect.
+        certain: bool,
+        what: String,
+        next: Next,
     },
+}
+
+/// When to ask again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// At once.
+    Now,
+    /// At once, unless the same has happened just before: the connection was lost.
+    Anew,
+    /// At once, unless it has gone from one node to the next before: another node was named.
+    There,
+    /// When a leader is known.
+    News,
+    /// When the node had time to breathe.
+    Later,
+}
+
+impl Attempted {
+    fn again(certain: bool, what: impl ToString, next: Next) -> Self {
+        Self::Again { certain, what: what.to_string(), next }
+    }
 }
 
 impl Inner {
@@ -78,24 +130,44 @@ impl Inner {
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
         let mut attempts = Attempts::new(deadline);
-        let mut leadership = self.leadership.subscribe();
         while !attempts.time_left().is_zero() {
-            leadership.mark_unchanged();
-            let address = self.target();
-            let other_leads =
-                |now: &Leadership| now.leader.as_ref().is_some_and(|leader| leader.client != address);
+            let (address, term) = (self.target(), self.leadership.borrow().term);
             let attempted = tokio::select! {
-                attempted = self.attempt(&address, request, &mut attempts) => attempted,
+                attempted = self.attempt_hedged(&address, request, attempts.time_left()) => attempted,
                 // The same request to the new leader at once; whoever was asked may be dead or stopped.
-                Ok(_) = leadership.wait_for(other_leads) => {
-                    attempts.note(false, format!("{address} does not lead any more"));
-                    Attempted::Again { pause: false }
+                () = self.leads_elsewhere(&address, None) => {
+                    Attempted::again(false, format!("{address} does not lead any more"), Next::Now)
                 }
             };
             match attempted {
+                Attempted::Settled(settled) => return attempts.settle(settled),
+                Attempted::Again { certain, what, next } => {
+                    attempts.note(certain, what);
+                    self.wait(&mut attempts, next, &address, term).await;
+                }
+            }
+        }
+        Err(attempts.give_up())
+    }
+
+    /// Asks one node after the other until one answers.
+    pub(super) async fn ask_anybody(
+        self: &Arc<Self>,
+        request: &Asked,
+        deadline: Instant,
+    ) -> Result<Reply, ClientError> {
+        let mut attempts = Attempts::new(deadline);
+        let mut asked = 0;
+        while !attempts.time_left().is_zero() {
+            let address = self.next_but(|_| false).unwrap_or_else(|| self.nodes[0].clone());
+            match self.attempt(&address, request, attempts.time_left()).await {
                 Attempted::Settled(settled) => return settled,
-                Attempted::Again { pause: false } => {}
-                Attempted::Again { pause: true } => self.pause(&mut attempts).await,
+                Attempted::Again { what, .. } => attempts.note(true, what),
+            }
+            asked += 1;
+            // All once, before any twice.
+            if asked >= self.nodes.len() {
+                self.back_off(&mut attempts, pending()).await;
             }
         }
         Err(attempts.give_up())
@@ -122,14 +194,16 @@ impl Inner {
                 }
                 Err(error) => return Err(error),
             };
-            match self.attempt(&worker.client, request, &mut attempts).await {
-                Attempted::Settled(settled) => return settled,
-                Attempted::Again { pause } => {
-                    if !avoid.contains(&worker.id) {
+            match self.attempt(&worker.client, request, attempts.time_left()).await {
+                Attempted::Settled(settled) => return attempts.settle(settled),
+                Attempted::Again { certain, what, next } => {
+                    attempts.note(certain, what);
+                    let again = avoid.contains(&worker.id);
+                    if !again {
                         avoid.push(worker.id);
                     }
-                    if pause {
-                        self.pause(&mut attempts).await;
+                    if again || next == Next::Later {
+                        self.back_off(&mut attempts, pending()).await;
                     }
                 }
             }
@@ -137,94 +211,168 @@ impl Inner {
         Err(attempts.give_up())
     }
 
-    async fn attempt(self: &Arc<Self>, address: &str, request: &Asked, attempts: &mut Attempts) -> Attempted {
-        let patience = attempts.time_left();
+    /// One attempt, and another one beside it at the next node when the answer is long in coming. The first answer that
+    /// settles the request counts.
+    async fn attempt_hedged(
+        self: &Arc<Self>,
+        address: &str,
+        request: &Asked,
+        patience: Duration,
+    ) -> Attempted {
+        let mut first = pin!(self.attempt(address, request, patience));
+        let hedge = async {
+            if !is_hedged(&request.request) {
+                return pending().await;
+            }
+            tokio::time::sleep(self.jittered(HEDGE)).await;
+            let (Ok(place), Some(other)) =
+                (self.hedges.try_acquire(), self.next_but(|other| other == address || self.is_gone(other)))
+            else {
+                return pending().await;
+            };
+            (place, self.attempt(&other, request, patience.saturating_sub(HEDGE)).await)
+        };
+        // The place is kept until the request is at no node any more.
+        let (_place, uncertain) = tokio::select! {
+            attempted = &mut first => return attempted,
+            (place, attempted) = hedge => match attempted {
+                Attempted::Settled(settled) => return Attempted::Settled(settled),
+                Attempted::Again { certain, .. } => (place, !certain),
+            },
+        };
+        match first.await {
+            Attempted::Again { certain, what, next } => {
+                Attempted::Again { certain: certain && !uncertain, what, next }
+            }
+            settled => settled,
+        }
+    }
+
+    async fn attempt(self: &Arc<Self>, address: &str, request: &Asked, patience: Duration) -> Attempted {
         let attempt = ATTEMPT
             + Duration::from_secs_f64(request.request.payload() as f64 / SLOWEST)
             + Duration::from_millis(request.request.patience_ms());
-        let connection = match self.links.get(address, CONNECT.min(patience)).await {
+        let connection = match self.connect(address, patience).await {
             Ok(connection) => connection,
-            Err(error) => {
-                self.forget_leader(address);
-                attempts.note(true, error);
-                return Attempted::Again { pause: true };
-            }
+            Err(error) => return Attempted::again(true, error, Next::News),
         };
         let answer = match tokio::time::timeout(attempt.min(patience), connection.call(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error @ CallError::NotSent(_))) => {
                 return Attempted::Settled(Err(ClientError::NotSent(error.to_string())));
             }
-            Ok(Err(error)) => {
-                self.forget_leader(address);
-                attempts.note(false, error);
-                return Attempted::Again { pause: true };
-            }
+            Ok(Err(error)) => return Attempted::again(false, error, Next::Anew),
             Err(_) => {
                 self.forget_leader(address);
-                attempts.note(false, format!("{address} did not answer within {:?}", attempt.min(patience)));
-                return Attempted::Again { pause: false };
+                let silent = format!("{address} did not answer within {:?}", attempt.min(patience));
+                return Attempted::again(false, silent, Next::Now);
             }
         };
-        match answer {
-            Ok(reply) => Attempted::Settled(Ok(reply)),
-            // An earlier attempt may have been carried out, and its answer forgotten since.
-            Err(ServiceError::Refused(refusal @ Refusal::RequestOutOfTime { .. })) if attempts.unsettled => {
-                attempts.note(false, refusal);
-                Attempted::Settled(Err(attempts.give_up()))
-            }
-            Err(ServiceError::Refused(refusal)) => Attempted::Settled(Err(refusal.into())),
-            Err(ServiceError::BadOriginal(reason)) => {
-                Attempted::Settled(Err(ClientError::BadOriginal(reason)))
-            }
-            Err(ServiceError::NotLeader(leadership)) => {
-                attempts.note(true, format!("{address} does not lead"));
+        self.answers(address);
+        let error = match answer {
+            Ok(reply) => return Attempted::Settled(Ok(reply)),
+            Err(error) => error,
+        };
+        let what = format!("{address}: {error}");
+        match error {
+            ServiceError::Refused(refusal) => Attempted::Settled(Err(refusal.into())),
+            ServiceError::BadOriginal(reason) => Attempted::Settled(Err(ClientError::BadOriginal(reason))),
+            ServiceError::NotLeader(leadership) => {
                 // It may be behind, or a leader that is not established yet: what is known of the leadership
                 // stands until there is news of it.
-                self.learn(&leadership);
-                let elsewhere =
-                    self.leadership.borrow().leader.as_ref().is_some_and(|leader| leader.client != address);
-                // What it names may be a leader that has just died: never ask in a tight circle.
-                Attempted::Again { pause: !elsewhere || attempts.pause > PAUSE_MIN }
+                self.learn(&leadership, address);
+                let known = self.leadership.borrow();
+                let next = match &known.leader {
+                    None => Next::News,
+                    Some(_) if leads(&known, address) => Next::Later,
+                    Some(_) => Next::There,
+                };
+                Attempted::again(true, format!("{address} does not lead"), next)
             }
-            Err(
-                error @ (ServiceError::Busy { .. }
-                | ServiceError::Behind
-                | ServiceError::Internal(_)
-                | ServiceError::Membership(MemberError::UnderWay)),
-            ) => {
-                attempts.note(true, format!("{address}: {error}"));
-                Attempted::Again { pause: true }
-            }
-            Err(ServiceError::Rewrap(error)) => Attempted::Settled(Err(error.into())),
-            Err(ServiceError::Presence(error)) => Attempted::Settled(Err(error.into())),
-            Err(ServiceError::NotProven) => Attempted::Settled(Err(ClientError::NotProven)),
-            Err(error @ ServiceError::TooManyAttempts { .. }) => {
+            ServiceError::Busy { .. }
+            | ServiceError::Behind
+            | ServiceError::Internal(_)
+            | ServiceError::Membership(MemberError::UnderWay) => Attempted::again(true, what, Next::Later),
+            ServiceError::Rewrap(error) => Attempted::Settled(Err(error.into())),
+            ServiceError::Presence(error) => Attempted::Settled(Err(error.into())),
+            ServiceError::Transfer(error) => Attempted::Settled(Err(error.into())),
+            ServiceError::NotProven => Attempted::Settled(Err(ClientError::NotProven)),
+            error @ ServiceError::TooManyAttempts { .. } => {
                 Attempted::Settled(Err(ClientError::TooManyAttempts(error.to_string())))
             }
-            Err(ServiceError::Membership(error)) => Attempted::Settled(Err(error.into())),
-            Err(error @ ServiceError::Unsettled(_)) => {
-                attempts.note(false, format!("{address}: {error}"));
-                Attempted::Again { pause: true }
-            }
+            ServiceError::Membership(error) => Attempted::Settled(Err(error.into())),
+            ServiceError::Unsettled(_) => Attempted::again(false, what, Next::Later),
         }
     }
 
-    /// Pauses, jittered, until a leader is newly known or the pause is over.
-    async fn pause(&self, attempts: &mut Attempts) {
-        let mut leadership = self.leadership.subscribe();
-        leadership.mark_unchanged();
-        let jitter = 0.5 + (self.entropy.bits() as u8 as f64) / 256.0;
-        let pause = attempts.pause.mul_f64(jitter).min(attempts.time_left());
-        attempts.pause = (attempts.pause * 2).min(PAUSE_MAX);
-        let known = async {
-            while leadership.changed().await.is_ok() {
-                if leadership.borrow().leader.is_some() {
-                    return;
-                }
+    /// Waits until it is time for the next attempt, after one at `address` that began in `term`.
+    async fn wait(&self, attempts: &mut Attempts, next: Next, address: &str, term: u64) {
+        let led = self.leads_elsewhere(address, Some(term));
+        let again = match next {
+            Next::Now => false,
+            Next::Anew => std::mem::replace(&mut attempts.lost, true),
+            Next::There => {
+                attempts.detours += 1;
+                attempts.detours > DETOURS
             }
+            Next::News => {
+                attempts.lost = false;
+                let pause = self.jittered(NEWS_PAUSE).min(attempts.time_left());
+                // Whether or not there was news.
+                let _ = tokio::time::timeout(pause, led).await;
+                return;
+            }
+            Next::Later => return self.back_off(attempts, led).await,
         };
-        let _ = tokio::time::timeout(pause, known).await;
+        if again {
+            attempts.lost = false;
+            // What was named may have died: never ask in a tight circle.
+            self.back_off(attempts, pending()).await;
+        }
+    }
+
+    /// Pauses, each time longer, or until `early`.
+    async fn back_off(&self, attempts: &mut Attempts, early: impl Future<Output = ()>) {
+        let pause = self.jittered(attempts.pause).min(attempts.time_left());
+        attempts.pause = (attempts.pause * 2).min(PAUSE_MAX);
+        let _ = tokio::time::timeout(pause, early).await;
+    }
+
+    /// Waits until somebody else is known to lead than the node at `address`, or the same in a later term.
+    async fn leads_elsewhere(&self, address: &str, term: Option<u64>) {
+        let mut leadership = self.leadership.subscribe();
+        let elsewhere = leadership.wait_for(|now| {
+            now.leader.is_some() && (!leads(now, address) || term.is_some_and(|term| now.term > term))
+        });
+        // The sender lives as long as this borrow of it.
+        let _ = elsewhere.await;
+    }
+
+    /// A time between half as long and half as long again, so that those who wait for the same do not come together.
+    fn jittered(&self, time: Duration) -> Duration {
+        time.mul_f64(0.5 + (self.entropy.bits() as u8 as f64) / 256.0)
+    }
+}
+
+impl Attempts {
+    /// An earlier attempt may have been carried out, and its answer forgotten since.
+    fn settle(&mut self, settled: Result<Reply, ClientError>) -> Result<Reply, ClientError> {
+        match settled {
+            Err(ClientError::Refused(refusal @ Refusal::RequestOutOfTime { .. })) if self.unsettled => {
+                self.note(false, refusal);
+                Err(self.give_up())
+            }
+            settled => settled,
+        }
+    }
+}
+
+/// Whether a request may be at two nodes at a time. What is large or long is not: neither files nor what changes the
+/// cluster.
+fn is_hedged(request: &Request) -> bool {
+    match request {
+        Request::Execute { change, .. } => !matches!(change, Change::Restore(_)),
+        request => request.payload() == 0 && request.patience_ms() == 0,
     }
 }
 

@@ -1,34 +1,36 @@
-//! Who leads: telling others, confirming it, handing it over.
+//! Who leads: telling others, handing it over.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
-use openraft::{
-    ReadPolicy,
-    async_runtime::watch::WatchReceiver,
-    errors::{LinearizableReadError, RaftError},
+use openraft::{Instant as _, async_runtime::watch::WatchReceiver};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
 };
-use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Consensus, machine::Machine, types::Raft};
-use crate::wire::client::Leadership;
+use super::{Consensus, types::Raft};
+use crate::wire::client::{Leadership, NodeId, TransferError};
 
+/// How long another node may take to have all that the leader had when it was asked to hand over.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(1);
 /// How long another node may take to take over the leadership.
 const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
-/// How long a read may wait for the directory to reach what is committed.
-const APPLY_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a leader that is to go looks for a successor.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why a read cannot be made linearizable here and now.
+/// Why the leadership was not moved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BarrierError {
+pub enum TransferFailure {
     /// Somebody else leads.
     #[error("not the leader")]
     NotLeader,
-    /// A majority did not confirm the leadership in time, or Raft has stopped.
+    /// It cannot be moved like that.
+    #[error(transparent)]
+    Refused(#[from] TransferError),
+    /// Raft has stopped.
     #[error("{0}")]
-    Unconfirmed(String),
+    Stopped(String),
 }
-
-pub(super) type BarrierWaiter = oneshot::Sender<Result<(), BarrierError>>;
 
 impl Consensus {
     /// Who leads, and a wake-up when that changes.
@@ -36,71 +38,96 @@ impl Consensus {
         self.leadership.clone()
     }
 
-    /// Waits until the local directory reflects every change acknowledged before the call. Calls
-    /// that arrive while a round is under way share the next one.
+    /// If this node leads, has another voter take over, and waits until it has, or a little while. Raft must go on being
+    /// served meanwhile.
+    pub async fn hand_over(&self) {
+        match timeout(STOP_PATIENCE, self.transfer(None)).await {
+            Ok(Ok(_) | Err(TransferFailure::NotLeader | TransferFailure::Refused(TransferError::Alone))) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the leadership cannot be handed over"),
+            Err(_) => tracing::warn!("the leadership was not handed over within {STOP_PATIENCE:?}"),
+        }
+    }
+
+    /// Has another voter take over, a certain one or the one whose log is most complete, and says who leads then. It
+    /// has to have the log first, so that the cluster is without a leader no longer than an election takes.
     ///
     /// # Errors
-    /// [`BarrierError`].
-    pub async fn read_barrier(&self) -> Result<(), BarrierError> {
-        let stopped = || BarrierError::Unconfirmed("raft has stopped".to_owned());
-        let (sender, confirmed) = oneshot::channel();
-        self.barriers.send(sender).map_err(|_| stopped())?;
-        confirmed.await.map_err(|_| stopped())?
+    /// [`TransferFailure`].
+    pub async fn transfer(&self, to: Option<NodeId>) -> Result<Leadership, TransferFailure> {
+        let candidates = self.successors()?;
+        let Some(to) = to else {
+            let mut failure = TransferError::Alone.into();
+            for candidate in candidates {
+                match self.transfer_to(candidate).await {
+                    Err(refused @ TransferFailure::Refused(_)) => failure = refused,
+                    settled => return settled,
+                }
+            }
+            return Err(failure);
+        };
+        if to == *self.raft.node_id() {
+            return Err(TransferError::LeadsAlready { id: to }.into());
+        }
+        if !candidates.contains(&to) {
+            let member = self.members().iter().any(|member| member.id == to);
+            let refused =
+                if member { TransferError::NoVote { id: to } } else { TransferError::Unknown { id: to } };
+            return Err(refused.into());
+        }
+        self.transfer_to(to).await
     }
 
-    /// If this node leads, has the voter whose log is most complete take over, and waits until it has, or a
-    /// little while. Raft must go on being served meanwhile.
-    pub async fn hand_over(&self) {
+    /// The other voters, the one whose log is most complete first. Among equals it is whoever was heard of last: one
+    /// of them may be dead. Only a leader knows.
+    fn successors(&self) -> Result<Vec<NodeId>, TransferFailure> {
         let id = *self.raft.node_id();
-        let successor = {
-            let metrics = self.raft.metrics();
-            let metrics = metrics.borrow_watched();
-            let voters = metrics.membership_config.voter_ids().filter(|voter| *voter != id);
-            // Only a leader knows how far the others are. Among equals, whoever was heard of last: one of
-            // them may be dead.
-            metrics.replication.as_ref().and_then(|matched| {
-                let heard = metrics.heartbeat.as_ref();
-                voters.max_by_key(|voter| (matched.get(voter), heard.and_then(|heard| heard.get(voter))))
-            })
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let (Some(matched), Some(heard)) = (&metrics.replication, &metrics.heartbeat) else {
+            return Err(TransferFailure::NotLeader);
         };
-        let Some(successor) = successor else { return };
-        if let Err(error) = self.raft.trigger().transfer_leader(successor).await {
-            tracing::warn!(%error, "the leadership cannot be handed over");
-            return;
+        let mut voters: Vec<_> = metrics.membership_config.voter_ids().filter(|voter| *voter != id).collect();
+        voters.sort_by_key(|voter| Reverse((matched.get(voter), heard.get(voter))));
+        Ok(voters)
+    }
+
+    async fn transfer_to(&self, to: NodeId) -> Result<Leadership, TransferFailure> {
+        let stopped = |error: &dyn std::fmt::Display| TransferFailure::Stopped(error.to_string());
+        let (id, began) = (*self.raft.node_id(), Instant::now());
+        match timeout(CATCH_UP_PATIENCE, self.caught_up_since(to, began)).await {
+            Ok(caught_up) => caught_up?,
+            Err(_) => return Err(TransferError::NotCaughtUp { id: to, waited: began.elapsed() }.into()),
         }
         let mut leadership = self.leadership();
+        self.raft.trigger().transfer_leader(to).await.map_err(|error| stopped(&error))?;
         let moved = leadership.wait_for(|now| now.leader.as_ref().is_some_and(|leader| leader.id != id));
-        if tokio::time::timeout(HAND_OVER_PATIENCE, moved).await.is_err() {
-            tracing::warn!(successor, "nobody has taken over the leadership");
+        match timeout(HAND_OVER_PATIENCE, moved).await {
+            Ok(Ok(now)) => Ok(now.clone()),
+            Ok(Err(closed)) => Err(stopped(&closed)),
+            Err(_) => Err(TransferError::NotTaken { id: to, waited: began.elapsed() }.into()),
         }
     }
-}
 
-/// Confirms the leadership with a majority, once for all reads that wait (ReadIndex).
-pub(super) async fn confirm_leadership(
-    raft: Raft,
-    machine: Machine,
-    mut waiting: mpsc::UnboundedReceiver<BarrierWaiter>,
-) {
-    while let Some(first) = waiting.recv().await {
-        let mut round = vec![first];
-        while let Ok(next) = waiting.try_recv() {
-            round.push(next);
-        }
-        let confirmed = match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-            Ok(linearizer) => {
-                let applied = machine.wait_applied(linearizer.read_log_id().index());
-                let behind = |_| BarrierError::Unconfirmed("the directory lags behind the log".to_owned());
-                tokio::time::timeout(APPLY_PATIENCE, applied).await.map_err(behind)
+    /// Waits until a node was heard of after `began`, and has all that was in the log then.
+    async fn caught_up_since(&self, to: NodeId, began: Instant) -> Result<(), TransferFailure> {
+        let stopped = |error: &dyn std::fmt::Display| TransferFailure::Stopped(error.to_string());
+        let mut metrics = self.raft.metrics();
+        let goal = metrics.borrow_watched().last_log_index;
+        self.raft.trigger().heartbeat().await.map_err(|error| stopped(&error))?;
+        loop {
+            {
+                let now = metrics.borrow_watched();
+                let (Some(matched), Some(heard)) = (&now.replication, &now.heartbeat) else {
+                    return Err(TransferFailure::NotLeader);
+                };
+                let matched = matched.get(&to).copied().flatten().map(|log_id| log_id.index);
+                let heard = heard.get(&to).copied().flatten();
+                let asked_for = began.elapsed();
+                if matched >= goal && heard.is_some_and(|heard| heard.elapsed() <= asked_for) {
+                    return Ok(());
+                }
             }
-            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {
-                Err(BarrierError::NotLeader)
-            }
-            Err(error) => Err(BarrierError::Unconfirmed(error.to_string())),
-        };
-        for waiter in round {
-            // The asker may have given up.
-            let _ = waiter.send(confirmed.clone());
+            metrics.changed().await.map_err(|error| stopped(&error))?;
         }
     }
 }

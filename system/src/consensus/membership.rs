@@ -86,7 +86,7 @@ impl Consensus {
     /// # Errors
     /// [`BarrierError`].
     pub async fn roles(&self) -> Result<Vec<MemberRole>, BarrierError> {
-        self.read_barrier().await?;
+        self.leader_barrier().await?;
         let Roster { voters, seats, .. } = self.roster();
         let role =
             |(id, seat): (NodeId, Seat)| MemberRole { member: seat.member, voter: voters.contains(&id) };
@@ -195,7 +195,7 @@ impl Consensus {
     pub async fn add_member(&self, member: Member, patience: Duration) -> Result<(), ChangeError> {
         let (began, id) = (Instant::now(), member.id);
         let not_caught_up = |reason: String| MemberError::NotCaughtUp { id, waited: began.elapsed(), reason };
-        self.read_barrier().await?;
+        self.leader_barrier().await?;
         let identity = loop {
             match self.greet(&member).await {
                 Ok(identity) => break identity,
@@ -211,7 +211,7 @@ impl Consensus {
             );
         }
         let _change = self.changing.try_lock().map_err(|_| MemberError::UnderWay)?;
-        self.read_barrier().await?;
+        self.leader_barrier().await?;
         let mut roster = self.roster();
         match roster.seats.get(&id) {
             Some(known) if known.member != member => {
@@ -248,7 +248,7 @@ impl Consensus {
     /// [`ChangeError`].
     pub async fn remove_member(&self, id: NodeId) -> Result<(), ChangeError> {
         let change = self.changing.try_lock().map_err(|_| MemberError::UnderWay)?;
-        self.read_barrier().await?;
+        self.leader_barrier().await?;
         let mut roster = self.roster();
         if !roster.seats.contains_key(&id) {
             return Err(MemberError::Unknown { id }.into());

@@ -8,7 +8,7 @@ use openraft::raft::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ProposeError,
+    BarrierError, ProposeError,
     types::{DiskId, TypeConfig, Vote},
 };
 use crate::{
@@ -39,6 +39,8 @@ pub enum PeerRequest {
     Greet,
     /// Keep this question for a little while, and then answer it: so the asker knows that both node and connection live.
     Hold,
+    /// To the leader: up to where is the log committed? A majority has to confirm that it leads after it was asked.
+    ReadIndex,
 }
 
 /// What members say to one another.
@@ -103,4 +105,6 @@ pub enum PeerAnswer {
     Held,
     /// The request made no sense, was meant for another disk, or Raft has stopped.
     Failed(String),
+    /// To [`PeerRequest::ReadIndex`].
+    ReadIndex(Result<u64, BarrierError>),
 }

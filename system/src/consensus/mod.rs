@@ -1,5 +1,6 @@
 //! The openraft adapter. Nothing outside this module knows which Raft it is.
 
+mod age;
 mod arriving;
 mod campaign;
 mod contacts;
@@ -10,6 +11,7 @@ mod machine;
 mod membership;
 mod message;
 mod network;
+mod read_index;
 mod snapshot;
 mod stages;
 mod suspicion;
@@ -21,7 +23,7 @@ mod tests;
 use std::{
     io,
     sync::{Arc, Once},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use openraft::{
@@ -32,22 +34,28 @@ use openraft::{
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use self::{
+    age::Reports,
     arriving::ArrivingSnapshot,
     contacts::{Contacts, HOLD},
-    leadership::{BarrierWaiter, confirm_leadership, watch_leadership},
+    leadership::watch_leadership,
     log::{Closed, LogStore},
     machine::Machine,
     network::PeerNetwork,
+    read_index::IndexQueue,
     types::Raft,
 };
 pub use self::{
     disk::{Disk, Folder},
-    leadership::BarrierError,
+    leadership::TransferFailure,
     membership::ChangeError,
     message::{Identity, PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
+    read_index::BarrierError,
     stages::{Stage, StageHistogram, Stages},
     types::{DiskId, TypeConfig},
 };
@@ -71,11 +79,9 @@ pub const COMMAND_LIMIT: u64 = 8 << 20;
 pub struct Timing {
     /// How often the leader says that it is there.
     pub heartbeat: Duration,
-    /// How long a question about a vote may take.
-    pub election_min: Duration,
-    /// The leader's lease: a follower that has heard nothing for so long stands for election, in its turn. One that
-    /// has evidence of the leader's death does not wait.
-    pub election_max: Duration,
+    /// The leader's lease: a follower that has heard nothing for so long stands for election, in its turn. One that has
+    /// evidence of the leader's death does not wait. Half of it is what a question about a vote may take.
+    pub lease: Duration,
     /// A snapshot is taken every so many log entries.
     pub snapshot_every: u64,
 }
@@ -84,8 +90,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(25),
-            election_min: Duration::from_millis(75),
-            election_max: Duration::from_millis(150),
+            lease: Duration::from_millis(150),
             snapshot_every: 20_000,
         }
     }
@@ -160,7 +165,11 @@ pub struct Consensus {
     changing: Arc<tokio::sync::Mutex<()>>,
     places: Arc<Semaphore>,
     leadership: watch::Receiver<Leadership>,
-    barriers: mpsc::UnboundedSender<BarrierWaiter>,
+    /// Up to where the log is committed, if this node leads.
+    own_indices: IndexQueue,
+    /// The same, as whoever leads says.
+    leaders_indices: IndexQueue,
+    reports: Arc<Mutex<Reports>>,
     arriving: Arc<Mutex<Option<ArrivingSnapshot>>>,
     closed: Arc<Mutex<Option<Closed>>>,
 }
@@ -226,8 +235,8 @@ impl Consensus {
         let config = Config {
             cluster_name: "veil".to_owned(),
             heartbeat_interval: millis(timing.heartbeat),
-            election_timeout_min: millis(timing.election_min),
-            election_timeout_max: millis(timing.election_max),
+            election_timeout_min: millis(timing.lease / 2),
+            election_timeout_max: millis(timing.lease),
             enable_pre_vote: Some(true),
             // See `campaign`.
             enable_elect: false,
@@ -257,22 +266,23 @@ impl Consensus {
         let raft = Raft::new(id, config, peers, log, machine.clone())
             .await
             .map_err(|e| StartError::Stopped(e.to_string()))?;
-        let (barriers, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(confirm_leadership(raft.clone(), machine.clone(), waiting));
         tokio::spawn(contacts.clone().keep_up(id, raft.server_metrics()));
+        let leadership = watch_leadership(&raft);
         Ok(Self {
-            leadership: watch_leadership(&raft),
+            own_indices: read_index::ask_majority(&raft),
+            leaders_indices: read_index::ask_leader(network.clone(), leadership.clone()),
+            leadership,
+            reports: Arc::default(),
             raft,
             machine,
             network,
             disk,
             contacts,
             stages,
-            lease: timing.election_max,
+            lease: timing.lease,
             mistaken: Arc::new(Once::new()),
             changing: Arc::default(),
             places: Arc::new(Semaphore::new(PROPOSAL_LIMIT)),
-            barriers,
             arriving: Arc::default(),
             closed: Arc::new(Mutex::new(Some(closed))),
         })
@@ -344,6 +354,7 @@ impl Consensus {
             PeerRequest::Propose { request, actor, action } => {
                 PeerAnswer::Proposed(self.propose(request, actor, action, now_ms).await)
             }
+            PeerRequest::ReadIndex => PeerAnswer::ReadIndex(self.read_index().await),
             PeerRequest::Greet => match self.identity().await {
                 Ok(identity) => PeerAnswer::Identity(identity),
                 Err(reason) => PeerAnswer::Failed(reason),
@@ -369,10 +380,14 @@ impl Consensus {
         }
         match message {
             RaftMessage::Append(append) => {
-                let leader = append.vote.leader_id.voted_for;
+                let (came, leader) = (Instant::now(), append.vote.leader_id.voted_for);
+                let committed = append.leader_commit.map(|log_id| log_id.index);
                 let answer = self.raft.append_entries(append).await;
                 if matches!(&answer, Ok(answer) if !matches!(answer, AppendEntriesResponse::HigherVote(_))) {
                     self.contacts.hear(leader, connection);
+                }
+                if let (Ok(AppendEntriesResponse::Success), Some(index)) = (&answer, committed) {
+                    self.reports.lock().note(came, index);
                 }
                 or_failed(answer, PeerAnswer::Append)
             }

@@ -10,11 +10,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::PROPOSAL_LIMIT;
 use crate::wire::client::StageTimes;

@@ -246,8 +246,7 @@ mod seats {
     async fn node(disk: DiskId) -> Consensus {
         let timing = Timing {
             heartbeat: Duration::from_millis(10),
-            election_min: Duration::from_millis(20),
-            election_max: Duration::from_millis(40),
+            lease: Duration::from_millis(40),
             ..Timing::default()
         };
         let memory = Arc::new(Memory::default());

@@ -88,27 +88,24 @@ pub struct RaftConfig {
     /// How often the leader says that it is there.
     #[serde(with = "duration")]
     pub heartbeat: Duration,
-    /// The shorter end of the random part of the election timeout.
+    /// The leader's lease: a follower that has heard nothing for so long gives it up.
     #[serde(with = "duration")]
-    pub election_min: Duration,
-    /// The longer end, which is also the leader's lease.
-    #[serde(with = "duration")]
-    pub election_max: Duration,
+    pub lease: Duration,
     /// A snapshot is taken every so many log entries.
     pub snapshot_every: u64,
 }
 
 impl Default for RaftConfig {
     fn default() -> Self {
-        let Timing { heartbeat, election_min, election_max, snapshot_every } = Timing::default();
-        Self { heartbeat, election_min, election_max, snapshot_every }
+        let Timing { heartbeat, lease, snapshot_every } = Timing::default();
+        Self { heartbeat, lease, snapshot_every }
     }
 }
 
 impl RaftConfig {
     pub(super) fn timing(&self) -> Timing {
-        let Self { heartbeat, election_min, election_max, snapshot_every } = *self;
-        Timing { heartbeat, election_min, election_max, snapshot_every }
+        let Self { heartbeat, lease, snapshot_every } = *self;
+        Timing { heartbeat, lease, snapshot_every }
     }
 }
 
@@ -244,13 +241,9 @@ impl NodeConfig {
             return refuse("bootstrap", "true without [[member]]".to_owned(), "the founding members");
         }
         let raft = &self.raft;
-        if raft.heartbeat.is_zero() || raft.heartbeat * 2 > raft.election_min {
+        if raft.heartbeat < Duration::from_millis(1) || raft.heartbeat * 4 > raft.lease {
             let value = humantime::format_duration(raft.heartbeat).to_string();
-            return refuse("raft.heartbeat", value, "more than 0 and at most half of raft.election_min");
-        }
-        if raft.election_min >= raft.election_max {
-            let value = humantime::format_duration(raft.election_min).to_string();
-            return refuse("raft.election_min", value, "less than raft.election_max");
+            return refuse("raft.heartbeat", value, "at least 1ms and at most a quarter of raft.lease");
         }
         if raft.snapshot_every < 16 {
             return refuse("raft.snapshot_every", raft.snapshot_every.to_string(), "16 or more");

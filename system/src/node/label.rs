@@ -81,6 +81,7 @@ labels! {
         GroupImages = "group_images",
         Dump = "dump",
         WriteStages = "write_stages",
+        TransferLeadership = "transfer_leadership",
     }
 }
 
@@ -162,6 +163,7 @@ impl Kind {
             Request::Online { .. } => Self::Online,
             Request::Locate { .. } => Self::Locate,
             Request::Rewrap => Self::Rewrap,
+            Request::TransferLeadership { .. } => Self::TransferLeadership,
         }
     }
 }
@@ -179,7 +181,8 @@ impl Outcome {
                 ServiceError::Refused(_)
                 | ServiceError::Membership(_)
                 | ServiceError::Presence(_)
-                | ServiceError::Rewrap(_),
+                | ServiceError::Rewrap(_)
+                | ServiceError::Transfer(_),
             ) => Self::Refused,
             Err(ServiceError::BadOriginal(_)) => Self::BadOriginal,
             Err(ServiceError::Unsettled(_)) => Self::Unsettled,

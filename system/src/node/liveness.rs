@@ -37,8 +37,8 @@ pub(super) struct Liveness {
 }
 
 impl Liveness {
-    pub(super) fn new(id: NodeId, consensus: Consensus, election_max: Duration) -> Self {
-        Self { id, consensus, began: Instant::now(), patience: LEAST_SILENCE.max(2 * election_max) }
+    pub(super) fn new(id: NodeId, consensus: Consensus, lease: Duration) -> Self {
+        Self { id, consensus, began: Instant::now(), patience: LEAST_SILENCE.max(2 * lease) }
     }
 
     /// Whether this node serves and knows who leads.
@@ -46,7 +46,7 @@ impl Liveness {
         let leader = self.consensus.leadership().borrow().leader.as_ref().map(|leader| leader.id);
         let leader = leader.ok_or(NotServing::NoLeader)?;
         if leader == self.id {
-            let confirmed = tokio::time::timeout(CONFIRM_PATIENCE, self.consensus.read_barrier()).await;
+            let confirmed = tokio::time::timeout(CONFIRM_PATIENCE, self.consensus.leader_barrier()).await;
             return match confirmed {
                 // Somebody else may have just taken over: this node is a good follower then.
                 Ok(Err(BarrierError::NotLeader)) => match &self.consensus.leadership().borrow().leader {

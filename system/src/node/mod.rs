@@ -18,8 +18,9 @@ mod presence;
 mod rewrap;
 mod sealing;
 mod service;
+mod under_way;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
@@ -36,6 +37,7 @@ use self::{
     rewrap::Rewrapper,
     sealing::Sealing,
     service::{ClientService, PeerService},
+    under_way::UnderWay,
 };
 pub use self::{
     certificates::{TlsFileError, TlsFiles},
@@ -49,6 +51,11 @@ use crate::{
     stego::Cover,
     wire::{client::Member, connections::Connections, frame::Link, links::Links, server::serve},
 };
+
+/// How long a node that stops may be at what it was asked before.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the last answers have to leave.
+const FAREWELL: Duration = Duration::from_millis(5);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +87,7 @@ pub struct Node {
     http: Option<String>,
     consensus: Consensus,
     keys: SharedKeys,
+    under_way: Arc<UnderWay>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -176,7 +184,7 @@ impl Node {
             forwarder,
             durations,
         };
-        let shared_keys = keys.clone();
+        let (shared_keys, under_way) = (keys.clone(), Arc::new(UnderWay::default()));
         let service = ClientService {
             id: config.id,
             consensus: consensus.clone(),
@@ -189,18 +197,19 @@ impl Node {
             health,
             sealing,
             metrics: metrics.clone(),
+            under_way: under_way.clone(),
         };
         let service = Arc::new(service);
         let connections = Connections::default();
         tasks.push(tokio::spawn(serve(clients, Link::Client, service.clone(), connections.clone())));
         let address = http.as_ref().map(|listener| listener.local_address());
         if let Some(listener) = http {
-            let liveness = Liveness::new(config.id, consensus.clone(), config.raft.election_max);
+            let liveness = Liveness::new(config.id, consensus.clone(), config.raft.lease);
             let pages = Arc::new(Pages { service, metrics, liveness, clients: connections });
             let answer = move |method, path| pages.clone().answer(method, path);
             tasks.push(tokio::spawn(http::serve(listener, answer)));
         }
-        Ok(Self { member, http: address, consensus, keys: shared_keys, tasks })
+        Ok(Self { member, http: address, consensus, keys: shared_keys, under_way, tasks })
     }
 
     /// The node's number and the addresses it really listens on.
@@ -228,9 +237,16 @@ impl Node {
         self.consensus.failed().await
     }
 
-    /// Hands the leadership over, stops serving, then Raft. What was acknowledged is on disk already.
+    /// Hands the leadership over, answers what it has been asked, stops serving, then Raft. What was acknowledged is on
+    /// disk already.
     pub async fn stop(mut self) {
+        // First: what waits for its commit then gets it from the next leader.
         self.consensus.hand_over().await;
+        let unanswered = self.under_way.end(ANSWER_PATIENCE).await;
+        if unanswered > 0 {
+            tracing::warn!(unanswered, "stopping before everything is answered");
+        }
+        tokio::time::sleep(FAREWELL).await;
         self.tasks.iter().for_each(JoinHandle::abort);
         for task in self.tasks.drain(..) {
             // What it held, a port for instance, is free then. That it was aborted is no news.

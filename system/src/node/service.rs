@@ -1,6 +1,6 @@
 //! What a node does for clients and for other nodes.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -15,9 +15,12 @@ use super::{
     presence::Presence,
     rewrap::Rewrapper,
     sealing::Sealing,
+    under_way::UnderWay,
 };
 use crate::{
-    consensus::{BarrierError, ChangeError, Consensus, PeerAnswer, PeerRequest, ProposeError, Stage},
+    consensus::{
+        BarrierError, ChangeError, Consensus, PeerAnswer, PeerRequest, ProposeError, Stage, TransferFailure,
+    },
     directory::{
         Actor, Directory, Effect, Image, ImageId, PAGE_LIMIT, Query, Refusal, RequestId, UserName, Wish,
     },
@@ -37,6 +40,9 @@ const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a linearizable read may wait for a majority.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long who asks a node that does not lead waits for the name of one that does.
+const NAME_PATIENCE: Duration = Duration::from_millis(50);
+
 /// Answers clients.
 pub(super) struct ClientService {
     pub(super) id: NodeId,
@@ -50,6 +56,7 @@ pub(super) struct ClientService {
     pub(super) health: Arc<Health>,
     pub(super) sealing: Sealing,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) under_way: Arc<UnderWay>,
 }
 
 impl Service for ClientService {
@@ -58,7 +65,15 @@ impl Service for ClientService {
 
     async fn answer(self: Arc<Self>, caller: Caller, Asked { session, request }: Asked) -> Answer {
         let measured = self.metrics.begin(&request);
-        let answer = self.answer_asker(Asker::new(&caller, session.as_ref()), request).await;
+        let under_way = match request {
+            // Who only wants to be told is not waited for by a node that stops, and is told when it has.
+            Request::WatchLeadership { .. } => Some(None),
+            _ => self.under_way.begin().map(Some),
+        };
+        let answer = match under_way {
+            Some(_under_way) => self.answer_asker(Asker::new(&caller, session.as_ref()), request).await,
+            None => Err(self.not_leader().await),
+        };
         measured.end(&answer);
         answer
     }
@@ -81,19 +96,24 @@ impl ClientService {
                 self.sealing.seal(request, asker.actor, owner, grants, original).await
             }
             Request::Read { query, consistency } => self.read(asker.actor, query, consistency).await,
-            Request::Members => {
-                self.consensus.roles().await.map(Reply::Members).map_err(|error| self.not_confirmed(error))
-            }
+            Request::Members => match self.consensus.roles().await {
+                Ok(roles) => Ok(Reply::Members(roles)),
+                Err(error) => Err(self.not_confirmed(error).await),
+            },
             Request::AddMember { member, patience_ms } => {
                 self.authorise(asker.actor, Wish::Cluster).await?;
                 let patience = Duration::from_millis(patience_ms.min(ADD_PATIENCE_MAX_MS));
-                let added = self.consensus.add_member(member, patience).await;
-                added.map(|()| Reply::MemberAdded).map_err(|error| self.not_changed(error))
+                match self.consensus.add_member(member, patience).await {
+                    Ok(()) => Ok(Reply::MemberAdded),
+                    Err(error) => Err(self.not_changed(error).await),
+                }
             }
             Request::RemoveMember { id } => {
                 self.authorise(asker.actor, Wish::Cluster).await?;
-                let removed = self.consensus.remove_member(id).await;
-                removed.map(|()| Reply::MemberRemoved).map_err(|error| self.not_changed(error))
+                match self.consensus.remove_member(id).await {
+                    Ok(()) => Ok(Reply::MemberRemoved),
+                    Err(error) => Err(self.not_changed(error).await),
+                }
             }
             Request::Keys => {
                 let user = self.authorise(asker.actor, Wish::User).await?;
@@ -105,9 +125,10 @@ impl ClientService {
                 let nonce = self.admission.entropy.bits().to_be_bytes();
                 Ok(Reply::Challenge(self.keys.get().challenge((self.clock)(), nonce)))
             }
+            Request::TransferLeadership { term, to } => self.transfer_leadership(&asker, term, to).await,
             Request::Rewrap => {
                 if !self.leads() {
-                    return Err(self.not_leader());
+                    return Err(self.not_leader().await);
                 }
                 self.authorise(asker.actor, Wish::Cluster).await?;
                 self.rewrapper.rewrap().await
@@ -168,7 +189,7 @@ impl ClientService {
     /// Who asks, in which session, if this node leads.
     async fn leading(&self, asker: &Asker) -> Result<Leading, ServiceError> {
         if !self.leads() {
-            return Err(self.not_leader());
+            return Err(self.not_leader().await);
         }
         let term = self.consensus.leadership().borrow().term;
         let user = self.authorise(asker.actor, Wish::User).await?;
@@ -200,15 +221,18 @@ impl ClientService {
         actor: Actor,
         wish: Wish<'_>,
     ) -> Result<Option<UserName>, ServiceError> {
-        let caller = directory.identify(actor, (self.clock)()).map_err(|refusal| {
-            // A session that began a moment ago may not be known here yet. The leader knows.
-            match self.leads() {
-                true => ServiceError::Refused(refusal),
-                false => ServiceError::Behind,
-            }
-        })?;
+        let caller =
+            directory.identify(actor, (self.clock)()).map_err(|refusal| self.not_identified(refusal))?;
         directory.authorise(&caller, wish).map_err(ServiceError::Refused)?;
         Ok(caller.into_user())
+    }
+
+    /// A session that began a moment ago may not be known here yet. The leader knows.
+    fn not_identified(&self, refusal: Refusal) -> ServiceError {
+        match self.leads() {
+            true => ServiceError::Refused(refusal),
+            false => ServiceError::Behind,
+        }
     }
 
     fn leads(&self) -> bool {
@@ -241,8 +265,30 @@ impl ClientService {
         leadership.borrow().clone()
     }
 
+    /// Has another node lead than the leader of `term`.
+    async fn transfer_leadership(&self, asker: &Asker, term: u64, to: Option<NodeId>) -> Answer {
+        if !self.leads() {
+            return Err(self.not_leader().await);
+        }
+        self.authorise(asker.actor, Wish::Cluster).await?;
+        let known = self.consensus.leadership().borrow().clone();
+        if known.term > term {
+            // It was moved already, by an earlier attempt most likely.
+            return Ok(Reply::Leadership(known));
+        }
+        match self.consensus.transfer(to).await {
+            Ok(leadership) => Ok(Reply::Leadership(leadership)),
+            Err(TransferFailure::NotLeader) => Err(self.not_leader().await),
+            Err(TransferFailure::Refused(error)) => Err(ServiceError::Transfer(error)),
+            Err(TransferFailure::Stopped(reason)) => Err(ServiceError::Unsettled(reason)),
+        }
+    }
+
     async fn execute(&self, asker: &Asker, request: RequestId, change: Change) -> Answer {
         let arrived = Instant::now();
+        if !self.leads() {
+            return Err(self.not_leader().await);
+        }
         if change.needs_proof() {
             // Checked against what is true now: by the leader alone, when a majority says that it is.
             self.confirm().await?;
@@ -264,13 +310,14 @@ impl ClientService {
             let reason = format!("not committed within {COMMIT_PATIENCE:?}");
             return Err(ServiceError::Unsettled(reason));
         };
-        let answer = proposed.map_err(|error| match error {
-            ProposeError::NotLeader => self.not_leader(),
-            ProposeError::Busy { limit } => {
-                ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit }
+        let answer = match proposed {
+            Ok(answer) => answer,
+            Err(ProposeError::NotLeader) => return Err(self.not_leader().await),
+            Err(ProposeError::Busy { limit }) => {
+                return Err(ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit });
             }
-            ProposeError::Unsettled(reason) => ServiceError::Unsettled(reason),
-        })?;
+            Err(ProposeError::Unsettled(reason)) => return Err(ServiceError::Unsettled(reason)),
+        };
         match answer.map_err(ServiceError::Refused)? {
             Effect::Registered => Ok(Reply::Registered),
             Effect::Opened { image, key, views_left, revision } => {
@@ -291,8 +338,8 @@ impl ClientService {
     }
 
     async fn assign_worker(&self, asker: &Asker, avoid: &[NodeId]) -> Answer {
-        let leadership = self.consensus.leadership().borrow().clone();
-        match leadership.leader {
+        let leader = self.consensus.leadership().borrow().leader.clone();
+        match leader {
             Some(leader) if leader.id == self.id => {
                 self.authorise(asker.actor, Wish::User).await?;
                 let members = self.consensus.members();
@@ -301,26 +348,48 @@ impl ClientService {
                 let worker = named.and_then(|id| members.into_iter().find(|member| member.id == id));
                 Ok(Reply::Worker(worker.unwrap_or(leader)))
             }
-            _ => Err(self.not_leader()),
+            _ => Err(self.not_leader().await),
         }
     }
 
-    /// Waits until the local directory reflects every change acknowledged before. The leader can.
+    /// Waits until a majority says that this node leads, and the local directory reflects every change acknowledged
+    /// before.
     async fn confirm(&self) -> Result<(), ServiceError> {
-        let barrier = tokio::time::timeout(READ_PATIENCE, self.consensus.read_barrier());
-        barrier
-            .await
-            .map_err(|_| ServiceError::Unsettled(format!("no majority within {READ_PATIENCE:?}")))?
-            .map_err(|error| self.not_confirmed(error))
+        self.within_patience(self.consensus.leader_barrier()).await
+    }
+
+    async fn within_patience(
+        &self,
+        barrier: impl Future<Output = Result<(), BarrierError>>,
+    ) -> Result<(), ServiceError> {
+        match tokio::time::timeout(READ_PATIENCE, barrier).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.not_confirmed(error).await),
+            Err(_) => Err(ServiceError::Unsettled(format!("no majority within {READ_PATIENCE:?}"))),
+        }
     }
 
     async fn read(&self, actor: Actor, query: Query, consistency: Consistency) -> Answer {
         if consistency == Consistency::Linearizable {
-            self.confirm().await?;
+            self.within_patience(self.consensus.read_barrier()).await?;
         }
+        // First: what is applied meanwhile only makes it younger.
+        let age = self.consensus.age();
         let (directory, applied) = self.consensus.directory();
-        self.authorise_in(&directory, actor, Wish::Query(&query))?;
-        self.answer_query(directory, applied, query).await
+        let caller = directory.identify(actor, (self.clock)()).map_err(|refusal| match consistency {
+            // Whom the directory does not know now, nobody knows.
+            Consistency::Linearizable => ServiceError::Refused(refusal),
+            Consistency::Stale => self.not_identified(refusal),
+        })?;
+        directory.authorise(&caller, Wish::Query(&query)).map_err(ServiceError::Refused)?;
+        let reply = self.answer_query(directory, applied, query).await?;
+        Ok(match consistency {
+            Consistency::Linearizable => reply,
+            Consistency::Stale => {
+                let age_ms = age.map(|age| age.as_micros().div_ceil(1_000) as u64);
+                Reply::Stale { age_ms, reply: Box::new(reply) }
+            }
+        })
     }
 
     async fn answer_query(&self, directory: Directory, applied: u64, query: Query) -> Answer {
@@ -390,20 +459,28 @@ impl ClientService {
         Ok(Reply::Block { block: Bytes::copy_from_slice(signed.as_bytes()) })
     }
 
-    fn not_leader(&self) -> ServiceError {
-        ServiceError::NotLeader(self.consensus.leadership().borrow().clone())
+    /// Says who leads. Where nobody is known to, or this node is about to hand over, a name is waited for a little: who
+    /// asked need not ask around.
+    async fn not_leader(&self) -> ServiceError {
+        let mut leadership = self.consensus.leadership();
+        let asked_in = leadership.borrow().term;
+        let named = leadership.wait_for(|now| {
+            now.leader.as_ref().is_some_and(|leader| leader.id != self.id || now.term > asked_in)
+        });
+        let _ = tokio::time::timeout(NAME_PATIENCE, named).await;
+        ServiceError::NotLeader(leadership.borrow().clone())
     }
 
-    fn not_confirmed(&self, error: BarrierError) -> ServiceError {
+    async fn not_confirmed(&self, error: BarrierError) -> ServiceError {
         match error {
-            BarrierError::NotLeader => self.not_leader(),
+            BarrierError::NotLeader => self.not_leader().await,
             BarrierError::Unconfirmed(reason) => ServiceError::Unsettled(reason),
         }
     }
 
-    fn not_changed(&self, error: ChangeError) -> ServiceError {
+    async fn not_changed(&self, error: ChangeError) -> ServiceError {
         match error {
-            ChangeError::NotLeader => self.not_leader(),
+            ChangeError::NotLeader => self.not_leader().await,
             ChangeError::Refused(error) => ServiceError::Membership(error),
             ChangeError::Unsettled(reason) => ServiceError::Unsettled(reason),
         }

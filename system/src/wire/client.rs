@@ -135,6 +135,14 @@ pub enum Request {
     Rewrap,
     /// Where do writes spend their time on this node? Any node answers.
     WriteStages,
+    /// Have another node lead. The leader answers with [`Reply::Leadership`], when another one does; so does the leader
+    /// of a later term, at once.
+    TransferLeadership {
+        /// The term whose leader is to hand over.
+        term: u64,
+        /// To whom; otherwise to the voter whose log is most complete.
+        to: Option<NodeId>,
+    },
 }
 
 /// Why content keys are not put under another key-encryption key.
@@ -213,6 +221,7 @@ impl Request {
             Self::AddMember { patience_ms, .. } => *patience_ms,
             Self::RemoveMember { .. } => REMOVE_PATIENCE_MS,
             Self::Rewrap => REWRAP_PATIENCE_MS,
+            Self::TransferLeadership { .. } => TRANSFER_PATIENCE_MS,
             _ => 0,
         }
     }
@@ -223,6 +232,9 @@ const REMOVE_PATIENCE_MS: u64 = 2_000;
 
 /// How long putting all content keys under another key-encryption key may take.
 const REWRAP_PATIENCE_MS: u64 = 600_000;
+
+/// How long it may take until another node leads: it has to catch up, and to be elected.
+const TRANSFER_PATIENCE_MS: u64 = 4_000;
 
 /// The longest that a new member may take to catch up, milliseconds.
 pub const ADD_PATIENCE_MAX_MS: u64 = 3_600_000;
@@ -360,9 +372,10 @@ mod signature {
 /// How fresh an answer must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Consistency {
-    /// It reflects every change acknowledged before the question was asked. The leader answers.
+    /// It reflects every change acknowledged before the question was asked. Any node answers that is connected to a
+    /// leader.
     Linearizable,
-    /// What the asked node happens to hold. Any node answers.
+    /// What the asked node happens to hold. Any node answers, with [`Reply::Stale`].
     Stale,
 }
 
@@ -374,7 +387,7 @@ pub type Answer = Result<Reply, ServiceError>;
 pub enum Reply {
     /// To [`Request::Status`].
     Status(NodeStatus),
-    /// To [`Request::WatchLeadership`].
+    /// To [`Request::WatchLeadership`] and [`Request::TransferLeadership`].
     Leadership(Leadership),
     /// To [`Change::Register`].
     Registered,
@@ -501,6 +514,14 @@ pub enum Reply {
     },
     /// To [`Request::WriteStages`].
     WriteStages(Vec<StageTimes>),
+    /// To a [`Request::Read`] that may be stale.
+    Stale {
+        /// It reflects all that was acknowledged so many milliseconds before it was given, as far as the node can know;
+        /// a node that has heard of no leader yet knows nothing.
+        age_ms: Option<u64>,
+        /// The answer.
+        reply: Box<Reply>,
+    },
 }
 
 /// A member and its part.
@@ -637,6 +658,59 @@ pub enum ServiceError {
     /// The node lags behind, and does not know the session yet. Nothing was done.
     #[error("this node does not know the session yet")]
     Behind,
+    /// The leadership cannot be moved like that.
+    #[error(transparent)]
+    Transfer(TransferError),
+}
+
+/// Why the leadership is not moved as asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum TransferError {
+    /// There is no such member.
+    #[error("node {id} is not a member: `veil member list` shows who is")]
+    Unknown {
+        /// Which.
+        id: NodeId,
+    },
+    /// A member without a vote cannot lead.
+    #[error("node {id} has no vote and cannot lead: it is being added, or removed")]
+    NoVote {
+        /// Which.
+        id: NodeId,
+    },
+    /// There is nothing to move.
+    #[error("node {id} leads already")]
+    LeadsAlready {
+        /// Which.
+        id: NodeId,
+    },
+    /// There is nobody to move it to.
+    #[error("no other node has a vote")]
+    Alone,
+    /// The node is down, or too slow. The leader leads on.
+    #[error("node {id} has not caught up within {waited:.1?} and was not made the leader: is it up?")]
+    NotCaughtUp {
+        /// Which.
+        id: NodeId,
+        /// How long it was waited for.
+        waited: std::time::Duration,
+    },
+    /// The leader has stepped back and the node has not stepped in. Whoever has a vote may do so now.
+    #[error("node {id} has not taken over within {waited:.1?}: the nodes elect a leader among themselves")]
+    NotTaken {
+        /// Which.
+        id: NodeId,
+        /// How long it was waited for.
+        waited: std::time::Duration,
+    },
+    /// Somebody else came first.
+    #[error("node {leader} leads now, not node {id}: the leadership moved meanwhile")]
+    Elsewhere {
+        /// Who should.
+        id: NodeId,
+        /// Who does.
+        leader: NodeId,
+    },
 }
 
 /// Why the members cannot be changed as asked.
@@ -713,12 +787,22 @@ mod tests {
     }
 
     #[test]
+    fn golden_bytes_of_what_is_said_about_leading() {
+        let transfer = Request::TransferLeadership { term: 7, to: Some(4) };
+        assert_eq!(codec::encode(&transfer).unwrap(), [17, 7, 1, 4]);
+        let refused: Answer = Err(ServiceError::Transfer(TransferError::NoVote { id: 4 }));
+        assert_eq!(codec::encode(&refused).unwrap(), [1, 12, 1, 4]);
+    }
+
+    #[test]
     fn golden_bytes_of_what_is_said_about_permission_blocks() {
         let query = Query::Block { image: ImageId(9) };
         let read = Request::Read { query, consistency: Consistency::Linearizable };
         assert_eq!(codec::encode(&read).unwrap(), [5, 4, 9, 0]);
         let answer: Answer = Ok(Reply::Block { block: Bytes::from_static(b"block") });
         assert_eq!(codec::encode(&answer).unwrap(), *b"\x00\x0f\x05block");
+        let answer: Answer = Ok(Reply::Stale { age_ms: Some(3), reply: Box::new(Reply::Done) });
+        assert_eq!(codec::encode(&answer).unwrap(), [0, 34, 1, 3, 23]);
     }
 
     #[test]

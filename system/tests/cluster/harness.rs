@@ -229,12 +229,17 @@ pub struct Writer {
 
 impl Writer {
     pub fn start(client: &Client) -> Self {
-        let (stop, client) = (Arc::new(AtomicBool::new(false)), client.clone());
+        Self::start_as(client, "written")
+    }
+
+    /// Registers users whose names begin with `prefix`.
+    pub fn start_as(client: &Client, prefix: &str) -> Self {
+        let (stop, client, prefix) = (Arc::new(AtomicBool::new(false)), client.clone(), prefix.to_owned());
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
             let mut acknowledged = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
-                let user = format!("written-{:06}", acknowledged.len());
+                let user = format!("{prefix}-{:06}", acknowledged.len());
                 register(&client, &user, soon()).await.unwrap();
                 acknowledged.push(name(&user));
             }

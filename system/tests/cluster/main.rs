@@ -6,9 +6,11 @@ mod attack;
 mod damage;
 mod harness;
 mod keys;
+mod leading;
 mod links;
 mod membership;
 mod presence;
+mod reads;
 mod replacement;
 mod secured;
 mod sessions;
@@ -198,11 +200,7 @@ async fn a_node_whose_disk_fails_says_so_and_the_others_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_stopped_in_order_hands_over_first() {
     // Nobody would stand for election by itself within this test.
-    let raft = RaftConfig {
-        election_min: Duration::from_secs(300),
-        election_max: Duration::from_secs(600),
-        ..RaftConfig::default()
-    };
+    let raft = RaftConfig { lease: Duration::from_secs(600), ..RaftConfig::default() };
     let mut cluster = Cluster::start(3, raft).await;
     let client = cluster.client();
     register_many(&cluster, &client, 0..10).await;

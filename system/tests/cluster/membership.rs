@@ -55,11 +55,7 @@ async fn three_grow_to_five_and_shrink_to_three_under_writes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leaders_are_removed_under_writes_and_disturb_nobody_afterwards() {
     // Patient enough for a busy machine.
-    let raft = RaftConfig {
-        election_min: Duration::from_millis(250),
-        election_max: Duration::from_millis(500),
-        ..RaftConfig::default()
-    };
+    let raft = RaftConfig { lease: Duration::from_millis(500), ..RaftConfig::default() };
     let mut cluster = Cluster::start(3, raft).await;
     let client = cluster.client();
     cluster.grow(&client, 4).await;

@@ -13,11 +13,7 @@ use super::{
 
 /// Nobody is given up for being silent.
 fn patient() -> RaftConfig {
-    RaftConfig {
-        election_min: Duration::from_secs(300),
-        election_max: Duration::from_secs(600),
-        ..RaftConfig::default()
-    }
+    RaftConfig { lease: Duration::from_secs(600), ..RaftConfig::default() }
 }
 
 /// So many refusals of a follower's calls that it has had its turn to stand for election meanwhile.
@@ -64,7 +60,7 @@ impl Scene {
     fn refuse(&self, a: u64, b: u64) {
         for (from, to) in [(a, b), (b, a)] {
             self.wires.refuse(from, to);
-            self.wires.cut(from, to);
+            self.wires.close(from, to);
         }
     }
 
@@ -94,9 +90,9 @@ async fn a_leader_keeps_its_term_when_connections_break_and_open_again() {
     let term = scene.term().await;
     for round in 0..20 {
         for follower in scene.followers.clone() {
-            scene.wires.cut(follower, scene.leader);
+            scene.wires.close(follower, scene.leader);
             if round % 2 == 0 {
-                scene.wires.cut(scene.leader, follower);
+                scene.wires.close(scene.leader, follower);
             }
         }
         scene.write().await;
@@ -128,7 +124,7 @@ async fn a_leader_keeps_its_term_when_it_is_called_in_vain_and_calls_itself() {
     // Its port is shut, say; it still speaks on connections of its own.
     for follower in scene.followers.clone() {
         scene.wires.refuse(follower, scene.leader);
-        scene.wires.cut(follower, scene.leader);
+        scene.wires.close(follower, scene.leader);
     }
     for follower in scene.followers.clone() {
         scene.wires.wait_refused(follower, scene.leader, REFUSALS).await;
@@ -145,10 +141,10 @@ async fn a_leader_keeps_its_term_when_nobody_can_tell_whether_it_lives() {
     let one = scene.followers[0];
     for follower in scene.followers.clone() {
         scene.wires.hang(follower, scene.leader);
-        scene.wires.cut(follower, scene.leader);
+        scene.wires.close(follower, scene.leader);
     }
     scene.wires.hang(scene.leader, one);
-    scene.wires.cut(scene.leader, one);
+    scene.wires.close(scene.leader, one);
     scene.write().await;
     assert_eq!(scene.term().await, term);
 }

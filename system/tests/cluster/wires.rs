@@ -1,7 +1,7 @@
-//! The connections between nodes, each of which can be cut, refused, or left to hang.
+//! The connections between nodes, each of which can be closed, refused, or left to hang.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     future::pending,
     io,
     sync::Arc,
@@ -9,7 +9,11 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::task::AbortHandle;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::watch,
+    task::AbortHandle,
+};
 use veil::wire::transport::{BoxedStream, Listener, Network, Pipes};
 
 /// From one node to another.
@@ -27,11 +31,41 @@ struct State {
 pub struct Wires {
     pipes: Pipes,
     state: Arc<Mutex<State>>,
+    /// Who can neither hear the others nor be heard by them.
+    cut_off: Arc<watch::Sender<BTreeSet<u64>>>,
 }
 
 impl Wires {
     pub fn new(pipes: Pipes) -> Self {
-        Self { pipes, state: Arc::default() }
+        Self { pipes, ..Self::default() }
+    }
+
+    /// Holds back whatever a node sends or is sent until it is mended.
+    pub fn cut_off(&self, id: u64) {
+        self.cut_off.send_modify(|cut| {
+            cut.insert(id);
+        });
+    }
+
+    pub fn mend(&self, id: u64) {
+        self.cut_off.send_modify(|cut| {
+            cut.remove(&id);
+        });
+    }
+
+    async fn wait_until_whole(&self, (from, to): Way) {
+        let mut cut = self.cut_off.subscribe();
+        cut.wait_for(|cut| !cut.contains(&from) && !cut.contains(&to)).await.unwrap();
+    }
+
+    async fn carry(self, way: Way, mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+        let mut bytes = vec![0; 64 << 10];
+        while let Ok(length @ 1..) = from.read(&mut bytes).await {
+            self.wait_until_whole(way).await;
+            if to.write_all(&bytes[..length]).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// The network as node `from` sees it.
@@ -40,13 +74,13 @@ impl Wires {
     }
 
     /// Closes every connection that `from` has opened to `to`.
-    pub fn cut(&self, from: u64, to: u64) {
+    pub fn close(&self, from: u64, to: u64) {
         self.state.lock().open.retain(|(way, pump)| {
-            let cut = *way == (from, to);
-            if cut {
+            let closed = *way == (from, to);
+            if closed {
                 pump.abort();
             }
-            !cut
+            !closed
         });
     }
 
@@ -105,11 +139,17 @@ impl Network for Wire {
             if hangs {
                 pending::<()>().await;
             }
-            let mut far = dialling.await?;
-            let (near, mut middle) = tokio::io::duplex(1 << 20);
-            // Both ends see the end of it when it is cut.
+            wires.wait_until_whole(way).await;
+            let (far_reads, far_writes) = tokio::io::split(dialling.await?);
+            let (near, middle) = tokio::io::duplex(1 << 20);
+            let (reads, writes) = tokio::io::split(middle);
+            let (there, back) = (wires.clone(), wires.clone());
+            // Both ends see the end of it when either way ends, and when it is closed.
             let pump = tokio::spawn(async move {
-                let _ = tokio::io::copy_bidirectional(&mut middle, &mut far).await;
+                tokio::select! {
+                    () = there.carry(way, reads, far_writes) => {}
+                    () = back.carry(way, far_reads, writes) => {}
+                }
             });
             wires.state.lock().open.push((way, pump.abort_handle()));
             Ok(Box::new(near) as BoxedStream)

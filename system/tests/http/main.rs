@@ -59,11 +59,7 @@ impl Running {
             tls: None,
             routes: Vec::new(),
             // Patient, so that a busy machine does not change the leader in the middle of a test.
-            raft: RaftConfig {
-                election_min: Duration::from_millis(300),
-                election_max: Duration::from_millis(600),
-                ..RaftConfig::default()
-            },
+            raft: RaftConfig { lease: Duration::from_millis(600), ..RaftConfig::default() },
             sealing: SealingConfig { threads: 1, queue: 8 },
         };
         let raft =

@@ -3,13 +3,18 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
 use super::*;
 use crate::{
     client::Client,
     directory::RequestId,
     identity::PublicKey,
     wire::{
-        client::{Answer, Asked},
+        client::{Answer, Asked, Leadership, WATCH_PATIENCE_MS},
         connections::Connections,
         frame::Link,
         server::{Caller, Service, serve},
@@ -60,9 +65,101 @@ impl Service for JustElected {
     }
 }
 
-async fn begin<S: Service>(network: &Pipes, address: &str, service: S) {
+/// Answers what the leader answers when it leads, else who does. It tells at once when that changes.
+struct Voter {
+    id: NodeId,
+    leadership: watch::Receiver<Leadership>,
+    /// How often it was asked for something.
+    asked: Arc<AtomicU32>,
+    /// Whether it takes requests and answers none, when it leads.
+    stuck: bool,
+}
+
+impl Service for Voter {
+    type Request = Asked;
+    type Answer = Answer;
+
+    async fn answer(self: Arc<Self>, _caller: Caller, Asked { request, .. }: Asked) -> Answer {
+        let mut leadership = self.leadership.clone();
+        match request {
+            Request::WatchLeadership { seen } => {
+                let changed = leadership.wait_for(|now| *now != seen);
+                let _ = tokio::time::timeout(Duration::from_millis(WATCH_PATIENCE_MS), changed).await;
+                Ok(Reply::Leadership(leadership.borrow().clone()))
+            }
+            Request::Members => Err(ServiceError::NotLeader(Leadership::default())),
+            _ => {
+                self.asked.fetch_add(1, Ordering::SeqCst);
+                let known = leadership.borrow().clone();
+                match known.leader.as_ref().map(|leader| leader.id) {
+                    Some(leader) if leader == self.id && self.stuck => pending().await,
+                    Some(leader) if leader == self.id => Ok(Reply::Registered),
+                    _ => Err(ServiceError::NotLeader(known)),
+                }
+            }
+        }
+    }
+}
+
+async fn begin<S: Service>(network: &Pipes, address: &str, service: S) -> JoinHandle<()> {
     let listener = network.listen(address).await.unwrap();
-    tokio::spawn(serve(listener, Link::Client, Arc::new(service), Connections::default()));
+    tokio::spawn(serve(listener, Link::Client, Arc::new(service), Connections::default()))
+}
+
+/// Three voters, of which the first leads and is stuck, and a client that knows it.
+struct Three {
+    network: Pipes,
+    leadership: watch::Sender<Leadership>,
+    /// How often each was asked for something.
+    asked: [Arc<AtomicU32>; 3],
+    serving: Vec<JoinHandle<()>>,
+    client: Client,
+}
+
+impl Three {
+    async fn begin() -> Self {
+        let network = Pipes::default();
+        let leadership = watch::Sender::new(leads(1, 1));
+        let asked: [Arc<AtomicU32>; 3] = Default::default();
+        let mut serving = Vec::new();
+        for (id, asked) in (1..).zip(&asked) {
+            let (leadership, asked) = (leadership.subscribe(), asked.clone());
+            let voter = Voter { id, leadership, asked, stuck: id == 1 };
+            serving.push(begin(&network, &format!("n{id}"), voter).await);
+        }
+        let nodes = (1..=3).map(|id| format!("n{id}")).collect();
+        let client = Client::new(Arc::new(network.clone()), nodes, 1).unwrap();
+        client.leadership().wait_for(|known| *known == leads(1, 1)).await.unwrap();
+        Self { network, leadership, asked, serving, client }
+    }
+
+    fn asked(&self) -> [u32; 3] {
+        self.asked.each_ref().map(|asked| asked.load(Ordering::SeqCst))
+    }
+
+    /// Begins to register so many users.
+    fn register(&self, users: u32) -> JoinSet<Result<(), ClientError>> {
+        let mut registering = JoinSet::new();
+        for number in 0..users {
+            let client = self.client.clone();
+            registering.spawn(async move {
+                let (user, key) = (format!("user-{number}").parse().unwrap(), PublicKey::from_bytes([1; 32]));
+                let deadline = Instant::now() + Duration::from_secs(20);
+                client.register(client.request_id(), user, key, None, deadline).await
+            });
+        }
+        registering
+    }
+
+    async fn wait_until_asked(&self, node: usize, times: u32) {
+        while self.asked()[node] < times {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+async fn all_done(registering: JoinSet<Result<(), ClientError>>) {
+    registering.join_all().await.into_iter().for_each(|done| done.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,4 +175,110 @@ async fn whom_an_older_term_names_is_not_turned_to() {
     client.register(request, "anna".parse().unwrap(), key, None, began + 10 * ATTEMPT).await.unwrap();
     let waited = began.elapsed();
     assert!(waited < ATTEMPT, "{waited:?}: it asked the node that is cut off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_at_a_leader_that_dies_wait_for_the_next_one_and_do_not_pile_up() {
+    const USERS: u32 = 100;
+    let mut cluster = Three::begin().await;
+    let registering = cluster.register(USERS);
+    cluster.wait_until_asked(0, USERS).await;
+    cluster.serving.remove(0).abort();
+    // Nobody knows better for a while: the others name the dead leader to whoever asks.
+    let election = Duration::from_millis(400);
+    tokio::time::sleep(election).await;
+    let [_, second, third] = cluster.asked();
+    assert!(second + third <= 5 * USERS, "{second} and {third} attempts of {USERS} requests in {election:?}");
+    cluster.leadership.send_replace(leads(2, 2));
+    let elected = Instant::now();
+    all_done(registering).await;
+    assert!(elected.elapsed() < Duration::from_millis(2), "{:?} after the election", elected.elapsed());
+    let (before, after) = (second, cluster.asked()[1]);
+    assert!(after - before <= USERS, "{} attempts of {USERS} requests", after - before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_go_to_the_next_leader_as_soon_as_any_node_knows_it() {
+    // The old leader is stuck, not gone: its connections stay open.
+    let cluster = Three::begin().await;
+    let registering = cluster.register(10);
+    cluster.wait_until_asked(0, 10).await;
+    let elected = Instant::now();
+    cluster.leadership.send_replace(leads(3, 2));
+    all_done(registering).await;
+    assert!(elected.elapsed() < Duration::from_millis(2), "{:?} after the election", elected.elapsed());
+    assert_eq!(cluster.asked()[1..], [0, 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_connections_broke_is_asked_again_at_once() {
+    let mut cluster = Three::begin().await;
+    let registering = cluster.register(10);
+    cluster.wait_until_asked(0, 10).await;
+    let broken = Instant::now();
+    let serving = cluster.serving.remove(0);
+    serving.abort();
+    let voter = Voter {
+        id: 1,
+        leadership: cluster.leadership.subscribe(),
+        asked: cluster.asked[0].clone(),
+        stuck: false,
+    };
+    let network = cluster.network.clone();
+    // As a task it has its turn before those whose connections break.
+    let restarted = tokio::spawn(async move {
+        let _ = serving.await;
+        begin(&network, "n1", voter).await
+    });
+    all_done(registering).await;
+    drop(restarted);
+    assert!(broken.elapsed() < PAUSE_MIN, "{:?}", broken.elapsed());
+    assert_eq!(cluster.asked(), [20, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_was_gone_and_comes_back_in_its_term_is_believed_by_itself() {
+    let mut cluster = Three::begin().await;
+    let serving = cluster.serving.remove(0);
+    serving.abort();
+    let _ = serving.await;
+    cluster.client.leadership().wait_for(|known| known.leader.is_none()).await.unwrap();
+    let voter = Voter {
+        id: 1,
+        leadership: cluster.leadership.subscribe(),
+        asked: cluster.asked[0].clone(),
+        stuck: false,
+    };
+    let _serving = begin(&cluster.network, "n1", voter).await;
+    cluster.client.leadership().wait_for(|known| *known == leads(1, 1)).await.unwrap();
+    all_done(cluster.register(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_at_two_nodes_at_most_and_a_file_at_one() {
+    let cluster = Three::begin().await;
+    let registering = cluster.register(1);
+    tokio::time::sleep(ATTEMPT.mul_f64(0.9)).await;
+    let [first, second, third] = cluster.asked();
+    assert_eq!((first, second + third), (1, 1), "asked: {:?}", cluster.asked());
+    drop(registering);
+
+    let cluster = Three::begin().await;
+    let restore = Change::Restore(crate::directory::Restore { records: Vec::new() });
+    let request = Request::Execute { request: RequestId(1), change: restore };
+    let deadline = Instant::now() + ATTEMPT.mul_f64(0.9);
+    let asked = cluster.client.inner.ask_leader(&Asked::stranger(request), deadline).await;
+    assert!(asked.is_err());
+    assert_eq!(cluster.asked(), [1, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_slow_requests_are_not_doubled() {
+    const USERS: u32 = 500;
+    let cluster = Three::begin().await;
+    let _registering = cluster.register(USERS);
+    tokio::time::sleep(2 * HEDGE).await;
+    let [first, second, third] = cluster.asked();
+    assert_eq!(first, USERS);
+    assert_eq!(second + third, HEDGES as u32, "{second} and {third}");
 }
