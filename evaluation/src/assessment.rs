@@ -6,7 +6,7 @@ use loadgen::scenario::{OperationKind, OutcomeKind};
 
 use crate::{
     check::{self, CheckReport},
-    failover::{self, Failover},
+    failover::{self, Failover, KindFigures},
     limit::{self, LimitReport},
     run::{Operation, RunDirectory},
     series::{self, Bucket},
@@ -25,6 +25,8 @@ pub struct Assessment {
     pub by_operation: BTreeMap<OperationKind, Tally>,
     /// The figures of every fault.
     pub failovers: Vec<Failover>,
+    /// The same, each kind of fault together.
+    pub kinds: Vec<KindFigures>,
     /// What the checkers found.
     pub checks: Vec<CheckReport>,
     /// Which limits hold.
@@ -81,6 +83,7 @@ pub fn assess(run: &RunDirectory) -> Assessment {
         by_operation,
         checks,
         limits,
+        kinds: failover::kinds(&failovers),
         series: series::buckets(run.measured(), run.phases().end_s()),
         failovers,
     }

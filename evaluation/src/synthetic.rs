@@ -6,10 +6,11 @@ use loadgen::{
     record::{
         Call, Event, EventKind, GrantState, HistoryWriter, ImageState, Machine, Manifest, NodeManifest,
         NodeReadback, NodeSample, Outcome, Readback, Record, Reply, file, write_events, write_node_samples,
+        write_stage_samples,
     },
     scenario::{
         Arrival, Cluster, Comparison, Driver, FailoverFigure, Fault, FaultKind, HistoryCheck, Images, Limit,
-        Load, Metric, NodeLimits, OperationKind, Origin, Pass, Scenario, Stage, Target, Window,
+        Load, Metric, NodeLimits, OperationKind, Origin, Pass, Scenario, Stage, Target, When, Window,
     },
 };
 use veil::directory::ImageId;
@@ -22,6 +23,9 @@ pub fn write(folder: &Path, run: &RunDirectory, records: &[Record]) {
     run.manifest.write(&folder.join(file::MANIFEST)).unwrap();
     write_events(&folder.join(file::EVENTS), &run.events).unwrap();
     write_node_samples(&folder.join(file::NODES), &run.nodes).unwrap();
+    if !run.stages.is_empty() {
+        write_stage_samples(&folder.join(file::STAGES), &run.stages).unwrap();
+    }
     run.readback.as_ref().unwrap().write(&folder.join(file::READBACK)).unwrap();
     let mut history = HistoryWriter::create(&folder.join(file::HISTORY)).unwrap();
     for record in records {
@@ -62,7 +66,14 @@ pub fn stage(seconds: u64, rate: f64, warmup: bool) -> Stage {
 }
 
 pub fn fault(at_s: u64, target: Target) -> Fault {
-    Fault { at: Duration::from_secs(at_s), kind: FaultKind::Kill, target, heal: Some(Duration::from_secs(8)) }
+    Fault {
+        at: Duration::from_secs(at_s),
+        spread: Duration::ZERO,
+        when: When::Due,
+        kind: FaultKind::Kill,
+        target,
+        heal: Some(Duration::from_secs(8)),
+    }
 }
 
 pub fn scenario(stages: Vec<Stage>, faults: Vec<Fault>) -> Scenario {
@@ -184,6 +195,34 @@ impl Plan {
             ],
             give_up_one_in: 20,
         }
+    }
+
+    /// 500/s at equal demand; the leader of three is killed so many times, every 2.5 s from 6 s on, and is back a
+    /// second later. Service stops for 10 to 60 ms, mostly short ones; the two that are left lead in turn.
+    pub fn many_kills(count: usize) -> Self {
+        let mut noise = Noise(100);
+        let length = 10 + (count as f64 * 2.5).ceil() as u64;
+        let mut plan = Self {
+            stages: vec![stage(5, 500.0, true), stage(length, 500.0, false)],
+            faults: vec![],
+            outages: vec![],
+            events: vec![leader(-3.0, 1, 1)],
+            give_up_one_in: u64::MAX,
+        };
+        for index in 0..count {
+            let (at, term) = (6.0 + 2.5 * index as f64, index as u64 + 1);
+            let victim = (term - 1) % 3 + 1;
+            let gap = noise.lognormal(0.018, 0.45).clamp(0.004, 0.2);
+            let elected = leader(at + gap * 0.7, victim % 3 + 1, term + 1);
+            plan.faults.push(fault(at as u64, Target::Leader));
+            plan.outages.push((at, at + gap));
+            plan.events.extend([
+                struck(EventKind::Fault, index, victim, at),
+                elected,
+                struck(EventKind::Heal, index, victim, at + 1.0),
+            ]);
+        }
+        plan
     }
 
     /// The whole run, the same for every call.

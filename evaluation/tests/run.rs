@@ -98,6 +98,42 @@ heal = "2s"
     assert_eq!(check(&summary, "converged")["result"], "pass");
 }
 
+/// Three faults that are due at nearly the same time, and strike one after the other, each when all nodes are
+/// back from the one before.
+#[test]
+fn faults_that_wait_for_a_whole_cluster_do_not_overlap() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = r#"
+[[fault]]
+every = "10ms"
+between = ["500ms", "530ms"]
+spread = "10ms"
+when = "whole"
+do = "kill"
+heal = "300ms"
+"#;
+    let limits = r#""fault[*].elect.max <= 1m", "fault[*].unavailable.p50 <= 1m""#;
+    let scenario = scenario(faults, limits).replace("for = \"6s\"", "for = \"15s\"");
+    let output = run(folder.path(), &scenario);
+    let summary = summary(&output);
+    let faults = summary["faults"].as_array().unwrap();
+    assert_eq!(faults.len(), 3, "{summary:#}");
+    for pair in faults.windows(2) {
+        let healed = pair[0]["healed_at_s"].as_f64().unwrap();
+        assert!(healed < pair[1]["injected_at_s"].as_f64().unwrap(), "{summary:#}");
+    }
+    for fault in faults {
+        assert_eq!(fault["struck_leader"], true, "{fault:#}");
+        let stood = fault["healed_at_s"].as_f64().unwrap() - fault["injected_at_s"].as_f64().unwrap();
+        assert!(stood > 0.25, "it is healed 300 ms after it struck, not after it was due: {fault:#}");
+    }
+    let kind = &summary["fault_kinds"][0];
+    assert_eq!((&kind["kind"], &kind["unavailable_ms"]["n"]), (&"kill".into(), &3.into()), "{kind:#}");
+    let limits = summary["limits"].as_array().unwrap();
+    assert_eq!(limits.iter().map(|limit| &limit["samples"]).collect::<Vec<_>>(), [3, 3], "{limits:#?}");
+    assert_eq!((&limits[0]["holds"], &limits[1]["holds"]), (&true.into(), &true.into()), "{limits:#?}");
+}
+
 #[test]
 fn an_impossible_limit_exits_1_and_is_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,14 +9,19 @@
 //! A fault is looked at from its beginning until it is healed and the cluster has recovered from the
 //! healing too ([`Failover::settled_s`]), or until the next fault, or until the load ends.
 
+mod kind;
 mod occurrence;
 mod service;
 
 use std::collections::BTreeMap;
 
-use loadgen::{record::EventKind, scenario::OperationKind};
+use loadgen::{
+    record::EventKind,
+    scenario::{FailoverFigure, OperationKind},
+};
 
 use crate::run::RunDirectory;
+pub use kind::{KindFigures, kinds};
 use occurrence::Occurrence;
 pub use service::Baseline;
 use service::Service;
@@ -79,6 +84,19 @@ impl Failover {
             "majority" => "a majority".to_owned(),
             "all" => "all nodes".to_owned(),
             other => other.to_owned(),
+        }
+    }
+
+    /// One of the four figures: ms, or operations; infinite when it did not end, and nothing when the fault has
+    /// none.
+    pub fn figure(&self, figure: FailoverFigure) -> Option<f64> {
+        match figure {
+            FailoverFigure::Elect if self.elect == Elect::NotLeader => None,
+            FailoverFigure::Elect => Some(self.elect.ms().unwrap_or(f64::INFINITY)),
+            FailoverFigure::Unavailable if self.unavailable.open_ended => Some(f64::INFINITY),
+            FailoverFigure::Unavailable => Some(self.unavailable.ms()),
+            FailoverFigure::Recover => Some(self.recover_ms.unwrap_or(f64::INFINITY)),
+            FailoverFigure::LostWork => Some(self.lost_work as f64),
         }
     }
 }

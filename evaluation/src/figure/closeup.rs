@@ -21,7 +21,8 @@ const MAX_POINTS: usize = 4000;
 /// A stretch without service that begins so long after the fault is not seen from near, s.
 const FAR_S: f64 = 2.0;
 
-pub fn draw(run: &RunDirectory, fault: &Failover) -> Drawing {
+/// `which` says which of many it is; it may be empty.
+pub fn draw(run: &RunDirectory, fault: &Failover, which: &str) -> Drawing {
     let start = fault.injected_s;
     let (from, to) = range(fault);
     let x = Scale::linear(((from - start) * 1e3, (to - start) * 1e3), (LEFT, RIGHT));
@@ -29,7 +30,7 @@ pub fn draw(run: &RunDirectory, fault: &Failover) -> Drawing {
     let seen: Vec<&Operation> = run.measured().filter(|o| (from..=to).contains(&o.due_s())).collect();
     let every = seen.len().div_ceil(MAX_POINTS).max(1);
     let mut drawing = Drawing::new();
-    drawing.head(title(fault, to), (LEFT, 28.0), 15.0);
+    drawing.head(title(fault, which, to), (LEFT, 28.0), 15.0);
     let sampled = match every {
         1 => "Every operation: when it was due, and how long it took".to_owned(),
         n => format!("One operation in {n}: when it was due, and how long it took"),
@@ -73,13 +74,14 @@ fn range(fault: &Failover) -> (f64, f64) {
     (start - length.max(0.2), gap.to_s.max(start) + length.max(0.3) * 1.5)
 }
 
-fn title(fault: &Failover, to: f64) -> String {
+fn title(fault: &Failover, which: &str, to: f64) -> String {
     let nodes = node_list(&fault.nodes);
     let mut title = format!("{} of {}", fault.kind, fault.victim());
     if fault.victim() != nodes {
         title.push_str(&format!(" ({nodes})"));
     }
     title.push_str(", from near");
+    title.push_str(which);
     let gap = &fault.unavailable;
     if gap.from_s > to {
         title.push_str(&format!(

@@ -2,6 +2,7 @@
 
 mod closeup;
 mod drawing;
+mod ecdf;
 mod lane;
 mod nodes;
 mod overlay;
@@ -11,15 +12,19 @@ mod percentiles;
 mod plot;
 mod reign;
 mod scale;
+mod stages;
 mod strip;
 mod timeline;
 
 pub use drawing::Drawing;
+pub use ecdf::LEAST as LEAST_FOR_ECDF;
 pub use overlay::Trace;
 pub use paint::PaintError;
 pub use scale::thousands;
 
-use crate::{assessment::Assessment, run::RunDirectory};
+use loadgen::scenario::FailoverFigure;
+
+use crate::{assessment::Assessment, failover::Failover, run::RunDirectory, statistics::nearest_rank};
 
 /// A figure, painted.
 #[derive(Debug, Clone)]
@@ -38,23 +43,36 @@ pub struct Figure {
 
 /// So many faults get a close-up; the others are in the timeline and the tables.
 const MAX_CLOSEUPS: usize = 6;
+/// Which of more faults get one, by the part of them that was unavailable for at most as long.
+const CLOSEUPS: [(f64, &str); 4] = [
+    (1.0, "the longest outage of all"),
+    (0.9, "the 90th percentile"),
+    (0.5, "the median"),
+    (0.0, "the shortest"),
+];
 
 /// Draws and paints every figure of a run.
 ///
 /// # Errors
 /// When one cannot be painted.
 pub fn all(run: &RunDirectory, assessment: &Assessment) -> Result<Vec<Figure>, PaintError> {
-    let mut planned = vec![(
+    let mut planned = Vec::new();
+    if let Some(drawing) = ecdf::draw(&assessment.kinds) {
+        planned.push(("ecdf".to_owned(), ecdf::caption(&assessment.kinds), drawing));
+    }
+    planned.push((
         "timeline".to_owned(),
         "Operations a second, latency, faults and leaders on one time axis, in tenths of a second."
             .to_owned(),
         timeline::draw(run, assessment),
-    )];
-    for (i, fault) in assessment.failovers.iter().take(MAX_CLOSEUPS).enumerate() {
+    ));
+    for (place, which) in closeups(&assessment.failovers) {
+        let fault = &assessment.failovers[place];
+        let which = which.map_or_else(String::new, |which| format!(", fault {place}: {which}"));
         planned.push((
-            format!("fault-{i}"),
-            format!("Every operation around the {} of {}.", fault.kind, fault.victim()),
-            closeup::draw(run, fault),
+            format!("fault-{place}"),
+            format!("Every operation around the {} of {}{which}.", fault.kind, fault.victim()),
+            closeup::draw(run, fault, &which),
         ));
     }
     planned.push((
@@ -69,15 +87,30 @@ pub fn all(run: &RunDirectory, assessment: &Assessment) -> Result<Vec<Figure>, P
             nodes::draw(run, &assessment.failovers),
         ));
     }
+    if let Some(drawing) = stages::draw(run) {
+        planned.push(("stages".to_owned(), stages::caption(run), drawing));
+    }
     paint_all(planned)
 }
 
-/// Draws and paints what lays runs over one another: their timelines, and their percentiles.
+/// Which faults get a close-up, by their place, and why: all of a few; of many one of each sort, the longest first.
+fn closeups(failovers: &[Failover]) -> Vec<(usize, Option<&'static str>)> {
+    if failovers.len() <= MAX_CLOSEUPS {
+        return (0..failovers.len()).map(|place| (place, None)).collect();
+    }
+    let mut places: Vec<usize> = (0..failovers.len()).collect();
+    let length = |place: usize| failovers[place].figure(FailoverFigure::Unavailable).unwrap_or_default();
+    places.sort_by(|a, b| length(*a).total_cmp(&length(*b)));
+    CLOSEUPS.map(|(q, why)| (places[nearest_rank(places.len(), q).unwrap_or_default()], Some(why))).into()
+}
+
+/// Draws and paints what lays runs over one another: their timelines, their percentiles, and how their faults
+/// are distributed, if there are many.
 ///
 /// # Errors
 /// When one cannot be painted.
 pub fn overlay(title: &str, traces: &[Trace<'_>]) -> Result<Vec<Figure>, PaintError> {
-    paint_all(vec![
+    let mut planned = vec![
         (
             "overlay-timeline".to_owned(),
             "Answers a second, latency and faults of every run on one time axis, in tenths of a second."
@@ -89,7 +122,12 @@ pub fn overlay(title: &str, traces: &[Trace<'_>]) -> Result<Vec<Figure>, PaintEr
             "Latency by percentile, a line a run.".to_owned(),
             overlay::percentiles(traces),
         ),
-    ])
+    ];
+    if let Some(drawing) = overlay::ecdf(traces) {
+        let caption = "The part of all faults of a kind that took at most so long, a line a run.".to_owned();
+        planned.push(("overlay-ecdf".to_owned(), caption, drawing));
+    }
+    paint_all(planned)
 }
 
 /// So many runs can be told apart by their colours.

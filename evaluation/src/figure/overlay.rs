@@ -2,16 +2,17 @@
 
 use super::{
     drawing::{Anchor, Drawing, Ink, Text},
+    ecdf::{self, Curve, Panel},
     lane::{self, Bar, LANE, Look},
     palette,
     percentiles::{self, Part},
-    plot::{self, LEFT, Mark, Plot, RIGHT},
+    plot::{self, LEFT, MANY_FAULTS, Mark, Plot, RIGHT},
     scale::{Scale, duration, logarithmic_bounds, thousands},
     timeline,
 };
 use crate::{
     assessment::Assessment,
-    failover::{Failover, node_list},
+    failover::{Failover, KindFigures, node_list},
     run::RunDirectory,
     series::{BUCKET_S, Bucket},
 };
@@ -67,6 +68,45 @@ pub fn percentiles(traces: &[Trace<'_>]) -> Drawing {
     drawing
 }
 
+/// How the figures of many faults of a kind are distributed, a line a run, of each kind of which two runs have
+/// enough; nothing, if there is none.
+pub fn ecdf(traces: &[Trace<'_>]) -> Option<Drawing> {
+    let mut names: Vec<&str> = Vec::new();
+    for kind in traces.iter().flat_map(drawn) {
+        let runs = traces.iter().flat_map(drawn).filter(|other| other.kind == kind.kind).count();
+        if runs > 1 && !names.contains(&kind.kind.as_str()) {
+            names.push(&kind.kind);
+        }
+    }
+    if names.is_empty() {
+        return None;
+    }
+    let panel = |name| {
+        let title = format!("{name}, of all faults: unavailable; dashed: elect");
+        let mut panel = Panel { title, legend: Vec::new(), curves: Vec::new() };
+        for (place, trace) in traces.iter().enumerate() {
+            let Some(kind) = drawn(trace).find(|kind| kind.kind == name) else { continue };
+            let ink = palette::run(place);
+            let marks = Some(format!("{} ", trace.letter));
+            panel.legend.push((Mark::Line, ink, format!("{}, of {}", trace.letter, kind.faults)));
+            panel.curves.push(Curve { values: &kind.unavailable, ink, dashed: false, marks });
+            panel.curves.push(Curve { values: &kind.elect, ink, dashed: true, marks: None });
+        }
+        panel
+    };
+    let panels: Vec<Panel<'_>> = names.into_iter().map(panel).collect();
+    let labels: Vec<String> = traces.iter().map(|t| t.label.clone()).collect();
+    let mut drawing = Drawing::new();
+    let y = heading(&mut drawing, "How long it took, of all faults of a kind", &labels);
+    ecdf::stack(&mut drawing, y + 32.0, &panels);
+    Some(drawing)
+}
+
+/// The kinds of faults of which a run has enough.
+fn drawn<'a>(trace: &Trace<'a>) -> impl Iterator<Item = &'a KindFigures> + use<'a> {
+    trace.assessment.kinds.iter().filter(|kind| ecdf::is_drawn(kind))
+}
+
 /// The title, and under it a row for each run. Gives where they end.
 fn heading(drawing: &mut Drawing, title: &str, labels: &[String]) -> f64 {
     drawing.head(title, (LEFT, 28.0), 15.0);
@@ -100,7 +140,8 @@ fn shade(drawing: &mut Drawing, plot: &Plot, traces: &[Trace<'_>]) {
     plot::shade(drawing, plot, &warmups, &[]);
     for (place, trace) in traces.iter().enumerate() {
         let ink = palette::run(place).thin(0.8);
-        for fault in &trace.assessment.failovers {
+        let faults = &trace.assessment.failovers;
+        for fault in faults.iter().filter(|_| faults.len() <= MANY_FAULTS) {
             plot.upright(drawing, fault.injected_s, false, ink);
             if let Some(healed) = fault.healed_s {
                 plot.upright(drawing, healed, true, ink);
@@ -179,7 +220,7 @@ fn lanes(drawing: &mut Drawing, traces: &[Trace<'_>], x: Scale, y: f64) -> f64 {
         for (row, faults) in rows.iter().enumerate() {
             let name = if row == 0 { trace.letter.to_string() } else { String::new() };
             let bars: Vec<Bar<'_>> =
-                faults.iter().map(|&fault| Bar { fault, wordings: wordings(fault) }).collect();
+                faults.iter().map(|&fault| Bar { fault, wordings: wordings(fault, trace) }).collect();
             lane::draw(drawing, top, &name, Look { line: ink, bar: ink, beside: ink }, &x, &bars);
             top += LANE;
         }
@@ -203,8 +244,11 @@ fn side_by_side(failovers: &[Failover]) -> Vec<Vec<&Failover>> {
     rows
 }
 
-/// `kill n2 · 8.2 s · 354 ms unavailable`, and shorter.
-fn wordings(fault: &Failover) -> Vec<String> {
+/// `kill n2 · 8.2 s · 354 ms unavailable`, and shorter; nothing, where there are many.
+fn wordings(fault: &Failover, trace: &Trace<'_>) -> Vec<String> {
+    if trace.assessment.failovers.len() > MANY_FAULTS {
+        return Vec::new();
+    }
     let struck = format!("{} {}", fault.kind, node_list(&fault.nodes));
     let length = lane::lasted(fault).unwrap_or_else(|| "never healed".to_owned());
     let gap = timeline::unavailable_note(fault).text;

@@ -3,9 +3,12 @@
 use super::{
     drawing::{Anchor, Drawing, Ink, Text, WIDTH},
     palette,
-    scale::{Scale, linear_ticks, logarithmic_ticks},
+    scale::{Scale, duration, linear_ticks, logarithmic_ticks},
 };
 use crate::failover::Failover;
+
+/// Of more faults than this not each gets its lines and words: they would cover what they are about.
+pub const MANY_FAULTS: usize = 24;
 
 /// Where panels begin, left; axis labels stand before it.
 pub const LEFT: f64 = 76.0;
@@ -70,6 +73,15 @@ impl Plot {
         }
     }
 
+    /// Vertical grid lines of a logarithmic axis; their labels are those of [`duration_axis`].
+    pub fn upright_grid(&self, drawing: &mut Drawing) {
+        let (top, bottom) = self.edges();
+        for (tick, written) in logarithmic_ticks(self.x.values()) {
+            let ink = if written { palette::GRID } else { palette::GRID.thin(0.5) };
+            drawing.line(vec![(self.x.at(tick), top), (self.x.at(tick), bottom)], 1.0, ink);
+        }
+    }
+
     /// Left and lower edge.
     pub fn frame(&self, drawing: &mut Drawing) {
         let (left, right) = self.x.pixels();
@@ -104,6 +116,19 @@ pub fn time_axis(drawing: &mut Drawing, x: &Scale, y: f64, label: &str) {
         let at = x.at(tick);
         drawing.line(vec![(at, y), (at, y + 5.0)], 1.0, palette::FRAME);
         drawing.say(plain(tick), (at, y + 19.0), Anchor::Middle, palette::QUIET);
+    }
+    let (left, right) = x.pixels();
+    drawing.say(label, ((left + right) / 2.0, y + 38.0), Anchor::Middle, palette::QUIET);
+}
+
+/// A logarithmic axis of durations, ms, under a panel.
+pub fn duration_axis(drawing: &mut Drawing, x: &Scale, y: f64, label: &str) {
+    for (tick, written) in logarithmic_ticks(x.values()) {
+        let at = x.at(tick);
+        drawing.line(vec![(at, y), (at, y + if written { 5.0 } else { 3.0 })], 1.0, palette::FRAME);
+        if written {
+            drawing.say(duration(tick), (at, y + 19.0), Anchor::Middle, palette::QUIET);
+        }
     }
     let (left, right) = x.pixels();
     drawing.say(label, ((left + right) / 2.0, y + 38.0), Anchor::Middle, palette::QUIET);
@@ -144,7 +169,7 @@ pub fn heading(drawing: &mut Drawing, y: f64, title: &str, entries: &[(Mark, Ink
 }
 
 /// Shades warm-up and faults, from edge to edge of a panel. Faults begin with a line; their healing is
-/// a dashed one.
+/// a dashed one. Many faults are shaded only.
 pub fn shade(drawing: &mut Drawing, plot: &Plot, warmups: &[(f64, f64)], failovers: &[Failover]) {
     for &warmup in warmups {
         plot.band(drawing, warmup, palette::QUIET.thin(0.10));
@@ -152,6 +177,9 @@ pub fn shade(drawing: &mut Drawing, plot: &Plot, warmups: &[(f64, f64)], failove
     for fault in failovers {
         let to = fault.healed_s.unwrap_or(f64::INFINITY);
         plot.band(drawing, (fault.injected_s, to), palette::FAULT.thin(0.10));
+        if failovers.len() > MANY_FAULTS {
+            continue;
+        }
         plot.upright(drawing, fault.injected_s, false, palette::FAULT.thin(0.8));
         if fault.healed_s.is_some() {
             plot.upright(drawing, to, true, palette::FAULT.thin(0.8));

@@ -1,4 +1,7 @@
-use loadgen::{record::EventKind, scenario::Target};
+use loadgen::{
+    record::{EventKind, STAGES, StageSample},
+    scenario::Target,
+};
 
 use super::{
     drawing::{Shape, Text, WIDTH},
@@ -140,9 +143,96 @@ fn of_very_many_faults_the_longest_outages_are_named() {
     }
     let figures = figures(&plan.run());
     keep("very-many-faults", &figures);
-    let named = texts(&figures[0]).iter().filter(|text| text.text.ends_with("ms unavailable")).count();
+    let timeline = figures.iter().find(|figure| figure.name == "timeline").unwrap();
+    let named = texts(timeline).iter().filter(|text| text.text.ends_with("ms unavailable")).count();
     assert_eq!(named, 8);
     assert_legible(&figures);
+}
+
+#[test]
+fn a_hundred_faults_are_a_distribution_and_a_few_are_not() {
+    let figures = figures(&Plan::many_kills(100).run());
+    keep("hundred-kills", &figures);
+    let names: Vec<_> = figures.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names[..2], ["ecdf", "timeline"]);
+    assert_eq!(names.iter().filter(|name| name.starts_with("fault-")).count(), CLOSEUPS.len());
+    let said: Vec<&str> = texts(&figures[0]).iter().map(|t| t.text.as_str()).collect();
+    for mark in ["median ", "p99 ", "worst "] {
+        let shown = said.iter().find(|text| text.starts_with(mark)).unwrap();
+        assert!(figures[0].caption.contains(shown), "{shown} in {}", figures[0].caption);
+    }
+    assert!(said.contains(&"unavailable, of 100") && said.contains(&"elect, of 100"), "{said:?}");
+    assert_legible(&figures);
+
+    let has_ecdf = |count| {
+        let run = Plan::many_kills(count).run();
+        all(&run, &assess(&run)).unwrap().iter().any(|figure| figure.name == "ecdf")
+    };
+    assert_eq!([LEAST_FOR_ECDF - 1, LEAST_FOR_ECDF].map(has_ecdf), [false, true]);
+}
+
+#[test]
+fn faults_that_did_not_end_hold_their_curve_down() {
+    let mut plan = Plan::many_kills(20);
+    // From the last on nobody is served, and nobody is elected.
+    plan.outages[19].1 = 1e6;
+    plan.give_up_one_in = 1;
+    let last = plan.events.iter().rposition(|event| event.term.is_some()).unwrap();
+    plan.events.remove(last);
+    let figures = figures(&plan.run());
+    keep("endless", &figures);
+    let said: Vec<&str> = texts(&figures[0]).iter().map(|t| t.text.as_str()).collect();
+    assert!(said.contains(&"unavailable, of 20; 1 did not end"), "{said:?}");
+    assert!(said.contains(&"elect, of 20; 1 did not end"), "{said:?}");
+    assert!(figures[0].caption.contains("worst no end"), "{}", figures[0].caption);
+    assert!(!said.iter().any(|text| text.starts_with("worst")), "it has no place: {said:?}");
+    assert_legible(&figures);
+}
+
+/// What three nodes tell of the stages of a write, n2 leading.
+fn stages() -> Vec<StageSample> {
+    let mut stages = Vec::new();
+    for (place, stage) in STAGES.into_iter().enumerate() {
+        for node in 1..=3 {
+            let leads = node == 2;
+            let p50_us =
+                [30.0, 12.0, 55.0, 900.0, 640.0, 8.0, 25.0, 18.0][place] * (1.0 + node as f64 / 10.0);
+            let count = if leads || matches!(stage, "append" | "fsync" | "apply") { 81_234 } else { 0 };
+            stages.push(StageSample {
+                node,
+                stage: stage.into(),
+                count,
+                p50_us,
+                p99_us: p50_us * 4.5,
+                max_us: p50_us * 31.0,
+            });
+        }
+    }
+    // Told in no order, and one that nobody knows.
+    stages.reverse();
+    stages.push(StageSample { stage: "ponder".into(), node: 1, ..stages[3].clone() });
+    stages
+}
+
+#[test]
+fn stages_of_a_write_are_bars_in_their_order() {
+    let mut run = Plan::leader_kill().run();
+    run.stages = stages();
+    let figures = figures(&run);
+    keep("stages", &figures);
+    let figure = figures.last().unwrap();
+    assert_eq!(figure.name, "stages");
+    assert!(figure.caption.contains("fsync on n3, 1.2 ms"), "{}", figure.caption);
+    let said: Vec<&str> = texts(figure).iter().map(|t| t.text.as_str()).collect();
+    let places: Vec<_> = STAGES
+        .into_iter()
+        .chain(["ponder"])
+        .map(|stage| said.iter().position(|text| *text == stage))
+        .collect();
+    assert!(places.is_sorted() && places.iter().all(Option::is_some), "{said:?}");
+    assert_legible(&figures);
+    run.stages.iter_mut().for_each(|sample| sample.count = 0);
+    assert!(self::figures(&run).iter().all(|figure| figure.name != "stages"), "no write went through any");
 }
 
 #[test]
@@ -201,6 +291,28 @@ fn runs_are_laid_over_one_another_each_with_its_name_its_colour_and_its_faults()
         assert!(lines(&figures[0], ink) >= 3, "goodput, p99, p50");
         assert_eq!(lines(&figures[1], ink), 1);
     }
+}
+
+#[test]
+fn distributions_are_laid_over_one_another_where_two_runs_have_one() {
+    let runs = |counts: [usize; 3]| {
+        ["A  first", "B  second", "C  third"]
+            .map(str::to_owned)
+            .into_iter()
+            .zip(counts)
+            .map(|(label, count)| (label, Plan::many_kills(count).run()))
+    };
+    let two: Vec<_> = runs([100, 40, 3]).collect();
+    let figures = overlaid("overlay-ecdf", &two);
+    let ecdf = figures.iter().find(|figure| figure.name == "overlay-ecdf").unwrap();
+    let said: Vec<&str> = texts(ecdf).iter().map(|t| t.text.as_str()).collect();
+    for expected in ["A, of 100", "B, of 40"] {
+        assert!(said.contains(&expected), "{expected} in {said:?}");
+    }
+    assert!(said.iter().any(|text| text.starts_with("B worst ")), "{said:?}");
+    assert!(!said.iter().any(|text| text.starts_with("C, of")), "three are no distribution: {said:?}");
+    let one: Vec<_> = runs([100, 5, 3]).collect();
+    assert_eq!(overlaid("overlay-no-ecdf", &one).len(), 2);
 }
 
 #[test]

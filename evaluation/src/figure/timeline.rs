@@ -10,7 +10,7 @@ use super::{
     drawing::{Anchor, Drawing, Ink, Shape, Text},
     lane::{self, Bar, LANE, Look},
     palette,
-    plot::{self, LEFT, Mark, Plot, RIGHT},
+    plot::{self, LEFT, MANY_FAULTS, Mark, Plot, RIGHT},
     reign,
     scale::{Scale, duration, logarithmic_bounds, nice, thousands},
     strip::{Note, Strip},
@@ -261,7 +261,8 @@ fn lanes(drawing: &mut Drawing, run: &RunDirectory, x: Scale, y: f64, failovers:
                 Some(length) => format!("{} · {length}", fault.kind),
                 None => format!("{}, never healed", fault.kind),
             };
-            Bar { fault, wordings: vec![words] }
+            let wordings = if failovers.len() > MANY_FAULTS { vec![] } else { vec![words] };
+            Bar { fault, wordings }
         };
         let bars: Vec<Bar<'_>> = failovers.iter().filter(|f| f.nodes.contains(id)).map(bar).collect();
         let look = Look { line: palette::node(place), bar: palette::FAULT, beside: palette::FAULT_TEXT };

@@ -5,7 +5,7 @@ use loadgen::scenario::{Comparison, FailoverFigure, Limit, Metric, OutcomeKind, 
 use crate::{
     failover::{Elect, Failover},
     run::{Operation, Phases, RunDirectory},
-    statistics::Latencies,
+    statistics::{Distribution, Latencies},
 };
 
 /// A limit, and whether it holds.
@@ -37,6 +37,7 @@ pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> 
         .map(|limit| {
             let measured = match limit.metric {
                 Metric::Fault { index, figure } => fault_figure(limit, failovers, index, figure),
+                Metric::Faults { figure, quantile } => quantile_of_faults(limit, failovers, figure, quantile),
                 _ => of_operations(limit, windows.select(run, limit.window)),
             };
             measured.report(limit, run.manifest.interrupted.is_some())
@@ -169,7 +170,9 @@ fn of_operations<'a>(limit: &Limit, operations: impl Iterator<Item = &'a Operati
             };
             Measured::Value { value, shown: format!("{value:.2} ms"), samples: latencies.count() as u64 }
         }
-        Metric::Fault { .. } => Measured::Nothing("a figure of faults is not one of operations".to_owned()),
+        Metric::Fault { .. } | Metric::Faults { .. } => {
+            Measured::Nothing("a figure of faults is not one of operations".to_owned())
+        }
     }
 }
 
@@ -211,6 +214,45 @@ fn fault_figure(
     }
 }
 
+/// A quantile over all faults that have the figure. Where the run was ended before some of these were whole, it
+/// lies between what they had come to by then and no end at all.
+fn quantile_of_faults(
+    limit: &Limit,
+    failovers: &[Failover],
+    figure: FailoverFigure,
+    quantile: f64,
+) -> Measured {
+    if failovers.is_empty() {
+        return Measured::Nothing("no fault was injected".to_owned());
+    }
+    let so_far =
+        |fault| figure_so_far(fault, figure).map(|(value, _)| value).or_else(|| fault.figure(figure));
+    let endless =
+        |fault| figure_so_far(fault, figure).map(|_| f64::INFINITY).or_else(|| fault.figure(figure));
+    let least: Distribution = failovers.iter().filter_map(so_far).collect();
+    let most: Distribution = failovers.iter().filter_map(endless).collect();
+    let samples = least.count() as u64;
+    let (Some(value), Some(bound)) = (least.quantile(quantile), most.quantile(quantile)) else {
+        return Measured::Nothing("no fault struck the leader".to_owned());
+    };
+    let shown = match figure {
+        _ if value.is_infinite() => format!("no end, over {samples} faults"),
+        FailoverFigure::LostWork => format!("{value} operations, over {samples} faults"),
+        _ => format!("{value:.1} ms, over {samples} faults"),
+    };
+    // What lies between the two is as good as they are, unless it is to be one certain value.
+    let alike = limit.comparison.holds(value, limit.value) == limit.comparison.holds(bound, limit.value);
+    if value.is_infinite() {
+        Measured::Endless { shown, samples }
+    } else if value == bound {
+        Measured::Value { value, shown, samples }
+    } else if alike && limit.comparison != Comparison::Equal {
+        Measured::Value { value, shown: format!("at least {shown}"), samples }
+    } else {
+        Measured::AtLeast { value, shown, samples }
+    }
+}
+
 /// Whether `value` is further from satisfying the limit than `other`.
 fn is_worse(limit: &Limit, value: f64, other: f64) -> bool {
     match limit.comparison {
@@ -239,21 +281,19 @@ fn figure_so_far(fault: &Failover, figure: FailoverFigure) -> Option<(f64, Strin
 
 /// A figure of one fault and its words; infinite when it did not end; nothing when the fault has none.
 fn figure_of(fault: &Failover, figure: FailoverFigure) -> Option<(f64, String)> {
-    let ms = |value: f64| (value, format!("{value:.0} ms"));
-    let endless = |words: String| (f64::INFINITY, words);
-    Some(match figure {
-        FailoverFigure::Elect => match fault.elect {
-            Elect::NotLeader => return None,
-            Elect::Never => endless("nobody was elected".to_owned()),
-            Elect::After { ms: value, .. } => ms(value),
-        },
-        FailoverFigure::Unavailable if fault.unavailable.open_ended => {
-            endless(format!("more than {:.0} ms, and not available again", fault.unavailable.ms()))
+    let value = fault.figure(figure)?;
+    let words = match figure {
+        FailoverFigure::Elect if value.is_infinite() => "nobody was elected".to_owned(),
+        FailoverFigure::Unavailable if value.is_infinite() => {
+            format!("more than {:.0} ms, and not available again", fault.unavailable.ms())
         }
-        FailoverFigure::Unavailable => ms(fault.unavailable.ms()),
-        FailoverFigure::Recover => fault.recover_ms.map_or_else(|| endless("not recovered".to_owned()), ms),
-        FailoverFigure::LostWork => (fault.lost_work as f64, format!("{} operations", fault.lost_work)),
-    })
+        FailoverFigure::Recover if value.is_infinite() => "not recovered".to_owned(),
+        FailoverFigure::LostWork => format!("{value} operations"),
+        FailoverFigure::Elect | FailoverFigure::Unavailable | FailoverFigure::Recover => {
+            format!("{value:.0} ms")
+        }
+    };
+    Some((value, words))
 }
 
 #[cfg(test)]

@@ -45,6 +45,82 @@ fn figures_of_faults_are_compared_and_the_worst_counts() {
     assert_eq!(reports[4].shown, "no samples: fault 7 was not injected");
 }
 
+/// `fault[*].figure.quantile <= value`.
+fn at_most(of: FailoverFigure, quantile: f64, value: f64) -> Limit {
+    limit(Metric::Faults { figure: of, quantile }, Comparison::AtMost, value, Window::Measured)
+}
+
+#[test]
+fn a_quantile_over_faults_is_that_of_one_of_them() {
+    use FailoverFigure::{Elect, Unavailable};
+    let run = || Plan::many_kills(20).run();
+    let sorted = {
+        let mut all: Vec<f64> = failover::analyse(&run()).iter().map(|f| f.unavailable.ms()).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    assert_eq!(sorted.len(), 20);
+    let reports = judge(
+        run(),
+        vec![
+            at_most(Unavailable, 0.5, sorted[9]),
+            at_most(Unavailable, 0.5, sorted[9] - 0.01),
+            at_most(Unavailable, 0.9, sorted[17]),
+            at_most(Unavailable, 0.99, sorted[19]),
+            at_most(Unavailable, 1.0, sorted[19] - 0.01),
+            at_most(Elect, 1.0, 1e9),
+        ],
+    );
+    let holds: Vec<_> = reports.iter().map(|r| r.holds).collect();
+    assert_eq!(holds, [true, false, true, true, false, true], "{reports:#?}");
+    assert_eq!((reports[0].value, reports[0].samples), (Some(sorted[9]), 20));
+    assert!(reports[0].shown.ends_with(" ms, over 20 faults"), "{}", reports[0].shown);
+}
+
+#[test]
+fn a_quantile_beyond_which_faults_did_not_end_breaks_every_upper_limit() {
+    let mut plan = Plan::many_kills(20);
+    // Nobody was elected after two of them; who was struck next was not known to lead.
+    let terms: Vec<u64> = plan.events.iter().filter_map(|e| e.term).collect();
+    plan.events.retain(|event| event.term.is_none_or(|term| term != terms[5] && term != terms[9]));
+    let reports = judge(
+        plan.run(),
+        vec![at_most(FailoverFigure::Elect, 0.5, 1e9), at_most(FailoverFigure::Elect, 0.99, 1e9)],
+    );
+    assert_eq!(reports.iter().map(|r| r.holds).collect::<Vec<_>>(), [true, false], "{reports:#?}");
+    assert_eq!((reports[1].value, reports[1].shown.as_str()), (None, "no end, over 18 faults"));
+}
+
+#[test]
+fn a_quantile_of_no_fault_does_not_hold() {
+    let mut nobody = Plan::leader_kill();
+    (nobody.events, nobody.faults) = (vec![], vec![]);
+    let report = judge(nobody.run(), vec![at_most(FailoverFigure::Unavailable, 0.5, 1e9)]).remove(0);
+    assert_eq!((report.holds, report.shown.as_str()), (false, "no samples: no fault was injected"));
+    // A follower: there is nothing to elect.
+    let mut follower = Plan::leader_kill();
+    follower.events[0] = crate::synthetic::leader(-3.0, 3, 1);
+    let report = judge(follower.run(), vec![at_most(FailoverFigure::Elect, 1.0, 1e9)]).remove(0);
+    assert_eq!((report.holds, report.samples), (false, 0), "{report:?}");
+}
+
+#[test]
+fn a_quantile_that_an_early_end_left_open_is_undecided_and_others_are_not() {
+    let mut run = Plan::many_kills(20).run();
+    let last_s =
+        run.events.iter().filter(|e| e.fault == Some(19)).map(|e| e.completed_s).fold(f64::MAX, f64::min);
+    run.manifest.interrupted = Some("Ctrl-C".into());
+    run.manifest.complete = false;
+    // The last was under way.
+    run.history.operations.retain(|o| o.due_s() < last_s + 0.02);
+    let reports = judge(
+        run,
+        vec![at_most(FailoverFigure::Unavailable, 0.5, 1e9), at_most(FailoverFigure::Unavailable, 1.0, 1e9)],
+    );
+    let seen: Vec<_> = reports.iter().map(|r| (r.holds, r.undecided)).collect();
+    assert_eq!(seen, [(true, false), (false, true)], "{reports:#?}");
+}
+
 #[test]
 fn a_figure_that_never_ends_breaks_every_upper_limit() {
     let mut plan = Plan::leader_kill();

@@ -5,7 +5,8 @@ use crate::overlay::{
     table::{Group, Row},
 };
 
-const HEADER: [&str; 9] = ["fault", "figure", "unit", "run", "name", "driver", "value", "ratio", "words"];
+const HEADER: [&str; 10] =
+    ["fault", "figure", "unit", "run", "name", "driver", "value", "ratio", "words", "kind"];
 
 /// The whole table.
 pub fn render(overlay: &Overlay) -> String {
@@ -22,7 +23,7 @@ pub fn render(overlay: &Overlay) -> String {
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
-fn records(overlay: &Overlay, group: &Group, row: &Row) -> Vec<[String; 9]> {
+fn records(overlay: &Overlay, group: &Group, row: &Row) -> Vec<[String; 10]> {
     let number = |value: Option<f64>| value.map_or_else(String::new, |v| rounded(v).to_string());
     overlay
         .layers
@@ -39,6 +40,7 @@ fn records(overlay: &Overlay, group: &Group, row: &Row) -> Vec<[String; 9]> {
                 number(cell.value),
                 number(cell.ratio),
                 cell.words.clone(),
+                group.kind.clone().unwrap_or_default(),
             ]
         })
         .collect()

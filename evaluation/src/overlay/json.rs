@@ -34,6 +34,7 @@ struct Differences<'a> {
 #[derive(Serialize)]
 struct Figure<'a> {
     fault: Option<usize>,
+    kind: Option<&'a str>,
     figure: &'static str,
     unit: &'static str,
     values: Vec<Option<f64>>,
@@ -57,6 +58,7 @@ pub fn render(overlay: &Overlay, html: &Path) -> String {
     let figures = overlay.groups.iter().flat_map(|group| {
         group.rows.iter().map(|row| Figure {
             fault: group.fault,
+            kind: group.kind.as_deref(),
             figure: row.figure,
             unit: row.unit,
             values: row.cells.iter().map(|cell| cell.value.map(rounded)).collect(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Overlay;
+use super::{Group, Overlay};
 use crate::report::markdown::{plain, row, table};
 
 /// Differences, runs, and the table.
@@ -23,20 +23,12 @@ pub fn render(overlay: &Overlay) -> String {
         let verdict = layer.assessment.judgement.verdict.name();
         row(&mut out, &[layer.letter.to_string(), plain(&m.name), plain(&m.driver), verdict.to_owned()]);
     }
-    for group in &overlay.groups {
-        let _ = writeln!(out, "\n## {}\n", plain(&group.name));
-        let names = overlay.columns();
-        table(&mut out, &names.iter().map(String::as_str).collect::<Vec<_>>(), 1);
-        for figure in &group.rows {
-            let mut cells = vec![figure.name()];
-            for (place, cell) in figure.cells.iter().enumerate() {
-                cells.push(plain(&cell.words));
-                if place > 0 {
-                    cells.push(cell.ratio_words());
-                }
-            }
-            row(&mut out, &cells);
-        }
+    let (shown, folded) = overlay.shown_and_folded();
+    groups(&mut out, overlay, &shown);
+    if !folded.is_empty() {
+        let _ = writeln!(out, "\n<details><summary>Each of {} faults</summary>", folded.len());
+        groups(&mut out, overlay, &folded);
+        let _ = writeln!(out, "\n</details>");
     }
     let _ = writeln!(out, "\n## What ran where\n");
     let letters = overlay.layers.iter().map(|layer| layer.letter.to_string());
@@ -47,4 +39,24 @@ pub fn render(overlay: &Overlay) -> String {
         row(&mut out, &cells);
     }
     out
+}
+
+/// A table for each group.
+fn groups(out: &mut String, overlay: &Overlay, groups: &[&Group]) {
+    for group in groups {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "\n## {}\n", plain(&group.name));
+        let names = overlay.columns();
+        table(out, &names.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+        for figure in &group.rows {
+            let mut cells = vec![figure.name()];
+            for (place, cell) in figure.cells.iter().enumerate() {
+                cells.push(plain(&cell.words));
+                if place > 0 {
+                    cells.push(cell.ratio_words());
+                }
+            }
+            row(out, &cells);
+        }
+    }
 }

@@ -20,7 +20,7 @@ use std::{
 use crate::{
     assessment::{Assessment, assess},
     figure::{self, Trace},
-    report::{ReportError, environment, put, write_figures},
+    report::{ReportError, environment, put, words::MANY_FAULTS, write_figures},
     run::RunDirectory,
 };
 use difference::Differences;
@@ -96,6 +96,13 @@ impl Overlay {
             }
         }
         names
+    }
+
+    /// The table in two parts: what is always shown, and single faults where there are so many that they are
+    /// folded up, or left out where nothing can be.
+    fn shown_and_folded(&self) -> (Vec<&Group>, Vec<&Group>) {
+        let many = self.groups.iter().filter(|group| group.fault.is_some()).count() > MANY_FAULTS;
+        self.groups.iter().partition(|group| !many || group.fault.is_none())
     }
 
     /// What ran where: a name, and a value a run.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use maud::{Markup, html};
 
-use super::{Layer, Overlay};
+use super::{Group, Layer, Overlay};
 use crate::{
     figure::{self, Figure},
     report::{
@@ -93,14 +93,29 @@ fn link(folder: &Path, file: &Path) -> Option<String> {
 }
 
 fn table(overlay: &Overlay) -> Markup {
-    let columns = overlay.columns();
+    let (shown, folded) = overlay.shown_and_folded();
     html! {
         h2 { "Side by side" }
+        (groups(overlay, &shown))
+        @if !folded.is_empty() {
+            details { summary { "Each of " (folded.len()) " faults" } (groups(overlay, &folded)) }
+        }
+        p.quiet {
+            b { "B / A" } ": a figure of B as a multiple of that of A. There is none where one of them is missing or "
+            "only known to be at least so much, or where that of A is 0. ± is how finely it could be seen. One run each "
+            "is no more than an example."
+        }
+    }
+}
+
+fn groups(overlay: &Overlay, groups: &[&Group]) -> Markup {
+    let columns = overlay.columns();
+    html! {
         div.wide { table {
             thead { tr { @for (place, name) in columns.iter().enumerate() {
                 th.n[place > 0] { (name) }
             } } }
-            @for group in &overlay.groups { tbody {
+            @for group in groups { tbody {
                 tr.group { th colspan=(columns.len()) { (group.name) } }
                 @for row in &group.rows { tr {
                     td { (row.name()) }
@@ -111,11 +126,6 @@ fn table(overlay: &Overlay) -> Markup {
                 } }
             } }
         } }
-        p.quiet {
-            b { "B / A" } ": a figure of B as a multiple of that of A. There is none where one of them is missing or "
-            "only known to be at least so much, or where that of A is 0. ± is how finely it could be seen. One run each "
-            "is no more than an example."
-        }
     }
 }
 

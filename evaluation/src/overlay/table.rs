@@ -2,10 +2,11 @@
 
 use crate::{
     assessment::Tally,
-    failover::{Failover, Unavailable, node_list},
+    failover::{Failover, KindFigures, Unavailable, node_list},
     figure::thousands,
     overlay::Layer,
     report::words,
+    statistics::Distribution,
 };
 
 /// Rows that belong together.
@@ -13,8 +14,10 @@ use crate::{
 pub struct Group {
     /// What they are about.
     pub name: String,
-    /// Which entry of the scenario's fault list; `None` for the whole load.
+    /// Which entry of the scenario's fault list; `None` for the whole load, and for a kind of faults.
     pub fault: Option<usize>,
+    /// Which kind, where it is about all faults of one.
+    pub kind: Option<String>,
     /// The rows.
     pub rows: Vec<Row>,
 }
@@ -94,6 +97,7 @@ impl Row {
 /// The whole table.
 pub fn groups(layers: &[Layer]) -> Vec<Group> {
     let mut groups = vec![load(layers)];
+    groups.extend(kind_names(layers).into_iter().map(|name| kind(layers, name)));
     groups.extend(keys(layers).into_iter().map(|key| fault(layers, key)));
     groups
 }
@@ -127,7 +131,50 @@ fn load(layers: &[Layer]) -> Group {
         worst.map_or_else(|| Figure::new(None, "no fault".to_owned()), Figure::unavailable)
     };
     rows.push(Row::of("worst_unavailable", "ms", layers.iter().map(worst).collect()));
-    Group { name: "the load, without warm-up".to_owned(), fault: None, rows }
+    Group { name: "the load, without warm-up".to_owned(), fault: None, kind: None, rows }
+}
+
+/// The kinds of faults that struck several times in any of the runs.
+fn kind_names(layers: &[Layer]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for kind in layers.iter().flat_map(|layer| &layer.assessment.kinds).filter(|kind| kind.faults > 1) {
+        if !names.contains(&kind.kind.as_str()) {
+            names.push(&kind.kind);
+        }
+    }
+    names
+}
+
+/// All faults of a kind together.
+fn kind(layers: &[Layer], name: &str) -> Group {
+    type Values = fn(&KindFigures) -> &Distribution;
+    const ROWS: [(&str, f64, Values); 9] = [
+        ("elect_p50", 0.5, |kind| &kind.elect),
+        ("elect_p99", 0.99, |kind| &kind.elect),
+        ("elect_max", 1.0, |kind| &kind.elect),
+        ("unavailable_p50", 0.5, |kind| &kind.unavailable),
+        ("unavailable_p99", 0.99, |kind| &kind.unavailable),
+        ("unavailable_max", 1.0, |kind| &kind.unavailable),
+        ("recover_p50", 0.5, |kind| &kind.recover),
+        ("recover_p99", 0.99, |kind| &kind.recover),
+        ("recover_max", 1.0, |kind| &kind.recover),
+    ];
+    let found: Vec<Option<&KindFigures>> =
+        layers.iter().map(|layer| layer.assessment.kinds.iter().find(|kind| kind.kind == name)).collect();
+    let row = |figure, unit, of: &dyn Fn(&KindFigures) -> Figure| {
+        let missing = || Figure::new(None, "–".to_owned());
+        Row::of(figure, unit, found.iter().map(|kind| kind.map_or_else(missing, of)).collect())
+    };
+    let mut rows =
+        vec![row("faults", "faults", &|kind| Figure::new(Some(kind.faults as f64), kind.faults.to_string()))];
+    rows.extend(ROWS.into_iter().map(|(figure, q, values)| {
+        row(figure, "ms", &|kind| {
+            let values = values(kind);
+            let value = values.quantile(q).filter(|value| value.is_finite());
+            Figure::new(value, words::spread(values, q))
+        })
+    }));
+    Group { name: format!("all faults: {name}"), fault: None, kind: Some(name.to_owned()), rows }
 }
 
 /// One strike: which entry of the scenario's fault list, and which of its strikes.
@@ -174,5 +221,5 @@ fn fault(layers: &[Layer], key: Key) -> Group {
             Figure::new(Some(fault.lost_work as f64), thousands(fault.lost_work))
         }),
     ];
-    Group { name: format!("fault {}: {name}", key.0), fault: Some(key.0), rows }
+    Group { name: format!("fault {}: {name}", key.0), fault: Some(key.0), kind: None, rows }
 }

@@ -18,7 +18,8 @@ pub fn render(overlay: &Overlay, html: &Path) -> String {
             let _ = writeln!(out, "  - {difference}");
         }
     }
-    for group in &overlay.groups {
+    let (shown, left_out) = overlay.shown_and_folded();
+    for group in shown {
         let mut rows = vec![overlay.columns()];
         for row in &group.rows {
             let mut cells = vec![row.name()];
@@ -31,6 +32,9 @@ pub fn render(overlay: &Overlay, html: &Path) -> String {
             rows.push(cells);
         }
         let _ = writeln!(out, "\n{}\n{}", group.name, table(&rows));
+    }
+    if !left_out.is_empty() {
+        let _ = writeln!(out, "\neach of {} faults: in the page", left_out.len());
     }
     let _ = writeln!(out, "\noverlay: {}", html.display());
     out

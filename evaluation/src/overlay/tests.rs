@@ -90,8 +90,16 @@ fn strikes_are_compared_with_the_same_strikes_not_with_those_at_the_same_place()
         plan.run()
     };
     let overlay = overlay([with_two(true), with_two(false)]);
-    assert_eq!(overlay.groups.len(), 3);
-    assert_eq!(overlay.groups[2].name, "fault 1: kill of n1");
+    let names: Vec<&str> = overlay.groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "the load, without warm-up",
+            "all faults: kill",
+            "fault 0: kill of the leader",
+            "fault 1: kill of n1"
+        ]
+    );
     assert_eq!(values(row(&overlay, Some(0), "struck")), [Some(15.0), None]);
     assert_eq!(values(row(&overlay, Some(1), "struck")), [Some(30.0), Some(30.0)]);
 }
@@ -213,10 +221,41 @@ fn overlay_csv_has_a_row_a_figure_and_run() {
             "process",
             "298",
             "1",
-            "298 ms (n3, term 2)"
+            "298 ms (n3, term 2)",
+            ""
         ]
     );
     assert_eq!(elect[0][7], "", "the first is compared with nothing");
+}
+
+#[test]
+fn many_faults_are_compared_by_their_quantiles_and_single_ones_folded_up() {
+    let overlay = overlay([Plan::many_kills(20).run(), Plan::many_kills(15).run()]);
+    let kill = overlay.groups.iter().find(|group| group.kind.as_deref() == Some("kill")).unwrap();
+    let median = kill.rows.iter().find(|row| row.figure == "unavailable_p50").unwrap();
+    let of_runs = overlay.layers.iter().map(|layer| layer.assessment.kinds[0].unavailable.quantile(0.5));
+    assert!(median.cells.iter().map(|cell| cell.value).eq(of_runs), "{median:?}");
+    assert!(median.cells[1].ratio.is_some());
+    let faults = kill.rows.iter().find(|row| row.figure == "faults").unwrap();
+    assert_eq!(values(faults), [Some(20.0), Some(15.0)]);
+    let page = page::render(&overlay, &[], Path::new("."));
+    let markdown = markdown::render(&overlay);
+    for text in [&page, &markdown] {
+        assert_eq!((text.matches("<details>").count(), text.matches("</details>").count()), (1, 1));
+        assert!(text.find("all faults: kill").unwrap() < text.find("<details>").unwrap());
+        assert!(text.find("fault 19: kill").unwrap() > text.find("<details>").unwrap());
+    }
+    let terminal = terminal::render(&overlay, Path::new("x"));
+    assert!(
+        terminal.contains("each of 20 faults: in the page") && !terminal.contains("fault 3: "),
+        "{terminal}"
+    );
+    let csv = csv::render(&overlay);
+    assert!(
+        csv.lines().any(|line| line.starts_with(",unavailable_p99,ms,B,") && line.ends_with(",kill")),
+        "{csv}"
+    );
+    assert!(csv.lines().any(|line| line.starts_with("19,")), "nothing is folded up for scripts");
 }
 
 #[test]

@@ -7,16 +7,19 @@ use super::{
     FILES,
     environment::{self, LogCell, NodeColumns},
     page::{inline, mark, page},
-    words,
+    stages, words,
 };
 use crate::{
     assessment::{Assessment, Tally},
     check::{self, CheckResult},
-    failover::Failover,
-    figure::{Figure, thousands},
+    failover::{Failover, KindFigures},
+    figure::{Figure, LEAST_FOR_ECDF, thousands},
     limit::LimitReport,
     run::RunDirectory,
 };
+
+/// More events than this are folded up.
+const MANY_EVENTS: usize = 40;
 
 /// The whole report.
 pub fn render(run: &RunDirectory, assessment: &Assessment, figures: &[Figure]) -> String {
@@ -27,10 +30,11 @@ pub fn render(run: &RunDirectory, assessment: &Assessment, figures: &[Figure]) -
         p.quiet { (run.manifest.scenario) ", seed " (run.manifest.seed) ", started " (run.manifest.started) }
         (verdict(assessment))
         (tiles(assessment))
-        (failovers(&assessment.failovers))
+        (failovers(assessment))
         (limits(assessment))
         (checks(assessment))
         (operations(assessment))
+        (stages(run))
         h2 { "Figures" }
         @for figure in figures { (inline(figure)) }
         (events(run))
@@ -85,12 +89,65 @@ fn tiles(assessment: &Assessment) -> Markup {
     }
 }
 
-fn failovers(failovers: &[Failover]) -> Markup {
+fn failovers(assessment: &Assessment) -> Markup {
+    let failovers = &assessment.failovers;
+    let each = format!("Each of the {} faults", failovers.len());
     html! {
         h2 { "Failover" }
         @if failovers.is_empty() {
             p { "No fault struck during this run." }
         } @else {
+            (kinds(&assessment.kinds))
+            (folded(failovers.len() > words::MANY_FAULTS, &each, &each_fault(failovers)))
+            p.quiet {
+                b { "elect" } ": from the fault to the first leader of a higher term. "
+                b { "unavailable" } ": the longest stretch without a successful completion that overlaps the fault, "
+                "until it is healed and service is good again; ± is the mean time between successes before the "
+                "fault, finer than which it cannot be seen. "
+                b { "recover" } ": from the fault to the first second with at least 95 % of the goodput before and a "
+                "p99 of at most twice that before, in steps of 100 ms. "
+                b { "lost work" } ": operations due between fault and recovery that were not answered in time. "
+                "A fault begins when it had happened, not when it was asked for."
+            }
+        }
+    }
+}
+
+/// How the figures of each kind of fault are distributed, where there are several of it.
+fn kinds(kinds: &[KindFigures]) -> Markup {
+    let rows = words::kinds(kinds);
+    html! {
+        @if !rows.is_empty() {
+            div.wide { table {
+                thead { tr { @for (place, name) in words::KINDS.into_iter().enumerate() {
+                    th.n[place > 1] { (name) }
+                } } }
+                tbody { @for cells in &rows { tr {
+                    @for (place, cell) in cells.iter().enumerate() {
+                        td.n[place > 1] { @if cells[1] == "unavailable" { b { (cell) } } @else { (cell) } }
+                    }
+                } } }
+            } }
+            p.quiet {
+                "Quantiles are values that one of the faults had; what did not end is worse than all others. "
+                @if kinds.iter().any(|kind| (2..LEAST_FOR_ECDF).contains(&kind.faults)) {
+                    "No distribution is drawn of fewer than " (LEAST_FOR_ECDF) " faults of a kind: its 90th percentile "
+                    "would be the worst of them."
+                }
+            }
+        }
+    }
+}
+
+/// What is long is folded up.
+fn folded(long: bool, summary: &str, content: &Markup) -> Markup {
+    html! {
+        @if long { details { summary { (summary) } (content) } } @else { (content) }
+    }
+}
+
+fn each_fault(failovers: &[Failover]) -> Markup {
+    html! {
             div.wide { table {
                 thead { tr {
                     th { "fault" } th.n { "at" } th.n { "healed at" } th.n { "elect" } th.n { "unavailable" }
@@ -122,17 +179,6 @@ fn failovers(failovers: &[Failover]) -> Markup {
                     }
                 } } }
             } }
-            p.quiet {
-                b { "elect" } ": from the fault to the first leader of a higher term. "
-                b { "unavailable" } ": the longest stretch without a successful completion that overlaps the fault, "
-                "until it is healed and service is good again; ± is the mean time between successes before the "
-                "fault, finer than which it cannot be seen. "
-                b { "recover" } ": from the fault to the first second with at least 95 % of the goodput before and a "
-                "p99 of at most twice that before, in steps of 100 ms. "
-                b { "lost work" } ": operations due between fault and recovery that were not answered in time. "
-                "A fault begins when it had happened, not when it was asked for."
-            }
-        }
     }
 }
 
@@ -229,9 +275,32 @@ fn operations(assessment: &Assessment) -> Markup {
     }
 }
 
+/// Where writes spent their time, if the nodes have told.
+fn stages(run: &RunDirectory) -> Markup {
+    let rows = stages::rows(run);
+    html! {
+        @if !rows.is_empty() {
+            h2 { "Stages of a write" }
+            div.wide { table {
+                thead { tr { @for (place, name) in stages::COLUMNS.into_iter().enumerate() {
+                    th.n[place > 1] { (name) }
+                } } }
+                tbody { @for cells in &rows { tr {
+                    @for (place, cell) in cells.iter().enumerate() { td.n[place > 1] { (cell) } }
+                } } }
+            } }
+            p.quiet {
+                "As the nodes counted them, since each was last started. Quantiles of stages do not add up to one of "
+                "the whole; that stands above, as users saw it."
+            }
+        }
+    }
+}
+
 fn events(run: &RunDirectory) -> Markup {
     html! {
         h2 { "Events" }
+        (folded(run.events.len() > MANY_EVENTS, &format!("All {} events", run.events.len()), &html! {
         div.wide { table {
             thead { tr { th.n { "asked for" } th.n { "happened" } th { "node" } th { "what" } } }
             tbody { @for event in &run.events { tr {
@@ -246,6 +315,7 @@ fn events(run: &RunDirectory) -> Markup {
                 } }
             } } }
         } }
+        }))
         p.quiet { "Seconds since the load began; before that, negative." }
     }
 }

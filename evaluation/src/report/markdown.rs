@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     environment::{self, LogCell, NodeColumns},
-    words,
+    stages, words,
 };
 use crate::{
     assessment::Assessment, check::CheckResult, figure::thousands, run::RunDirectory, verdict::Verdict,
@@ -29,7 +29,18 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
         out.push('\n');
     }
 
+    let kinds = words::kinds(&assessment.kinds);
+    if !kinds.is_empty() {
+        table(&mut out, &words::KINDS, 2);
+        kinds.iter().for_each(|cells| row(&mut out, cells));
+        out.push('\n');
+    }
     if !assessment.failovers.is_empty() {
+        let many = assessment.failovers.len() > words::MANY_FAULTS;
+        if many {
+            let count = assessment.failovers.len();
+            let _ = writeln!(out, "<details><summary>Each of the {count} faults</summary>\n");
+        }
         table(&mut out, &["fault", "at", "elect", "unavailable", "recover", "lost work"], 1);
         for fault in &assessment.failovers {
             row(
@@ -49,6 +60,9 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
             );
         }
         out.push('\n');
+        if many {
+            let _ = writeln!(out, "</details>\n");
+        }
     }
     if !assessment.limits.is_empty() {
         table(&mut out, &["limit", "measured", "holds"], 3);
@@ -99,6 +113,12 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
         );
     }
     out.push('\n');
+    let stages = stages::rows(run);
+    if !stages.is_empty() {
+        table(&mut out, &stages::COLUMNS, 2);
+        stages.iter().for_each(|cells| row(&mut out, cells));
+        out.push('\n');
+    }
     table(&mut out, &["what ran where", ""], 2);
     for (name, value) in environment::facts(&run.manifest) {
         row(&mut out, &[name.to_owned(), plain(&value)]);

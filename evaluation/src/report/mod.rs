@@ -6,6 +6,7 @@ pub(crate) mod environment;
 mod html;
 pub(crate) mod markdown;
 pub(crate) mod page;
+mod stages;
 mod style;
 pub mod summary;
 pub mod terminal;
@@ -41,7 +42,7 @@ pub mod file {
 }
 
 /// Every file of a run directory, and what it is.
-pub const FILES: [(&str, &str); 14] = [
+pub const FILES: [(&str, &str); 15] = [
     (file::HTML, "this report: one file that needs nothing else"),
     (file::MARKDOWN, "the same in short, for CI summaries"),
     (file::SUMMARY, "verdict, counts, latencies, faults, checks and limits, for scripts"),
@@ -54,6 +55,7 @@ pub const FILES: [(&str, &str); 14] = [
     (recorded::LATENCY, "the same latencies as an HdrHistogram interval log, for other tools"),
     (recorded::EVENTS, "faults, heals and leaders: when asked for, when it had happened"),
     (recorded::NODES, "processor time, memory, tasks and log position, a row a node and second"),
+    (recorded::STAGES, "how long each stage of a write took, a row a node and stage; where nodes tell it"),
     (recorded::READBACK, "what every node held after the last heal; the checks compare it with the history"),
     ("nodes/", "configuration and log of each node that the run started"),
 ];

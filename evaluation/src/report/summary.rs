@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use loadgen::record::{Containers, Machine, Manifest, NodeLimits, NodeManifest};
+use loadgen::record::{Containers, Machine, Manifest, NodeLimits, NodeManifest, StageSample};
 use serde::Serialize;
 
 use super::words;
 use crate::{
     assessment::{Assessment, Tally},
     check::CheckResult,
-    failover::{Elect, Failover},
+    failover::{Elect, Failover, KindFigures},
     run::RunDirectory,
+    statistics::Distribution,
 };
 
 /// The whole summary. Times are milliseconds where the name says `_ms`, seconds since the load began
@@ -40,6 +41,10 @@ pub struct Summary {
     pub latency_ms: WithEach<Quantiles>,
     /// Every fault, in order of time.
     pub faults: Vec<Fault>,
+    /// The same, each kind of fault together.
+    pub fault_kinds: Vec<Kind>,
+    /// Where writes spent their time; empty, if the nodes have not told.
+    pub stages: Vec<StageSample>,
     /// Every check.
     pub checks: Vec<Check>,
     /// Every limit of the scenario, in its order.
@@ -151,6 +156,40 @@ pub struct Fault {
     pub lost_work: u64,
 }
 
+/// All faults of one kind.
+#[derive(Debug, Clone, Serialize)]
+pub struct Kind {
+    /// What was done.
+    pub kind: String,
+    /// How many there were.
+    pub n: usize,
+    /// To a leader of a higher term, of those that struck the leader.
+    pub elect_ms: OverFaults,
+    /// The longest stretch without a success.
+    pub unavailable_ms: OverFaults,
+    /// How finely that could be seen, at worst.
+    pub unavailable_resolution_ms: Option<f64>,
+    /// To the first good second.
+    pub recover_ms: OverFaults,
+}
+
+/// A figure over faults. Nothing, where there is none, or where it did not end.
+#[derive(Debug, Clone, Serialize)]
+pub struct OverFaults {
+    /// How many faults have the figure.
+    pub n: usize,
+    /// Of how many of these it did not end; they are worse than all others.
+    pub endless: usize,
+    /// The median.
+    pub p50: Option<f64>,
+    /// 90 %.
+    pub p90: Option<f64>,
+    /// 99 %.
+    pub p99: Option<f64>,
+    /// The worst.
+    pub max: Option<f64>,
+}
+
 /// One check.
 #[derive(Debug, Clone, Serialize)]
 pub struct Check {
@@ -215,6 +254,8 @@ impl Summary {
                 }
             }),
             faults: assessment.failovers.iter().map(Fault::of).collect(),
+            fault_kinds: assessment.kinds.iter().map(Kind::of).collect(),
+            stages: run.stages.clone(),
             checks: assessment.checks.iter().map(Check::of).collect(),
             limits: assessment
                 .limits
@@ -287,6 +328,33 @@ impl Fault {
                 .collect(),
             recover_ms: fault.recover_ms.map(rounded),
             lost_work: fault.lost_work,
+        }
+    }
+}
+
+impl Kind {
+    fn of(kind: &KindFigures) -> Self {
+        Self {
+            kind: kind.kind.clone(),
+            n: kind.faults,
+            elect_ms: OverFaults::of(&kind.elect),
+            unavailable_ms: OverFaults::of(&kind.unavailable),
+            unavailable_resolution_ms: kind.resolution_ms.map(rounded),
+            recover_ms: OverFaults::of(&kind.recover),
+        }
+    }
+}
+
+impl OverFaults {
+    fn of(values: &Distribution) -> Self {
+        let quantile = |q| values.quantile(q).filter(|value| value.is_finite()).map(rounded);
+        Self {
+            n: values.count(),
+            endless: values.endless(),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            max: quantile(1.0),
         }
     }
 }

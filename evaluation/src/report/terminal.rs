@@ -5,7 +5,7 @@ use std::{fmt::Write, path::Path};
 use super::words;
 use crate::{assessment::Assessment, figure::thousands};
 
-/// Verdict, faults, what does not hold, and where the whole report lies.
+/// Verdict, faults (of many only how they are distributed), what does not hold, and where the whole report lies.
 pub fn render(assessment: &Assessment, html: &Path) -> String {
     let mut out = String::new();
     let verdict = assessment.judgement.verdict.name();
@@ -14,7 +14,12 @@ pub fn render(assessment: &Assessment, html: &Path) -> String {
     for reason in &assessment.judgement.reasons {
         let _ = writeln!(out, "  - {reason}");
     }
-    if !assessment.failovers.is_empty() {
+    let (kinds, many) = (words::kinds(&assessment.kinds), assessment.failovers.len() > words::MANY_FAULTS);
+    if many && !kinds.is_empty() {
+        let rows: Vec<_> = std::iter::once(words::KINDS.map(str::to_owned)).chain(kinds).collect();
+        let _ = writeln!(out, "\n{}", table(&rows));
+    }
+    if !many && !assessment.failovers.is_empty() {
         let mut rows =
             vec![["fault", "at", "elect", "unavailable", "recover", "lost work"].map(str::to_owned)];
         rows.extend(assessment.failovers.iter().map(|fault| {

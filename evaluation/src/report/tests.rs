@@ -142,6 +142,78 @@ fn a_failure_says_what_failed_and_shows_counter_examples() {
     assert_eq!(summary["checks"][0]["result"], "fail");
 }
 
+#[test]
+fn of_many_faults_the_distribution_is_told_and_each_is_folded_up() {
+    let (folder, assessment) = written(&Plan::many_kills(100).run());
+    let kill = &assessment.kinds[0];
+    let [median, worst] = [0.5, 1.0].map(|q| words::spread(&kill.unavailable, q));
+    let (page, markdown) = (read(&folder, file::HTML), read(&folder, file::MARKDOWN));
+    assert!(page.contains(&format!("in the median nobody was served for {median}")), "{median}");
+    for summary in ["Each of the 100 faults", "All 301 events"] {
+        assert!(page.contains(&format!("<summary>{summary}</summary>")), "{summary}");
+    }
+    assert!(markdown.contains("| fault | figure | n | median | p90 | p99 | worst |"), "{markdown}");
+    let row = markdown.lines().find(|line| line.starts_with("| kill | unavailable | 100 |")).unwrap();
+    assert!(row.contains(&median) && row.ends_with(&format!("{worst} |")), "{row}");
+    let folded = markdown.find("<details>").unwrap()..markdown.find("</details>").unwrap();
+    assert_eq!(markdown[folded].matches("kill of the leader").count(), 100);
+    let terminal = terminal::render(&assessment, Path::new("report.html"));
+    assert!(terminal.lines().count() < 12 && terminal.contains(&median), "{terminal}");
+
+    let summary: Value = serde_json::from_str(&read(&folder, file::SUMMARY)).unwrap();
+    let kinds = &summary["fault_kinds"];
+    assert_eq!((&kinds[0]["kind"], &kinds[0]["n"]), (&"kill".into(), &100.into()));
+    for figure in ["elect_ms", "unavailable_ms", "recover_ms"] {
+        for key in ["n", "endless", "p50", "p90", "p99", "max"] {
+            assert!(kinds[0][figure][key].is_number(), "{figure}.{key} in {kinds}");
+        }
+    }
+    let close =
+        (kinds[0]["unavailable_ms"]["p50"].as_f64().unwrap() - kill.unavailable.quantile(0.5).unwrap()).abs();
+    assert!(close < 0.001, "{kinds}");
+}
+
+#[test]
+fn a_few_faults_are_a_table_without_a_distribution_and_the_page_says_why() {
+    let (folder, _) = written(&Plan::many_kills(3).run());
+    let page = read(&folder, file::HTML);
+    assert!(page.contains("No distribution is drawn of fewer than 10 faults of a kind"));
+    assert!(!page.contains("<details>") && !folder.path().join("figures/ecdf.png").exists());
+    let (folder, _) = written(&Plan::leader_kill().run());
+    let page = read(&folder, file::HTML);
+    assert!(
+        !page.contains("No distribution") && !page.contains("<th class=\"n\">p90</th>"),
+        "one fault is no kind"
+    );
+}
+
+#[test]
+fn stages_of_a_write_are_told_in_their_order_where_nodes_have_told_them() {
+    let mut run = Plan::leader_kill().run();
+    let sample = |stage: &str, node, p50_us| loadgen::record::StageSample {
+        node,
+        stage: stage.into(),
+        count: 1234,
+        p50_us,
+        p99_us: 12_500,
+        max_us: 40_000,
+    };
+    run.stages = vec![sample("fsync", 2, 900), sample("fsync", 1, 800), sample("frame", 1, 20)];
+    let (folder, _) = written(&run);
+    let markdown = read(&folder, file::MARKDOWN);
+    let table = "| frame | n1 | 1,234 | 0.02 | 12.5 | 40.0 |\n| fsync | n1 | 1,234 | 0.80 | 12.5 | 40.0 |\n\
+                 | fsync | n2 | 1,234 | 0.90 | 12.5 | 40.0 |\n";
+    assert!(markdown.contains(table), "{markdown}");
+    assert!(
+        read(&folder, file::HTML).contains("Stages of a write")
+            && folder.path().join("figures/stages.png").exists()
+    );
+    let summary: Value = serde_json::from_str(&read(&folder, file::SUMMARY)).unwrap();
+    assert_eq!(summary["stages"][1]["p50_us"], 800);
+    let (folder, _) = written(&Plan::leader_kill().run());
+    assert!(!read(&folder, file::HTML).contains("Stages of a write"));
+}
+
 /// A run in containers: n1 has a log of two lines, n2 an empty one, and that of n3 is gone.
 fn run_in_containers() -> RunDirectory {
     let mut run = Plan::leader_kill().run();

@@ -5,10 +5,14 @@ use loadgen::scenario::HistoryCheck;
 use crate::{
     assessment::Assessment,
     check::CheckResult,
-    failover::{Elect, Failover, Unavailable, node_list},
+    failover::{Elect, Failover, KindFigures, Unavailable, node_list},
     figure::thousands,
     limit::LimitReport,
+    statistics::Distribution,
 };
+
+/// Of more faults than this, lists of each are folded up, or left out where nothing can be.
+pub const MANY_FAULTS: usize = 12;
 
 /// The verdict in one sentence, without the verdict's name.
 pub fn sentence(assessment: &Assessment) -> String {
@@ -29,6 +33,10 @@ pub fn sentence(assessment: &Assessment) -> String {
         faults => {
             let worst = faults.iter().max_by(|a, b| a.unavailable.ms().total_cmp(&b.unavailable.ms()));
             parts.push(format!("{} faults struck", faults.len()));
+            if faults.len() > MANY_FAULTS {
+                let all: Distribution = faults.iter().map(|fault| fault.unavailable.ms()).collect();
+                parts.push(format!("in the median nobody was served for {}", spread(&all, 0.5)));
+            }
             if let Some(worst) = worst {
                 parts.push(format!(
                     "at worst nobody was served for {} (when {} at {:.1} s)",
@@ -126,6 +134,34 @@ pub fn recover(fault: &Failover) -> String {
 pub fn healed(fault: &Failover) -> String {
     fault.healed_s.map_or_else(|| "never".to_owned(), |s| format!("{s:.3} s"))
 }
+
+/// The quantiles of tables over faults: their names and parts.
+pub const OVER_FAULTS: [(&str, f64); 4] = [("median", 0.5), ("p90", 0.9), ("p99", 0.99), ("worst", 1.0)];
+
+/// A quantile over faults in words.
+pub fn spread(values: &Distribution, q: f64) -> String {
+    match values.quantile(q) {
+        Some(value) if value.is_infinite() => "no end".to_owned(),
+        None => "–".to_owned(),
+        value => format!("{} ms", latency(value)),
+    }
+}
+
+/// The table of kinds: a row a kind and figure, below the names of its columns. Kinds that struck once are left
+/// out: their figures stand in the list of faults.
+pub fn kinds(kinds: &[KindFigures]) -> Vec<[String; 7]> {
+    let several = kinds.iter().filter(|kind| kind.faults > 1);
+    let rows = several.flat_map(|kind| {
+        kind.figures().into_iter().filter(|(_, values)| values.count() > 0).map(|(figure, values)| {
+            let [median, p90, p99, worst] = OVER_FAULTS.map(|(_, q)| spread(values, q));
+            [kind.kind.clone(), figure.to_owned(), thousands(values.count() as u64), median, p90, p99, worst]
+        })
+    });
+    rows.collect()
+}
+
+/// The names of the columns of [`kinds`].
+pub const KINDS: [&str; 7] = ["fault", "figure", "n", "median", "p90", "p99", "worst"];
 
 /// A latency in milliseconds, with as many digits as mean something.
 pub fn latency(ms: Option<f64>) -> String {

@@ -10,7 +10,9 @@ use std::{
 };
 
 use loadgen::{
-    record::{self, Event, HistoryReader, Manifest, NodeSample, Readback, RecordError, file},
+    record::{
+        self, Event, HistoryReader, Manifest, NodeSample, Readback, RecordError, STAGES, StageSample, file,
+    },
     scenario::Scenario,
 };
 
@@ -60,6 +62,8 @@ pub struct RunDirectory {
     pub events: Vec<Event>,
     /// How each node fared, second by second; may be empty.
     pub nodes: Vec<NodeSample>,
+    /// Where writes spent their time on each node; empty, if the nodes have not told.
+    pub stages: Vec<StageSample>,
     /// What every node held in the end; absent when the run did not come so far.
     pub readback: Option<Readback>,
     /// The logs that the manifest names, by node.
@@ -69,7 +73,7 @@ pub struct RunDirectory {
 impl RunDirectory {
     /// Reads the run directory at `path`.
     ///
-    /// `nodes.csv` and `readback.bin` may be missing: the figures and checks that need them say so.
+    /// `nodes.csv`, `stages.csv` and `readback.bin` may be missing: the figures and checks that need them say so.
     ///
     /// # Errors
     /// When `path` is no run directory, or one of its files is damaged.
@@ -90,6 +94,7 @@ impl RunDirectory {
         let manifest = Manifest::read(&path.join(file::MANIFEST))?;
         let events = record::read_events(&path.join(file::EVENTS))?;
         let nodes = if_present(&path.join(file::NODES), record::read_node_samples)?.unwrap_or_default();
+        let stages = if_present(&path.join(file::STAGES), record::read_stage_samples)?.unwrap_or_default();
         let readback = if_present(&path.join(file::READBACK), Readback::read)?;
 
         let history_path = path.join(file::HISTORY);
@@ -100,7 +105,11 @@ impl RunDirectory {
                 .map_err(|source| RunError::History { path: history_path.clone(), source })?;
         }
         let logs = log::read_all(path, &manifest);
-        Ok(Self { logs, ..Self::from_parts(scenario, manifest, history.finish(), events, nodes, readback) })
+        Ok(Self {
+            logs,
+            stages,
+            ..Self::from_parts(scenario, manifest, history.finish(), events, nodes, readback)
+        })
     }
 
     /// Puts a run together from its parts, as if it had been read.
@@ -113,8 +122,8 @@ impl RunDirectory {
         readback: Option<Readback>,
     ) -> Self {
         events.sort_by(|a, b| a.completed_s.total_cmp(&b.completed_s));
-        let (scenario_text, logs) = (String::new(), BTreeMap::new());
-        Self { scenario, scenario_text, manifest, history, events, nodes, readback, logs }
+        let (scenario_text, stages, logs) = (String::new(), Vec::new(), BTreeMap::new());
+        Self { scenario, scenario_text, manifest, history, events, nodes, stages, readback, logs }
     }
 
     /// The operations of the load, without those that set the run up before it.
@@ -141,6 +150,27 @@ impl RunDirectory {
             None => planned_s,
             Some(_) => self.measured().map(Operation::due_s).fold(0.0, f64::max).min(planned_s),
         }
+    }
+
+    /// The stages of a write that nodes have told of, in their order; those not known here come last.
+    pub fn stage_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for sample in &self.stages {
+            if !names.contains(&sample.stage.as_str()) {
+                names.push(&sample.stage);
+            }
+        }
+        // Stable: strangers keep the order in which they were told.
+        names.sort_by_key(|name| STAGES.iter().position(|known| known == name).unwrap_or(STAGES.len()));
+        names
+    }
+
+    /// What nodes have told of a stage that writes went through, by node.
+    pub fn of_stage(&self, stage: &str) -> Vec<&StageSample> {
+        let told = self.stages.iter().filter(|sample| sample.stage == stage && sample.count > 0);
+        let mut told: Vec<&StageSample> = told.collect();
+        told.sort_by_key(|sample| sample.node);
+        told
     }
 
     /// The numbers of all nodes, sorted.

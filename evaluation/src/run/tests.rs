@@ -6,7 +6,16 @@ use crate::{
 
 /// Writes a made-up run as a load generator would.
 fn written() -> (tempfile::TempDir, RunDirectory) {
-    let (run, records) = Plan::leader_kill().run_and_records();
+    let (mut run, records) = Plan::leader_kill().run_and_records();
+    let sample = |node| StageSample {
+        node,
+        stage: "fsync".into(),
+        count: 7,
+        p50_us: 812,
+        p99_us: 4000,
+        max_us: 12_000,
+    };
+    run.stages = (1..=3).map(sample).collect();
     let folder = tempfile::tempdir().unwrap();
     synthetic::write(folder.path(), &run, &records);
     (folder, run)
@@ -20,23 +29,25 @@ fn what_was_recorded_is_read_back() {
     assert_eq!(read.history, run.history);
     assert_eq!(read.events, run.events);
     assert_eq!(read.nodes, run.nodes);
+    assert_eq!(read.stages, run.stages);
     assert_eq!(read.readback, run.readback);
     assert_eq!(assess(&read).judgement, assess(&run).judgement);
 }
 
 #[test]
-fn node_samples_and_readback_may_be_missing() {
+fn node_samples_stages_and_readback_may_be_missing() {
     let (folder, run) = written();
     std::fs::remove_file(folder.path().join(file::NODES)).unwrap();
+    std::fs::remove_file(folder.path().join(file::STAGES)).unwrap();
     std::fs::remove_file(folder.path().join(file::READBACK)).unwrap();
     let read = RunDirectory::read_records(folder.path(), run.scenario).unwrap();
-    assert!(read.nodes.is_empty() && read.readback.is_none());
+    assert!(read.nodes.is_empty() && read.stages.is_empty() && read.readback.is_none());
 }
 
 #[test]
 fn damage_is_an_error_that_names_the_file() {
     let (folder, run) = written();
-    for name in [file::HISTORY, file::EVENTS, file::MANIFEST, file::READBACK] {
+    for name in [file::HISTORY, file::EVENTS, file::MANIFEST, file::STAGES, file::READBACK] {
         let path = folder.path().join(name);
         let good = std::fs::read(&path).unwrap();
         std::fs::write(&path, b"neither one thing nor the other\n\xff").unwrap();

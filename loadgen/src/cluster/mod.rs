@@ -264,6 +264,9 @@ pub enum ClusterError {
         /// What was asked.
         what: &'static str,
     },
+    /// There is nobody to ask.
+    #[error("the nodes cannot be asked whether they are whole: {0}")]
+    NoAddress(#[source] ClientError),
     /// The others do not change who is a member.
     #[error("node n{node} cannot be replaced: cannot {what}: {source}")]
     Membership {

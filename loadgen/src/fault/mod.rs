@@ -18,6 +18,7 @@ mod schedule;
 mod stop;
 pub mod table;
 mod throttle;
+mod whole;
 
 use futures_util::future::BoxFuture;
 use veil::wire::client::NodeId;

@@ -5,14 +5,18 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tokio::{sync::watch, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinSet,
+    time::Instant,
+};
 use veil::wire::client::{Leadership, NodeId};
 
-use super::{Effect, effect};
+use super::{Effect, effect, whole};
 use crate::{
     cluster::{Cluster, ClusterError},
     record::{Event, EventKind},
-    scenario::{Fault, Target},
+    scenario::{Fault, Target, When},
 };
 
 /// How long a fault that strikes the leader waits for one.
@@ -28,7 +32,7 @@ pub struct FaultLog {
 }
 
 /// Injects and heals every fault in its time after `start`, each on its own. A node is struck by one
-/// fault at a time.
+/// fault at a time. Those that wait until the cluster is whole strike one after the other.
 ///
 /// When the load is over, which `over` tells, what has not struck does not strike any more, and what has
 /// is healed at once, so that the cluster can be read back.
@@ -42,6 +46,7 @@ pub async fn inject_all(
 ) -> FaultLog {
     let mut running = JoinSet::new();
     let struck = Struck::default();
+    let turn = Arc::new(Mutex::new(whole::Watch::default()));
     for (number, fault) in faults.iter().enumerate() {
         let strike = Strike {
             number,
@@ -50,6 +55,7 @@ pub async fn inject_all(
             cluster: cluster.clone(),
             leadership: leadership.clone(),
             struck: struck.clone(),
+            turn: turn.clone(),
             start,
             over: over.clone(),
         };
@@ -76,6 +82,8 @@ struct Strike {
     cluster: Arc<dyn Cluster>,
     leadership: watch::Receiver<Leadership>,
     struck: Struck,
+    /// Whose turn it is of those that wait until the cluster is whole: first come, first served.
+    turn: Arc<Mutex<whole::Watch>>,
     start: Instant,
     over: watch::Receiver<bool>,
 }
@@ -111,6 +119,12 @@ impl Struck {
         taken
     }
 
+    /// Waits until no fault stands.
+    async fn until_none(&self) {
+        // The sender lives as long as this.
+        let _ = self.0.subscribe().wait_for(BTreeSet::is_empty).await;
+    }
+
     fn give_back(&self, node: NodeId) {
         self.0.send_modify(|struck| {
             struck.remove(&node);
@@ -129,8 +143,18 @@ impl Strike {
         let mut log = FaultLog::default();
         let mut over = self.over.clone();
         let targets = async {
-            tokio::time::sleep_until(self.start + self.fault.at).await;
-            self.targets().await
+            let due = self.start + self.fault.at;
+            tokio::time::sleep_until(due).await;
+            match self.fault.when {
+                When::Due => Ok((due, self.targets().await?)),
+                When::Whole => {
+                    let turn = self.turn.clone();
+                    let mut turn = turn.lock().await;
+                    self.struck.until_none().await;
+                    turn.until_whole(&*self.cluster).await.map_err(|error| error.to_string())?;
+                    Ok((Instant::now(), self.targets().await?))
+                }
+            }
         };
         let nodes = tokio::select! {
             // Of two that are ready, the end of the load comes first.
@@ -138,9 +162,10 @@ impl Strike {
             () = ended(&mut over) => return log,
             nodes = targets => nodes,
         };
-        let nodes = match nodes {
-            Ok(nodes) => nodes,
+        let (asked, nodes) = match nodes {
+            Ok(found) => found,
             Err(reason) => {
+                let reason: String = reason;
                 log.failures.push(format!("fault {}: {reason}", self.number));
                 return log;
             }
@@ -151,7 +176,7 @@ impl Strike {
             .collect();
         // All at once, not one after the other.
         self.note(&mut log, join_all(struck.iter().map(|blow| self.step(EventKind::Fault, blow))).await);
-        let stood = join_all(struck.iter().map(|blow| self.stand(blow, &nodes))).await;
+        let stood = join_all(struck.iter().map(|blow| self.stand(blow, asked, &nodes))).await;
         self.note_failures(&mut log, stood.into_iter().flatten());
         self.note(&mut log, join_all(struck.iter().map(|blow| self.step(EventKind::Heal, blow))).await);
         let well = |node| self.is_well(node);
@@ -160,25 +185,26 @@ impl Strike {
         log
     }
 
-    /// Keeps a fault up, and makes sure that it has taken hold, until it is to be healed. The other nodes
-    /// that it has `struck` are as well as it leaves them.
-    async fn stand(&self, blow: &Blow, struck: &[NodeId]) -> [Result<(), ClusterError>; 2] {
+    /// Keeps a fault up that was `asked` for then, and makes sure that it has taken hold, until it is to be
+    /// healed. The other nodes that it has `struck` are as well as it leaves them.
+    async fn stand(&self, blow: &Blow, asked: Instant, struck: &[NodeId]) -> [Result<(), ClusterError>; 2] {
         let well = |node| struck.contains(&node) || self.is_well(node);
         let mut verified = Ok(());
         let until = async {
-            (verified, ()) = tokio::join!(blow.effect.verify(&*self.cluster, &well), self.until_healed());
+            (verified, ()) =
+                tokio::join!(blow.effect.verify(&*self.cluster, &well), self.until_healed(asked));
         };
         let stood = blow.effect.stand(&*self.cluster, Box::pin(until)).await;
         [stood, verified]
     }
 
-    /// Waits until the fault is to be healed.
-    async fn until_healed(&self) {
+    /// Waits until the fault that was `asked` for then is to be healed.
+    async fn until_healed(&self, asked: Instant) {
         let mut over = self.over.clone();
         let due = async {
             match self.fault.heal {
                 _ if self.fault.kind.heals_by_itself() => {}
-                Some(after) => tokio::time::sleep_until(self.start + self.fault.at + after).await,
+                Some(after) => tokio::time::sleep_until(asked + after).await,
                 None => std::future::pending().await,
             }
         };

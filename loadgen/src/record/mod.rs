@@ -12,6 +12,7 @@ mod manifest;
 mod merge;
 mod nodes;
 mod readback;
+mod stages;
 
 pub use events::{Event, EventKind, read_events, write_events};
 pub use history::{Call, HistoryReader, HistoryWriter, Outcome, Record, Reply};
@@ -21,6 +22,7 @@ pub use manifest::{Containers, Machine, Manifest, NodeLimits, NodeManifest};
 pub use merge::merge;
 pub use nodes::{NodeSample, read_node_samples, write_node_samples};
 pub use readback::{GrantState, ImageState, NodeReadback, Readback};
+pub use stages::{STAGES, StageSample, read_stage_samples, write_stage_samples};
 
 /// File names inside a run directory.
 pub mod file {
@@ -36,6 +38,8 @@ pub mod file {
     pub const EVENTS: &str = "events.csv";
     /// One row a node and second: [`super::NodeSample`].
     pub const NODES: &str = "nodes.csv";
+    /// One row a node and stage of a write: [`super::StageSample`].
+    pub const STAGES: &str = "stages.csv";
     /// What every node held in the end: [`super::Readback`].
     pub const READBACK: &str = "readback.bin";
 }

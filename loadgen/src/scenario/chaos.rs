@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt, SeedableRng, seq::IndexedRandom as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Cluster, Cut, Direction, Fault, FaultKind, Reach, Target, read_fault::MAX_FAULTS};
+use super::{Cluster, Cut, Direction, Fault, FaultKind, Reach, Target, When, read_fault::MAX_FAULTS};
 use crate::{arrival::exponential, link::Quality};
 
 /// Apart from what else is drawn from the seed.
@@ -62,6 +62,8 @@ impl Chaos {
         let targets = if may_be_wide(kind) && rng.random_ratio(1, WIDE) { wide } else { narrow };
         Fault {
             at: Duration::ZERO,
+            spread: Duration::ZERO,
+            when: When::Due,
             kind,
             target: targets[rng.random_range(0..targets.len())],
             heal: (!kind.heals_by_itself()).then_some(heal),

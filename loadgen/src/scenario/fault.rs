@@ -10,12 +10,39 @@ use crate::{cluster::LinkNeeds, link::Quality};
 pub struct Fault {
     /// When, from the start of the first stage.
     pub at: Duration,
+    /// Up to so much later, yet to be drawn; see [`Scenario::settle`](super::Scenario::settle).
+    pub spread: Duration,
+    /// Whether it waits for something then.
+    pub when: When,
     /// What.
     pub kind: FaultKind,
     /// To whom.
     pub target: Target,
-    /// How long after `at` it is undone; when the load is over, if absent.
+    /// How long after it was asked for it is undone; when the load is over, if absent.
     pub heal: Option<Duration>,
+}
+
+/// What a fault whose time has come waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum When {
+    /// Nothing.
+    #[default]
+    Due,
+    /// That no other fault stands, every node answers and knows the same leader, and none lags behind.
+    Whole,
+}
+
+impl When {
+    /// Both, in the order of messages.
+    pub const ALL: [Self; 2] = [Self::Due, Self::Whole];
+
+    /// The name used in scenarios.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Whole => "whole",
+        }
+    }
 }
 
 /// What a fault does, with its settings.

@@ -28,6 +28,13 @@ pub enum Metric {
         /// Which figure.
         figure: FailoverFigure,
     },
+    /// `fault[*].unavailable.p50`: a quantile of a failover figure, over all faults that have it.
+    Faults {
+        /// Which figure.
+        figure: FailoverFigure,
+        /// 0.5, 0.9, 0.99, 0.999 or 1 (max).
+        quantile: f64,
+    },
     /// `ok_ratio`: answered operations over offered ones.
     OkRatio,
     /// `ok`, `failed`, `unknown`, `shed`: how many operations ended so.

@@ -49,7 +49,10 @@ fn metrics() -> String {
     let quantiles = QUANTILES.map(|(name, _)| name).join("|");
     let outcomes = OutcomeKind::ALL.map(OutcomeKind::name).join(", ");
     let operations = OperationKind::ALL.map(OperationKind::name).join("|");
-    format!("fault[*].({figures}), ok_ratio, {outcomes}, ({quantiles}) or ({operations}).({quantiles})")
+    format!(
+        "fault[*].({figures}), fault[*].({figures}).({quantiles}), ok_ratio, {outcomes}, ({quantiles}) or \
+         ({operations}).({quantiles})"
+    )
 }
 
 impl Limit {
@@ -87,8 +90,16 @@ fn metric(name: &str, faults: usize) -> Result<Metric, LimitError> {
     let unknown = || error(format!("\"{name}\" is no metric"), metrics());
     if let Some(rest) = name.strip_prefix("fault[") {
         let (index, figure) = rest.split_once("].").ok_or_else(unknown)?;
+        let (figure, quantile) = match figure.split_once('.') {
+            None => (figure, None),
+            Some((figure, quantile)) => (figure, Some(find(&QUANTILES, quantile).ok_or_else(unknown)?)),
+        };
         let figure = find(&FIGURES, figure).ok_or_else(unknown)?;
-        return Ok(Metric::Fault { index: fault_index(index, faults)?, figure });
+        return match (fault_index(index, faults)?, quantile) {
+            (index, None) => Ok(Metric::Fault { index, figure }),
+            (None, Some(quantile)) => Ok(Metric::Faults { figure, quantile }),
+            (Some(_), Some(_)) => Err(error(format!("\"{name}\" is a quantile of one fault"), "fault[*]")),
+        };
     }
     if name == "ok_ratio" {
         return Ok(Metric::OkRatio);
@@ -131,7 +142,7 @@ fn fault_index(index: &str, faults: usize) -> Result<Option<usize>, LimitError> 
 fn value_of(metric: Metric, text: &str) -> Result<f64, LimitError> {
     let is_time = match metric {
         Metric::Latency { .. } => true,
-        Metric::Fault { figure, .. } => figure != FailoverFigure::LostWork,
+        Metric::Fault { figure, .. } | Metric::Faults { figure, .. } => figure != FailoverFigure::LostWork,
         Metric::OkRatio | Metric::Count(_) => false,
     };
     if is_time {
@@ -149,7 +160,7 @@ fn value_of(metric: Metric, text: &str) -> Result<f64, LimitError> {
 }
 
 fn window_of(metric: Metric, name: &str) -> Result<Window, LimitError> {
-    if matches!(metric, Metric::Fault { .. }) {
+    if matches!(metric, Metric::Fault { .. } | Metric::Faults { .. }) {
         return Err(error(format!("\"@ {name}\" does not go with a figure of a fault"), "no window"));
     }
     if name == "steady" {

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::record::NodeLimits;
 pub use chaos::Chaos;
 pub use error::ScenarioError;
-pub use fault::{Cut, Direction, Fault, FaultKind, Reach};
+pub use fault::{Cut, Direction, Fault, FaultKind, Reach, When};
 pub use limit::{Comparison, FailoverFigure, Limit, Metric, Window};
 pub use limit_text::LimitError;
 pub use load::{Arrival, Images, Load, Origin, SplitError, Stage};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Cluster, Fault, FaultKind, ScenarioError, read_kind,
+    Cluster, Fault, FaultKind, ScenarioError, When, read_kind,
     source::{Item, Keys, Section},
 };
 
@@ -19,6 +19,8 @@ const FAULT: Keys = Keys {
         "at",
         "every",
         "between",
+        "spread",
+        "when",
         "do",
         "target",
         "heal",
@@ -51,6 +53,10 @@ pub(super) fn faults(
         let kind = read_kind::kind(&section, cluster)?;
         let template = Fault {
             at: Duration::ZERO,
+            spread: spread(&section)?,
+            when: section
+                .get("when")
+                .map_or(Ok(When::Due), |item| item.choice(&When::ALL.map(|when| (when.name(), when)), &[]))?,
             kind,
             target: read_kind::target(&section, kind, cluster.nodes)?,
             heal: heal(&section, kind)?,
@@ -62,8 +68,19 @@ pub(super) fn faults(
                 let name = if section.get("every").is_some() { "every" } else { "at" };
                 return Err(section.invalid(name, wrong, format_args!("at most {MAX_FAULTS} in all")));
             }
-            if template.heal.is_some_and(|heal| at + heal > end + HEAL_GRACE) {
-                let healed = humantime::format_duration(at + template.heal.unwrap_or_default());
+            let latest = at + template.spread;
+            if !template.spread.is_zero() && latest >= end {
+                return Err(section.invalid(
+                    "spread",
+                    format_args!("the fault strikes as late as {}", humantime::format_duration(latest)),
+                    format_args!(
+                        "a time before {}, when the last stage ends",
+                        humantime::format_duration(end)
+                    ),
+                ));
+            }
+            if template.heal.is_some_and(|heal| latest + heal > end + HEAL_GRACE) {
+                let healed = humantime::format_duration(latest + template.heal.unwrap_or_default());
                 return Err(section.invalid(
                     "heal",
                     format_args!("the fault is healed at {healed}"),
@@ -88,6 +105,21 @@ fn heal(section: &Section, kind: FaultKind) -> Result<Option<Duration>, Scenario
             Err(item.invalid(wrong, "no heal"))
         }
         item => item.map(|item| item.duration_above_zero()).transpose(),
+    }
+}
+
+/// How much later than its time it may strike, but never later than the next of its kind is due.
+fn spread(section: &Section) -> Result<Duration, ScenarioError> {
+    let Some(item) = section.get("spread") else { return Ok(Duration::ZERO) };
+    let spread = item.duration()?;
+    let every = section.get("every").map(|every| every.duration()).transpose()?;
+    match every {
+        Some(every) if spread > every => {
+            let expected =
+                format_args!("at most {}, as every says", humantime::format_duration(every)).to_string();
+            Err(item.invalid(format_args!("{} is too long", humantime::format_duration(spread)), expected))
+        }
+        _ => Ok(spread),
     }
 }
 

@@ -1,9 +1,17 @@
 //! What can only be said of a scenario once its driver and its seed are certain.
 
+use std::time::Duration;
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
 use super::{Driver, FaultKind, Origin, Scenario, ScenarioError};
 
+/// Apart from what else is drawn from the seed.
+const STREAM: u64 = 2;
+
 impl Scenario {
-    /// Draws the schedule that is to be drawn, and makes sure that every fault is available on the driver, that
+    /// Draws the schedule, or the times, that are to be drawn, and makes sure that every fault is available on the driver, that
     /// the load can come from where it is to come, and that nothing leaves this machine unencrypted.
     /// The result says in `faults` all that will happen: written out, it gives the same again.
     ///
@@ -26,7 +34,21 @@ impl Scenario {
             }
             self.faults = chaos.draw(&self.cluster, self.seed);
         }
+        self.draw_times();
         Ok(self)
+    }
+
+    /// Draws how much later each fault strikes that may, to the microsecond, all times equally likely.
+    fn draw_times(&mut self) {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(STREAM);
+        for fault in &mut self.faults {
+            let most = std::mem::take(&mut fault.spread).as_micros() as u64;
+            if most > 0 {
+                fault.at += Duration::from_micros(rng.random_range(0..most));
+            }
+        }
+        self.faults.sort_by_key(|fault| fault.at);
     }
 
     fn available(&self, kind: FaultKind, key: impl FnOnce() -> String) -> Result<(), ScenarioError> {

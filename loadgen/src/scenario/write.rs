@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Chaos, Cut, FaultKind, Images, Scenario, Stage};
+use super::{Chaos, Cut, FaultKind, Images, Scenario, Stage, When};
 
 impl Scenario {
     /// The scenario as a file that [`Scenario::parse`] reads back to an equal one. Repeated faults
@@ -46,6 +46,8 @@ impl Scenario {
         writeln!(out, "images = {}\n", quoted(&images))?;
         for fault in &self.faults {
             writeln!(out, "[[fault]]\nat = {}", time(fault.at))?;
+            write_keys(out, (!fault.spread.is_zero()).then(|| ("spread", time(fault.spread))))?;
+            write_keys(out, (fault.when != When::Due).then(|| ("when", quoted(fault.when.name()))))?;
             writeln!(out, "do = {}", quoted(fault.kind.name()))?;
             write_keys(out, settings(fault.kind))?;
             writeln!(out, "target = {}", quoted(&fault.target.to_string()))?;

@@ -14,7 +14,7 @@ use super::*;
 use crate::{
     cluster::{LinkNeeds, ProcessCluster, StartOptions},
     record::{EventKind, NodeLimits},
-    scenario::{Fault, Target},
+    scenario::{Fault, Target, When},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -64,7 +64,14 @@ impl Stage {
 }
 
 fn kill(target: Target, at_ms: u64, heal: Duration) -> Fault {
-    Fault { at: Duration::from_millis(at_ms), kind: FaultKind::Kill, target, heal: Some(heal) }
+    Fault {
+        at: Duration::from_millis(at_ms),
+        spread: Duration::ZERO,
+        when: When::Due,
+        kind: FaultKind::Kill,
+        target,
+        heal: Some(heal),
+    }
 }
 
 fn nodes_of(log: &FaultLog, kind: EventKind) -> Vec<NodeId> {
@@ -176,6 +183,20 @@ async fn a_minority_and_a_majority_are_drawn_from_the_seed() {
         assert_eq!(nodes_of(&log, EventKind::Fault).len(), count, "{target} of {nodes}");
         assert!(log.failures.is_empty(), "{:?}", log.failures);
     }
+}
+
+#[tokio::test]
+async fn a_fault_that_waits_for_a_whole_cluster_spares_one_that_does_not_answer() {
+    let stage = Stage::new(1).await;
+    let waiting = [Fault { when: When::Whole, ..kill(Target::Node(1), 0, HOUR) }];
+    let ending = async {
+        // The stand-ins serve nobody: it waits as long as the load lasts.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stage.over.send_replace(true);
+    };
+    let (log, ()) = tokio::join!(stage.play(&waiting), ending);
+    assert_eq!((log.events, log.failures), (vec![], vec![]));
+    assert!(!stage.cluster.is_down(1));
 }
 
 #[tokio::test]

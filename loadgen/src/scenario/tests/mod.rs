@@ -68,7 +68,14 @@ fn the_kill_of_a_leader_is_read_as_written() {
     );
     assert_eq!(
         scenario.faults,
-        [Fault { at: 15 * SECOND, kind: FaultKind::Kill, target: Target::Leader, heal: Some(8 * SECOND) }]
+        [Fault {
+            at: 15 * SECOND,
+            spread: Duration::ZERO,
+            when: When::Due,
+            kind: FaultKind::Kill,
+            target: Target::Leader,
+            heal: Some(8 * SECOND)
+        }]
     );
     assert_eq!(scenario.pass.history, HistoryCheck::ALL);
     let meaning = scenario.pass.limits.iter();
@@ -128,6 +135,58 @@ do = "kill"
         ]
     );
     assert_eq!(scenario.faults[1].heal, None);
+}
+
+#[test]
+fn what_may_strike_later_is_drawn_from_the_seed_and_stays_in_order() {
+    let text = r#"
+version = 1
+load.stages = [{ for = "60s", rate = 100 }]
+[[fault]]
+every = "2s"
+between = ["5s", "55s"]
+spread = "2s"
+when = "whole"
+do = "kill"
+[[fault]]
+at = "30s"
+do = "pause"
+target = "n1"
+"#;
+    let settled = |seed| {
+        let scenario = Scenario { seed, ..parse(text) };
+        assert_eq!(scenario.faults[0].spread, 2 * SECOND);
+        scenario.settle().unwrap().faults
+    };
+    let faults = settled(1);
+    assert_eq!(faults, settled(1));
+    assert_ne!(faults, settled(2));
+    assert!(faults.is_sorted_by_key(|fault| fault.at));
+    let kills: Vec<_> = faults.iter().filter(|fault| fault.kind == FaultKind::Kill).collect();
+    assert_eq!(kills.len(), 25);
+    for (due, kill) in (5..).step_by(2).zip(&kills) {
+        assert!((due * SECOND..(due + 2) * SECOND).contains(&kill.at), "{kill:?} is not due at {due} s");
+        assert_eq!((kill.spread, kill.when), (Duration::ZERO, When::Whole));
+    }
+    let late: Duration = (5..).step_by(2).zip(&kills).map(|(due, kill)| kill.at - due * SECOND).sum();
+    assert!((15 * SECOND..35 * SECOND).contains(&late), "of 25 s expected: {late:?}");
+    assert!(faults.iter().any(|fault| fault.at == 30 * SECOND && fault.when == When::Due));
+}
+
+#[test]
+fn quantiles_over_faults_are_read() {
+    let meaning = |text| {
+        let limit = Limit::parse(text, 3).unwrap();
+        (limit.metric, limit.comparison, limit.value)
+    };
+    let faults = |figure, quantile| Metric::Faults { figure, quantile };
+    for (text, metric, value) in [
+        ("fault[*].unavailable.p50 <= 25ms", faults(FailoverFigure::Unavailable, 0.5), 25.0),
+        ("fault[*].elect.p99 <= 1s", faults(FailoverFigure::Elect, 0.99), 1000.0),
+        ("fault[*].lost_work.max <= 7", faults(FailoverFigure::LostWork, 1.0), 7.0),
+    ] {
+        assert_eq!(meaning(text), (metric, Comparison::AtMost, value), "{text}");
+    }
 }
 
 #[test]

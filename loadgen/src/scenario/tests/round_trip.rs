@@ -92,11 +92,14 @@ fn fault() -> impl Strategy<Value = (f64, Fault)> {
     let targets =
         [Target::Leader, Target::Random, Target::Node(1), Target::All, Target::Majority, Target::Minority];
     let heal = option::of((1u64..30_000_000_000).prop_map(Duration::from_nanos));
-    (0.0..0.999, kind(), select(targets.to_vec()), heal).prop_map(|(part, kind, target, heal)| {
-        let at = Duration::ZERO;
-        let heal = heal.filter(|_| !kind.heals_by_itself());
-        (part, Fault { at, kind, target, heal })
-    })
+    let later = (prop_oneof![Just(Duration::ZERO), length()], select(When::ALL.to_vec()));
+    (0.0..0.999, later, kind(), select(targets.to_vec()), heal).prop_map(
+        |(part, (spread, when), kind, target, heal)| {
+            let at = Duration::ZERO;
+            let heal = heal.filter(|_| !kind.heals_by_itself());
+            (part, Fault { at, spread, when, kind, target, heal })
+        },
+    )
 }
 
 /// Whether a cluster can be struck by it at all.
@@ -144,6 +147,8 @@ fn scenario() -> impl Strategy<Value = Scenario> {
             let mut faults: Vec<_> = (faults.into_iter())
                 .map(|(part, fault)| Fault { at: end.mul_f64(part), ..fault })
                 .filter(|fault| fault.at < end && is_possible(fault, &cluster))
+                // As far as the last stage goes.
+                .map(|fault| Fault { spread: fault.spread.min((end - fault.at) / 2), ..fault })
                 .collect();
             faults.sort_by_key(|fault| fault.at);
             let limits = limits.iter().map(|text| Limit::parse(text, faults.len()).unwrap()).collect();
