@@ -4,8 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::{GenerateError, serve};
-use crate::cli;
+use super::{GenerateError, runtime, serve};
 
 /// Act as one load generator of a run, which speaks over standard input and output (used by `run`).
 #[derive(Debug, Args)]
@@ -32,7 +31,7 @@ fn generate(args: &GenerateArgs) -> anyhow::Result<Result<(), GenerateError>> {
     // It ends when its standard input closes, and at once with its parent where the kernel sees to that.
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    let runtime = cli::runtime()?;
+    let runtime = runtime()?;
     let served = runtime.block_on(serve(args.out.clone(), tokio::io::stdin(), tokio::io::stdout()));
     // The thread that reads standard input cannot be called off.
     runtime.shutdown_background();

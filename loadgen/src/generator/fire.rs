@@ -1,13 +1,6 @@
 //! The open loop: an operation is sent when it is due, however many are outstanding.
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -16,7 +9,8 @@ use tokio::{
 };
 
 /// Begins operation `i` at `start + due_ns[i]`, one task each, and returns when all have ended. Where
-/// `limit` operations are outstanding, `shed` is told instead. Stops early when `stop` says so.
+/// `limit` operations are outstanding, `shed` is told instead. Stops early when `stop` says so. `until` waits for a
+/// moment, or a little less long, and lets others go on even if that is over.
 ///
 /// Nothing here waits for an answer, so a slow target changes neither when operations are sent nor
 /// how many: their latency, counted from the due time, shows every stall to its full length.
@@ -25,34 +19,31 @@ pub async fn fire<F>(
     start: Instant,
     limit: usize,
     mut stop: watch::Receiver<bool>,
+    until: impl AsyncFn(Instant),
     mut begin: impl FnMut(usize) -> F,
     mut shed: impl FnMut(usize),
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let outstanding = Arc::new(AtomicUsize::new(0));
     let mut tasks = JoinSet::new();
-    for (index, due_ns) in due_ns.iter().enumerate() {
-        let due = start + Duration::from_nanos(*due_ns);
-        if Instant::now() < due {
-            tokio::select! {
-                () = tokio::time::sleep_until(due) => {}
-                _ = stop.wait_for(|stop| *stop) => break,
-            }
+    let mut next = 0;
+    while let Some(next_ns) = due_ns.get(next) {
+        tokio::select! {
+            () = until(start + Duration::from_nanos(*next_ns)) => {}
+            _ = stop.wait_for(|stop| *stop) => break,
         }
         while let Some(ended) = tasks.try_join_next() {
             pass_panic_on(ended);
         }
-        if outstanding.load(Ordering::Relaxed) >= limit {
-            shed(index);
-            continue;
+        let passed = (Instant::now().saturating_duration_since(start)).as_nanos();
+        while due_ns.get(next).is_some_and(|due_ns| u128::from(*due_ns) <= passed) {
+            if tasks.len() < limit {
+                tasks.spawn(begin(next));
+            } else {
+                shed(next);
+            }
+            next += 1;
         }
-        outstanding.fetch_add(1, Ordering::Relaxed);
-        let (operation, outstanding) = (begin(index), outstanding.clone());
-        tasks.spawn(async move {
-            operation.await;
-            outstanding.fetch_sub(1, Ordering::Relaxed);
-        });
     }
     // Each operation has a deadline of its own.
     while let Some(ended) = tasks.join_next().await {
@@ -96,7 +87,7 @@ mod tests {
                 latencies.lock().push((Instant::now() - due).as_millis());
             }
         };
-        fire(&due, start, limit, stop, begin, |_| shed += 1).await;
+        fire(&due, start, limit, stop, tokio::time::sleep_until, begin, |_| shed += 1).await;
         let mut latencies = std::mem::take(&mut *latencies.lock());
         latencies.sort_unstable();
         (latencies, shed)
@@ -124,7 +115,7 @@ mod tests {
     async fn a_panic_of_an_operation_is_not_swallowed() {
         let (_keep, stop) = watch::channel(false);
         let begin = |_| async { panic!("an operation's defect") };
-        fire(&[0, 10 * MS], Instant::now(), 10, stop, begin, |_| ()).await;
+        fire(&[0, 10 * MS], Instant::now(), 10, stop, tokio::time::sleep_until, begin, |_| ()).await;
     }
 
     #[tokio::test(start_paused = true)]
@@ -140,7 +131,7 @@ mod tests {
             begun += 1;
             async {}
         };
-        tokio::join!(fire(&due, Instant::now(), 10, stop, begin, |_| ()), telling);
+        tokio::join!(fire(&due, Instant::now(), 10, stop, tokio::time::sleep_until, begin, |_| ()), telling);
         assert_eq!(begun, 10);
     }
 }

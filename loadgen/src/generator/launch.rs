@@ -14,7 +14,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::serve;
+use super::{runtime, serve};
 use crate::workload::Part;
 
 /// What the pipe to a generator within this process holds before its writer has to wait, bytes.
@@ -42,7 +42,7 @@ pub trait Behind: Send {
     fn ended(&mut self) -> BoxFuture<'_, String>;
 }
 
-/// Starts a generator within this process.
+/// Starts a generator within this process, on a thread of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct InProcess;
 
@@ -52,8 +52,12 @@ impl Launcher for InProcess {
         Box::pin(async move {
             let (orders, heard) = tokio::io::duplex(PIPE_CAPACITY);
             let (said, reports) = tokio::io::duplex(PIPE_CAPACITY);
+            let runtime = runtime()?;
             let mut task = JoinSet::new();
-            task.spawn(async move { serve(out, heard, said).await.err().map(|error| error.to_string()) });
+            // It cannot be called off, but it ends when nobody speaks to it any more.
+            task.spawn_blocking(move || {
+                runtime.block_on(serve(out, heard, said)).err().map(|error| error.to_string())
+            });
             Ok(Launched { orders: Box::new(orders), reports: Box::new(reports), behind: Box::new(task) })
         })
     }

@@ -4,6 +4,7 @@
 //! these are: a process's standard input and output, a container's, or a pipe within this process. What it
 //! records lies in a folder of its own, in the files of a run directory.
 
+mod alarm;
 pub mod child;
 pub mod clock;
 mod fire;
@@ -66,9 +67,18 @@ pub enum GenerateError {
     /// The start cannot be found on the clock.
     #[error(transparent)]
     Clock(#[from] ForeignClock),
+    /// There is no timer to wait by.
+    #[error("no timer: {0}")]
+    Timer(std::io::Error),
     /// What happens cannot be recorded.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+/// What a generator runs on. It has one thread: its operations are too short to be handed to another processor. For
+/// several processors there are several generators.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Does what it is told over `orders`, reports, and records in the folder `out`, which is there. Ends when all

@@ -1,21 +1,31 @@
 //! Writes history and latencies as operations begin and end, on a thread of its own.
+//!
+//! That thread looks for itself, now and then, what there is to write: to wake it for each line would cost the thread
+//! that fires operations more than the line.
 
 use std::{
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc,
     },
     thread::JoinHandle,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
+
+use parking_lot::Mutex;
 
 use super::message::Counts;
 use crate::{
     record::{Call, HistoryWriter, LatencyLog, Outcome, Record, RecordError, file},
     scenario::{OperationKind, OutcomeKind},
 };
+
+/// How often is written what there is to write.
+const WRITE_PERIOD: Duration = Duration::from_millis(20);
+/// How much less than others the writing thread is given of a processor that they share.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 
 /// Operations of the load, counted as they go.
 #[derive(Debug, Default)]
@@ -45,10 +55,13 @@ struct Line {
     latency: Option<(OperationKind, OutcomeKind, i64, u64)>,
 }
 
+/// What is to be written; `None`, once nobody writes any more.
+type Lines = Arc<Mutex<Option<Vec<Line>>>>;
+
 /// Where operations of the load are told. Clones write to the same files.
 #[derive(Clone)]
 pub struct Recorder {
-    lines: mpsc::Sender<Line>,
+    lines: Lines,
     counters: Arc<Counters>,
 }
 
@@ -69,19 +82,22 @@ impl Recorder {
     ) -> Result<(Self, Writing), RecordError> {
         let mut history = HistoryWriter::create(&folder.join(file::HISTORY))?;
         let mut latencies = LatencyLog::create(&folder.join(file::LATENCY), started)?;
-        let (lines, incoming) = mpsc::channel::<Line>();
+        let lines: Lines = Arc::new(Mutex::new(Some(Vec::new())));
+        let mut incoming = lines.clone();
         let writing = std::thread::spawn(move || {
-            for record in before() {
-                history.append(&record)?;
-            }
-            for Line { record, latency } in incoming {
-                history.append(&record)?;
-                if let Some((kind, outcome, at_ns, latency_ns)) = latency {
-                    latencies.record(kind, outcome, at_ns, latency_ns)?;
+            step_back();
+            let write = || {
+                for record in before() {
+                    history.append(&record)?;
                 }
-            }
-            history.finish()?;
-            latencies.finish()
+                write_lines(&mut incoming, &mut history, &mut latencies)?;
+                history.finish()?;
+                latencies.finish()
+            };
+            let written = write();
+            // The disk may be full: what nobody writes is not to fill the memory.
+            incoming.lock().take();
+            written
         });
         Ok((Self { lines, counters }, Writing(writing)))
     }
@@ -107,8 +123,44 @@ impl Recorder {
     }
 
     fn send(&self, record: Record, latency: Option<(OperationKind, OutcomeKind, i64, u64)>) {
-        // The thread ends early only when the disk is full; `Writing::finish` then tells why.
-        let _ = self.lines.send(Line { record, latency });
+        // Nobody writes any more when the disk is full; `Writing::finish` then tells why.
+        if let Some(lines) = self.lines.lock().as_mut() {
+            lines.push(Line { record, latency });
+        }
+    }
+}
+
+/// Writes all that comes, until all recorders are gone.
+fn write_lines(
+    incoming: &mut Lines,
+    history: &mut HistoryWriter,
+    latencies: &mut LatencyLog,
+) -> Result<(), RecordError> {
+    let mut batch = Vec::new();
+    loop {
+        // Asked before the lines are taken: nothing comes after the last recorder has gone.
+        let last = Arc::get_mut(incoming).is_some();
+        if let Some(lines) = incoming.lock().as_mut() {
+            std::mem::swap(&mut batch, lines);
+        }
+        for Line { record, latency } in batch.drain(..) {
+            history.append(&record)?;
+            if let Some((kind, outcome, at_ns, latency_ns)) = latency {
+                latencies.record(kind, outcome, at_ns, latency_ns)?;
+            }
+        }
+        if last {
+            return Ok(());
+        }
+        std::thread::park_timeout(WRITE_PERIOD);
+    }
+}
+
+/// Gives way to the thread that fires operations.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        tracing::debug!(%error, "cannot lower the priority of the writing thread");
     }
 }
 
@@ -118,6 +170,7 @@ impl Writing {
     /// # Errors
     /// When something could not be written.
     pub async fn finish(self) -> Result<(), RecordError> {
+        self.0.thread().unpark();
         let joining = tokio::task::spawn_blocking(|| self.0.join());
         joining
             .await

@@ -14,6 +14,7 @@ use veil::client::Client;
 
 use super::{
     CONNECTIONS, GenerateError, Report, Task,
+    alarm::Alarm,
     clock::instant_of,
     fire::fire,
     recorder::{Counters, Recorder, Writing},
@@ -62,8 +63,9 @@ pub(super) async fn carry_out(
     }
     let start = Instant::from_std(start);
     let (recorder, writing) = record(&out, before, start, counters)?;
+    let alarm = Alarm::new().map_err(GenerateError::Timer)?;
     let generator = Generator { load, part, client, world, recorder, start };
-    generator.begin_all(plan.load, stop).await;
+    generator.begin_all(plan.load, stop, &alarm).await;
     Ok(writing.finish().await?)
 }
 
@@ -113,7 +115,7 @@ struct Generator {
 
 impl Generator {
     /// Begins each operation when it is due, and waits until all have ended.
-    async fn begin_all(self, plan: Vec<Planned>, stop: watch::Receiver<bool>) {
+    async fn begin_all(self, plan: Vec<Planned>, stop: watch::Receiver<bool>, alarm: &Alarm) {
         let Self { load, part, client, world, recorder, start } = self;
         let timeout = load.timeout;
         let begin = |index: usize| {
@@ -134,6 +136,6 @@ impl Generator {
         };
         let due: Vec<u64> = plan.iter().map(|planned| planned.due_ns).collect();
         let limit = part.share(load.max_in_flight) as usize;
-        fire(&due, start, limit, stop, begin, shed).await;
+        fire(&due, start, limit, stop, |at| alarm.until(at), begin, shed).await;
     }
 }

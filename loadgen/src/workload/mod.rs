@@ -90,7 +90,8 @@ impl Prepared {
     pub async fn perform(self, client: &Client, world: &World, deadline: Instant) -> Done {
         match self {
             Self::Register(register) => register.perform(client, deadline).await,
-            Self::Seal(seal) => seal.perform(client, world, deadline).await,
+            // In a box: it needs much more room than any other.
+            Self::Seal(seal) => Box::pin(seal.perform(client, world, deadline)).await,
             Self::Discover(discover) => discover.perform(client, world, deadline).await,
             Self::View(view) => view.perform(client, world, deadline).await,
             Self::Grant(grant) => grant.perform(client, world, deadline).await,

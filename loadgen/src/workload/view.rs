@@ -5,8 +5,9 @@ use std::sync::{Arc, atomic::Ordering};
 use rand::Rng;
 use tokio::time::Instant;
 use veil::{
-    client::{Client, ClientError, Opened},
+    client::{Client, ClientError},
     directory::{ImageId, Refusal, UserName},
+    seal::ContentKey,
 };
 
 use super::{Done, World, outcome, world::Published};
@@ -47,7 +48,10 @@ impl View {
             Ok(opened) => Ok(Reply::Viewed {
                 // Only an owner has no number, and owners do not view their own images here.
                 views_left: opened.views_left.unwrap_or(u32::MAX),
-                intact: self.published.as_deref().and_then(|published| is_intact(published, &opened)),
+                intact: match self.published {
+                    Some(published) => is_intact(published, opened.key).await,
+                    None => None,
+                },
             }),
             Err(ClientError::Refused(Refusal::QuotaUsedUp { .. })) => Ok(Reply::Refused),
             Err(ClientError::Refused(Refusal::UnknownImage { .. })) if self.published.is_none() => {
@@ -59,9 +63,13 @@ impl View {
     }
 }
 
-/// Whether the key opens the file and what comes out is what the owner put in.
-fn is_intact(published: &Published, opened: &Opened) -> Option<bool> {
-    let file = published.file.as_ref()?;
-    let original = file.open(&opened.key);
-    Some(original.is_ok_and(|original| blake3::hash(&original).as_bytes() == &published.digest))
+/// Whether the key opens the file and what comes out is what the owner put in: found out away from the thread that
+/// fires operations.
+async fn is_intact(published: Arc<Published>, key: ContentKey) -> Option<bool> {
+    published.file.as_ref()?;
+    let opening = tokio::task::spawn_blocking(move || {
+        let original = published.file.as_ref()?.open(&key);
+        Some(original.is_ok_and(|original| blake3::hash(&original).as_bytes() == &published.digest))
+    });
+    opening.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

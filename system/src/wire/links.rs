@@ -69,7 +69,8 @@ where
             let source = WireError::Dial(std::io::Error::other(reason.clone()));
             return Err(CallError::Connect { address: address.to_owned(), source });
         }
-        match Connection::open(&*self.network, address, self.link, patience).await {
+        // In a box: it is seldom needed, and would make the future of every request several times as large.
+        match Box::pin(Connection::open(&*self.network, address, self.link, patience)).await {
             Ok(connection) => {
                 state.connection = Some(connection.clone());
                 Ok(connection)
