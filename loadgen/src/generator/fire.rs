@@ -62,6 +62,8 @@ fn pass_panic_on(ended: Result<(), JoinError>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use parking_lot::Mutex;
 
     use super::*;

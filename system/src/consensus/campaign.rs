@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Consensus,
     message::PeerAnswer,
-    suspicion::{Attention, PAUSE, Verdict, until_next_try},
+    suspicion::{Attention, REFUSED_PAUSE, UNANSWERED_PAUSE, Verdict, until_next_try},
     types::Vote,
 };
 use crate::wire::client::NodeId;
@@ -38,6 +38,8 @@ impl Consensus {
         let mut given_up: Option<(Vote, Instant)> = None;
         // Since when the vote is what it is.
         let mut vote_since: Option<(Vote, Instant)> = None;
+        // When this node last stood for election, and how often it had been refused by then.
+        let mut last_try: Option<(Instant, u64)> = None;
         loop {
             let now = Instant::now();
             let Some(situation) = self.situation() else {
@@ -77,13 +79,17 @@ impl Consensus {
                         given_up.insert((situation.vote, now)).1
                     }
                 };
-                let wait = until_next_try(situation.rank, situation.ranks, now - began);
+                let refusals = self.contacts.refusals();
+                let paused = last_try.map_or(Duration::ZERO, |(at, before)| {
+                    let pause = if refusals > before { REFUSED_PAUSE } else { UNANSWERED_PAUSE };
+                    (at + pause).saturating_duration_since(now)
+                });
+                let wait = paused.max(until_next_try(situation.rank, situation.ranks, now - began));
                 if wait.is_zero() {
                     self.stand(&situation, verdict).await;
-                    PAUSE
-                } else {
-                    wait.min(Attention::STEP)
+                    last_try = Some((now, refusals));
                 }
+                wait.clamp(REFUSED_PAUSE, Attention::STEP)
             } else {
                 given_up = None;
                 Attention::STEP

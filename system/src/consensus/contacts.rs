@@ -4,7 +4,10 @@
 use std::{
     collections::{BTreeMap, HashMap},
     io::ErrorKind,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -47,6 +50,8 @@ pub(super) struct Contacts {
     network: Arc<dyn Network>,
     open: Arc<Mutex<HashMap<NodeId, (Seat, PeerConnection)>>>,
     evidence: Arc<Mutex<Evidence>>,
+    /// How often this node's Pre-Vote was refused.
+    refusals: Arc<AtomicU64>,
     /// Wakes whoever judges by the evidence.
     news: watch::Sender<()>,
 }
@@ -54,7 +59,7 @@ pub(super) struct Contacts {
 impl Contacts {
     pub(super) fn new(network: Arc<dyn Network>) -> Self {
         let news = watch::Sender::new(());
-        Self { network, open: Arc::default(), evidence: Arc::default(), news }
+        Self { network, open: Arc::default(), evidence: Arc::default(), refusals: Arc::default(), news }
     }
 
     /// The standing connection to a member, if there is one.
@@ -72,6 +77,17 @@ impl Contacts {
     /// Wakes when there may be reason to judge anew.
     pub(super) fn news(&self) -> watch::Receiver<()> {
         self.news.subscribe()
+    }
+
+    /// Somebody would not vote for this node.
+    pub(super) fn count_refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+        self.news.send_replace(());
+    }
+
+    /// How often somebody would not vote for this node.
+    pub(super) fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     /// A leader has spoken on a connection to here.

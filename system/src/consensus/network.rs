@@ -214,7 +214,12 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
         match self.solicit(RaftMessage::PreVote(request), option.hard_ttl()).await? {
-            PeerAnswer::Vote(answer) => Ok(answer),
+            PeerAnswer::Vote(answer) => {
+                if !answer.vote_granted {
+                    self.contacts.count_refusal();
+                }
+                Ok(answer)
+            }
             answer => Err(unexpected(&answer)),
         }
     }

@@ -18,8 +18,10 @@ use crate::wire::client::NodeId;
 /// How long one follower has for itself to be elected before the next in rank tries: several rounds of questions among
 /// nodes that have work to do, and the writing down of a vote.
 const SLOT: Duration = Duration::from_millis(20);
-/// The time between two tries within a slot. Others may come to the same impression a little later.
-const RETRY: Duration = Duration::from_millis(4);
+/// The pause after a try that was refused: others may come to the same impression a little later.
+pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(2);
+/// The pause after a try without an answer. Trying again while an election goes on would undo it.
+pub(super) const UNANSWERED_PAUSE: Duration = Duration::from_millis(15);
 
 /// What a follower makes of its leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,9 +99,6 @@ pub(super) fn until_next_try(rank: u32, ranks: u32, waited: Duration) -> Duratio
         false => round - into + slot.start,
     }
 }
-
-/// The pause after a try.
-pub(super) const PAUSE: Duration = RETRY;
 
 /// Counts how long nothing was heard, but only the time in which this node was awake to hear it: what a processor
 /// that was busy elsewhere kept from it still lies in its sockets.
