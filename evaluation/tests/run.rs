@@ -67,6 +67,11 @@ fn all_nodes_killed_at_once_lose_nothing_that_was_acknowledged() {
     let fault = &summary["faults"][0];
     assert_eq!(fault["kind"], "kill");
     assert!(fault["unavailable_ms"].as_f64().unwrap() >= 400.0, "{fault:#}");
+    // Whoever leads in the end tells where writes spent their time.
+    let stages = summary["stages"].as_array().unwrap();
+    let fsync: u64 =
+        stages.iter().filter(|s| s["stage"] == "fsync").map(|s| s["count"].as_u64().unwrap()).sum();
+    assert!(stages.len() == 3 * 8 && fsync > 20, "{stages:#?}");
     // Something was acknowledged before and after.
     assert!(summary["operations"]["ok"].as_u64().unwrap() > 200, "{summary:#}");
 }

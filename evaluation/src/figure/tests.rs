@@ -195,16 +195,15 @@ fn stages() -> Vec<StageSample> {
     for (place, stage) in STAGES.into_iter().enumerate() {
         for node in 1..=3 {
             let leads = node == 2;
-            let p50_us =
-                [30.0, 12.0, 55.0, 900.0, 640.0, 8.0, 25.0, 18.0][place] * (1.0 + node as f64 / 10.0);
+            let p50_us = [30, 12, 55, 900, 640, 8, 25, 18][place] * (10 + node) / 10;
             let count = if leads || matches!(stage, "append" | "fsync" | "apply") { 81_234 } else { 0 };
             stages.push(StageSample {
                 node,
                 stage: stage.into(),
                 count,
                 p50_us,
-                p99_us: p50_us * 4.5,
-                max_us: p50_us * 31.0,
+                p99_us: p50_us * 9 / 2,
+                max_us: p50_us * 31,
             });
         }
     }

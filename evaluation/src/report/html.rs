@@ -290,7 +290,7 @@ fn stages(run: &RunDirectory) -> Markup {
                 } } }
             } }
             p.quiet {
-                "As the nodes counted them, since each was last started. Quantiles of stages do not add up to one of "
+                "As each node counted what it led itself, since it was last started. Quantiles of stages do not add up to one of "
                 "the whole; that stands above, as users saw it."
             }
         }

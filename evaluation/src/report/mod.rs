@@ -55,7 +55,7 @@ pub const FILES: [(&str, &str); 15] = [
     (recorded::LATENCY, "the same latencies as an HdrHistogram interval log, for other tools"),
     (recorded::EVENTS, "faults, heals and leaders: when asked for, when it had happened"),
     (recorded::NODES, "processor time, memory, tasks and log position, a row a node and second"),
-    (recorded::STAGES, "how long each stage of a write took, a row a node and stage; where nodes tell it"),
+    (recorded::STAGES, "how long each stage of a write took, a row a node and stage"),
     (recorded::READBACK, "what every node held after the last heal; the checks compare it with the history"),
     ("nodes/", "configuration and log of each node that the run started"),
 ];

@@ -45,3 +45,15 @@ pub fn write_stage_samples(path: &Path, samples: &[StageSample]) -> Result<(), R
 pub fn read_stage_samples(path: &Path) -> Result<Vec<StageSample>, RecordError> {
     read_rows(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use veil::consensus::Stage;
+
+    use super::*;
+
+    #[test]
+    fn the_stages_are_those_of_the_nodes() {
+        assert_eq!(STAGES, Stage::ALL.map(Stage::name));
+    }
+}

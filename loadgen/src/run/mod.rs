@@ -9,6 +9,7 @@ mod machine;
 mod manifest;
 mod progress;
 mod readback;
+mod stages;
 mod team;
 
 use std::{
@@ -33,7 +34,7 @@ use crate::{
     fault::{FaultLog, inject_all},
     generator::{CONNECTIONS, InProcess, Launcher, Processes, SetUpError, Task, wait_for_leader},
     observe::Observer,
-    record::{Event, RecordError, file, merge, write_events, write_node_samples},
+    record::{Event, RecordError, file, merge, write_events, write_node_samples, write_stage_samples},
     scenario::{Images, Origin, Scenario, ScenarioError},
     workload::Part,
 };
@@ -140,6 +141,7 @@ pub async fn run(mut options: RunOptions, stop: watch::Receiver<bool>) -> Result
     let ids = manifest::node_ids(&client, cluster.as_deref()).await;
     let readback = readback::read_back(&client, &ids).await;
     readback.write(&folder.join(file::READBACK))?;
+    write_stage_samples(&folder.join(file::STAGES), &stages::ask(&client, &ids).await)?;
     drop(step);
 
     let observed = observer.finish();
