@@ -109,6 +109,7 @@ where
         tls: true,
         seed: 1,
         limits: NodeLimits::default(),
+        slow_disk: None,
         keep_data: false,
         nodes,
         founders: nodes,

@@ -3,7 +3,7 @@
 mod arriving;
 mod disk;
 mod leadership;
-mod log;
+pub mod log;
 mod machine;
 mod membership;
 mod message;
@@ -32,13 +32,13 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use self::{
     arriving::ArrivingSnapshot,
     leadership::{BarrierWaiter, confirm_leadership, watch_leadership},
-    log::{Closed, LogStore},
+    log::{Closed, LogError, LogStore},
     machine::Machine,
     network::PeerNetwork,
     types::Raft,
 };
 pub use self::{
-    disk::{Disk, Folder},
+    disk::{Disk, Folder, SegmentFile, Segments, SlowDisk},
     leadership::BarrierError,
     membership::ChangeError,
     message::{Identity, PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
@@ -87,9 +87,9 @@ impl Default for Timing {
 /// Why Raft does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database cannot be opened, and may be whole: another process has it, or the system refuses.
+    /// The log cannot be opened, and may be whole: another process has it, or the system refuses.
     #[error("cannot open the log: {0}")]
-    Database(redb::DatabaseError),
+    Log(io::Error),
     /// Log or snapshot do not hold what they held. A node that went on from there might deny what it has acknowledged.
     #[error(
         "the data folder is damaged: {reason}. The node must not start from it. To rejoin, empty the folder, start \
@@ -156,28 +156,21 @@ pub struct Consensus {
 }
 
 enum OpenError {
-    Database(redb::DatabaseError),
+    Log(io::Error),
     Damaged(String),
 }
 
 /// Opens log and snapshot, if they are what they were.
 fn open(disk: Arc<dyn Disk>, fresh: DiskId) -> Result<(LogStore, Closed, Machine), OpenError> {
-    use redb::{DatabaseError, StorageError};
-    let database = disk.open_database().map_err(|error| match error {
-        // A file that ends too early is not the system's fault.
-        DatabaseError::Storage(StorageError::Io(ref cause))
-            if cause.kind() == io::ErrorKind::UnexpectedEof =>
-        {
-            OpenError::Damaged(error.to_string())
-        }
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::Storage(StorageError::Io(_)) => {
-            OpenError::Database(error)
-        }
-        damaged => OpenError::Damaged(damaged.to_string()),
+    let segments = disk.open_log().map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => OpenError::Damaged(error.to_string()),
+        _ => OpenError::Log(error),
     })?;
-    let damaged = |error: io::Error| OpenError::Damaged(error.to_string());
-    let machine = Machine::open(disk).map_err(damaged)?;
-    let (log, closed) = LogStore::open(database, fresh).map_err(damaged)?;
+    let machine = Machine::open(disk).map_err(|error| OpenError::Damaged(error.to_string()))?;
+    let (log, closed) = LogStore::open(segments, fresh).map_err(|error| match error {
+        LogError::Io(error) => OpenError::Log(error),
+        LogError::Damaged(damage) => OpenError::Damaged(damage.to_string()),
+    })?;
     let applied = machine.look(|image| image.applied);
     let missing = if log.purged() > applied {
         "the snapshot is missing that the log goes on from"
@@ -187,7 +180,7 @@ fn open(disk: Arc<dyn Disk>, fresh: DiskId) -> Result<(LogStore, Closed, Machine
         return Ok((log, closed, machine));
     };
     drop(log);
-    // Nobody has the database any more once this has ended.
+    // Nobody has the log any more once this has ended.
     let _ = closed.blocking_recv();
     Err(OpenError::Damaged(missing.to_owned()))
 }
@@ -227,10 +220,9 @@ impl Consensus {
         };
         let config = Arc::new(config.validate()?);
         let opened = tokio::task::spawn_blocking(move || open(disk, fresh)).await;
-        // The database gives way where it meets what it never wrote.
-        let opened = opened.unwrap_or_else(|panic| Err(OpenError::Damaged(panic.to_string())));
+        let opened = opened.map_err(|panic| StartError::Stopped(panic.to_string()))?;
         let (log, closed, machine) = opened.map_err(|error| match error {
-            OpenError::Database(error) => StartError::Database(error),
+            OpenError::Log(error) => StartError::Log(error),
             OpenError::Damaged(reason) => StartError::Damaged { node: id, reason },
         })?;
         let disk = log.disk();
@@ -353,7 +345,7 @@ impl Consensus {
         }
     }
 
-    /// Stops Raft and closes its database. What was acknowledged is on disk already.
+    /// Stops Raft and closes its log. What was acknowledged is on disk already.
     pub async fn stop(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "raft did not stop in order");
@@ -362,7 +354,7 @@ impl Consensus {
         if let Some(closed) = closed
             && tokio::time::timeout(CLOSE_PATIENCE, closed).await.is_err()
         {
-            tracing::warn!("the log's database is still in use");
+            tracing::warn!("the log is still in use");
         }
     }
 }

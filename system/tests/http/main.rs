@@ -21,7 +21,8 @@ use veil::{
     directory::{Refusal, UserName},
     identity::{ClusterKeys, KeyPair},
     node::{
-        Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, system_clock,
+        Entropy, Environment, ExperimentConfig, Listen, Node, NodeConfig, RaftConfig, SealingConfig,
+        SharedKeys, system_clock,
     },
     wire::{
         client::{Member, NodeStatus},
@@ -65,6 +66,7 @@ impl Running {
                 ..RaftConfig::default()
             },
             sealing: SealingConfig { threads: 1, queue: 8 },
+            experiment: ExperimentConfig::default(),
         };
         let raft =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
