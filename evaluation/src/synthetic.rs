@@ -79,7 +79,13 @@ pub fn fault(at_s: u64, target: Target) -> Fault {
 pub fn scenario(stages: Vec<Stage>, faults: Vec<Fault>) -> Scenario {
     Scenario {
         seed: 42,
-        cluster: Cluster { nodes: 3, driver: Driver::Process, tls: true, limits: NodeLimits::default() },
+        cluster: Cluster {
+            nodes: 3,
+            driver: Driver::Process,
+            tls: true,
+            limits: NodeLimits::default(),
+            slow_disk: None,
+        },
         load: Load {
             clients: 256,
             generators: 1,

@@ -77,6 +77,7 @@ async fn measure(users: u32, images: u32, rate: u32, time: Duration) -> anyhow::
         tls: true,
         seed: 1,
         limits: NodeLimits::default(),
+        slow_disk: None,
         keep_data: false,
         nodes: 3,
         founders: 3,

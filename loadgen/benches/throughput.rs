@@ -236,6 +236,7 @@ where
         tls: !plain,
         seed: 1,
         limits: NodeLimits::default(),
+        slow_disk: None,
         keep_data: false,
         nodes,
         founders: nodes,

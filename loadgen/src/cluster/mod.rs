@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use veil::{
     client::ClientError,
-    node::{RaftConfig, SealingConfig},
+    node::{ExperimentConfig, RaftConfig, SealingConfig},
     wire::{
         client::{Member, NodeId},
         tls::TlsError,
@@ -31,7 +31,7 @@ use crate::{
     generator::Launcher,
     link::{DirectedLink, Shape},
     record::{Containers, NodeLimits},
-    scenario::Driver,
+    scenario::{Driver, SlowDisk},
 };
 
 /// Something that is being done to a cluster.
@@ -140,6 +140,8 @@ pub struct StartOptions {
     pub seed: u64,
     /// What each node may use. Processes are not limited.
     pub limits: NodeLimits,
+    /// A node whose disk is slow, if one is.
+    pub slow_disk: Option<SlowDisk>,
     /// Keep the nodes' data folders, which may be large, and the cluster's keys. Configurations and logs are always kept.
     pub keep_data: bool,
 }
@@ -148,6 +150,12 @@ pub struct StartOptions {
 fn founding(members: &[Member], founders: u32, node: NodeId) -> Vec<Member> {
     let is_founder = |id: NodeId| id <= NodeId::from(founders);
     members.iter().filter(|member| is_founder(node) && is_founder(member.id)).cloned().collect()
+}
+
+/// What makes a node worse than the others.
+fn experiment(slow_disk: Option<SlowDisk>, node: NodeId) -> ExperimentConfig {
+    let slow = slow_disk.filter(|slow| NodeId::from(slow.node) == node);
+    ExperimentConfig { sync_delay: slow.map_or(Duration::ZERO, |slow| slow.sync) }
 }
 
 /// What faults will do to the links of a cluster; the driver prepares for it.

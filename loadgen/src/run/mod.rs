@@ -206,6 +206,7 @@ async fn get_ready(options: &RunOptions, folder: &Path) -> Result<Ready, RunErro
                 links: needs.max().unwrap_or(LinkNeeds::None),
                 tls: scenario.cluster.tls,
                 limits: scenario.cluster.limits,
+                slow_disk: scenario.cluster.slow_disk,
                 keep_data: *keep_data,
             };
             Some(cluster::start(scenario.cluster.driver, options).await?)

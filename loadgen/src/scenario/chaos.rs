@@ -171,7 +171,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn cluster(nodes: u32) -> Cluster {
-        Cluster { nodes, driver: Driver::Process, tls: true, limits: NodeLimits::default() }
+        Cluster { nodes, driver: Driver::Process, tls: true, limits: NodeLimits::default(), slow_disk: None }
     }
 
     fn chaos() -> Chaos {

@@ -22,6 +22,8 @@ mod target;
 mod tests;
 mod write;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub use crate::record::NodeLimits;
@@ -62,6 +64,17 @@ pub struct Cluster {
     pub tls: bool,
     /// What each node may use. Processes are not held to it.
     pub limits: NodeLimits,
+    /// A node whose disk is slow, if one is.
+    pub slow_disk: Option<SlowDisk>,
+}
+
+/// A node whose disk is slow from the beginning to the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowDisk {
+    /// Its number.
+    pub node: u32,
+    /// So much longer does each sync take.
+    pub sync: Duration,
 }
 
 /// How nodes are started.

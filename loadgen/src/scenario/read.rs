@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, fs::File, io, io::Read as _, path::Path, time::Duration};
 
+use veil::node::ExperimentConfig;
+
 use super::{
     Arrival, Cluster, Driver, HistoryCheck, Images, Limit, Load, Metric, NodeLimits, OperationKind, Origin,
-    Pass, Scenario, ScenarioError, SplitError, Stage, read_chaos, read_fault,
+    Pass, Scenario, ScenarioError, SlowDisk, SplitError, Stage, read_chaos, read_fault,
     source::{Item, Keys, MAX_DURATION, Section, Source},
 };
 
@@ -17,8 +19,11 @@ const MAX_OPERATIONS: f64 = 5e7;
 
 const ROOT: Keys =
     Keys { known: &["version", "seed", "cluster", "load", "fault", "chaos", "pass"], later: &[] };
-const CLUSTER: Keys =
-    Keys { known: &["nodes", "driver", "tls", "cpus", "memory", "disk"], later: &["coordinator", "policy"] };
+const CLUSTER: Keys = Keys {
+    known: &["nodes", "driver", "tls", "cpus", "memory", "disk", "slow_disk"],
+    later: &["coordinator", "policy"],
+};
+const SLOW_DISK: Keys = Keys { known: &["node", "sync"], later: &[] };
 const LOAD: Keys = Keys {
     known: &[
         "clients",
@@ -96,7 +101,21 @@ fn cluster(section: &Section) -> Result<Cluster, ScenarioError> {
         disk_bytes: section.get("disk").map(|item| item.bytes()).transpose()?,
     };
     let tls = section.get("tls").map_or(Ok(true), |item| item.boolean())?;
-    Ok(Cluster { nodes, driver, tls, limits })
+    let slow_disk = section.get("slow_disk").map(|item| slow_disk(&item, nodes)).transpose()?;
+    Ok(Cluster { nodes, driver, tls, limits, slow_disk })
+}
+
+fn slow_disk(item: &Item, nodes: u32) -> Result<SlowDisk, ScenarioError> {
+    let section = item.section(&SLOW_DISK)?;
+    let node = section.need("node", "the number of a node, such as 2")?.integer_u32(1..=nodes)?;
+    let sync = section.need("sync", "how much longer each sync takes, such as \"20ms\"")?;
+    match sync.duration_above_zero()? {
+        long if long > ExperimentConfig::MAX_SYNC_DELAY => {
+            Err(sync
+                .invalid(format_args!("{} is too long", humantime::format_duration(long)), "at most \"10s\""))
+        }
+        delay => Ok(SlowDisk { node, sync: delay }),
+    }
 }
 
 fn processors(item: &Item) -> Result<f64, ScenarioError> {

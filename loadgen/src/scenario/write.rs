@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{Chaos, Cut, FaultKind, Images, Scenario, Stage, When};
+use super::{Chaos, Cut, FaultKind, Images, Scenario, SlowDisk, Stage, When};
 
 impl Scenario {
     /// The scenario as a file that [`Scenario::parse`] reads back to an equal one. Repeated faults
@@ -24,6 +24,9 @@ impl Scenario {
         let sizes = sizes.into_iter().filter_map(|(name, bytes)| Some((name, quoted(&size(bytes?)))));
         let cpus = limits.cpus.map(|cpus| ("cpus", cpus.to_string()));
         write_keys(out, cpus.into_iter().chain(sizes))?;
+        let slow =
+            |SlowDisk { node, sync }| ("slow_disk", format!("{{ node = {node}, sync = {} }}", time(sync)));
+        write_keys(out, self.cluster.slow_disk.map(slow))?;
         writeln!(out)?;
         let load = &self.load;
         writeln!(out, "[load]\nclients = {}", load.clients)?;

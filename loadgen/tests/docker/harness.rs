@@ -59,6 +59,7 @@ pub fn options() -> StartOptions {
         tls: true,
         seed: 1,
         limits: NodeLimits::default(),
+        slow_disk: None,
         keep_data: false,
     }
 }

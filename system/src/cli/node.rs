@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    consensus::Folder,
+    consensus::{Disk, Folder, SlowDisk},
     node::{Entropy, Environment, Node, NodeConfig, SharedKeys, TlsFiles, system_clock},
     wire::{
         client::Member,
@@ -54,8 +54,12 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     // Raft has threads of its own: nothing that clients ask for can keep its heartbeats waiting.
     let raft = runtime("veil-raft")?;
     let serving = runtime("veil-serve")?;
-    let disk =
+    let folder =
         Folder::create(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
+    let disk: Arc<dyn Disk> = match config.experiment.sync_delay {
+        Duration::ZERO => Arc::new(folder),
+        delay => Arc::new(SlowDisk::new(Arc::new(folder), delay)),
+    };
     let routes = config.routes.iter().map(|route| (route.to.clone(), route.via.clone())).collect();
     let tcp: Arc<dyn Network> = Arc::new(Tcp { shared_port: config.shared_port, routes });
     let files = config.tls.clone();
@@ -68,7 +72,7 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
         peers,
         clients,
         http: tcp,
-        disk: Arc::new(disk),
+        disk,
         clock: system_clock(),
         entropy: Arc::new(Entropy::from_system()),
         keys: SharedKeys::new(keys),

@@ -6,7 +6,7 @@ mod campaign;
 mod contacts;
 mod disk;
 mod leadership;
-mod log;
+pub mod log;
 mod machine;
 mod membership;
 mod message;
@@ -44,14 +44,14 @@ use self::{
     arriving::ArrivingSnapshot,
     contacts::{Contacts, HOLD},
     leadership::watch_leadership,
-    log::{Closed, LogStore},
+    log::{Closed, LogError, LogStore},
     machine::Machine,
     network::PeerNetwork,
     read_index::IndexQueue,
     types::Raft,
 };
 pub use self::{
-    disk::{Disk, Folder},
+    disk::{Disk, Folder, SegmentFile, Segments, SlowDisk},
     leadership::TransferFailure,
     membership::ChangeError,
     message::{Identity, PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
@@ -99,9 +99,9 @@ impl Default for Timing {
 /// Why Raft does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The database cannot be opened, and may be whole: another process has it, or the system refuses.
+    /// The log cannot be opened, and may be whole: another process has it, or the system refuses.
     #[error("cannot open the log: {0}")]
-    Database(redb::DatabaseError),
+    Log(io::Error),
     /// Log or snapshot do not hold what they held. A node that went on from there might deny what it has acknowledged.
     #[error(
         "the data folder is damaged: {reason}. The node must not start from it. To rejoin, empty the folder, start \
@@ -175,7 +175,7 @@ pub struct Consensus {
 }
 
 enum OpenError {
-    Database(redb::DatabaseError),
+    Log(io::Error),
     Damaged(String),
 }
 
@@ -185,22 +185,16 @@ fn open(
     fresh: DiskId,
     stages: Stages,
 ) -> Result<(LogStore, Closed, Machine), OpenError> {
-    use redb::{DatabaseError, StorageError};
-    let database = disk.open_database().map_err(|error| match error {
-        // A file that ends too early is not the system's fault.
-        DatabaseError::Storage(StorageError::Io(ref cause))
-            if cause.kind() == io::ErrorKind::UnexpectedEof =>
-        {
-            OpenError::Damaged(error.to_string())
-        }
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::Storage(StorageError::Io(_)) => {
-            OpenError::Database(error)
-        }
-        damaged => OpenError::Damaged(damaged.to_string()),
+    let segments = disk.open_log().map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => OpenError::Damaged(error.to_string()),
+        _ => OpenError::Log(error),
     })?;
-    let damaged = |error: io::Error| OpenError::Damaged(error.to_string());
-    let machine = Machine::open(disk, stages.clone()).map_err(damaged)?;
-    let (log, closed) = LogStore::open(database, fresh, stages).map_err(damaged)?;
+    let machine =
+        Machine::open(disk, stages.clone()).map_err(|error| OpenError::Damaged(error.to_string()))?;
+    let (log, closed) = LogStore::open(segments, fresh, stages).map_err(|error| match error {
+        LogError::Io(error) => OpenError::Log(error),
+        LogError::Damaged(damage) => OpenError::Damaged(damage.to_string()),
+    })?;
     let applied = machine.look(|image| image.applied);
     let missing = if log.purged() > applied {
         "the snapshot is missing that the log goes on from"
@@ -210,7 +204,7 @@ fn open(
         return Ok((log, closed, machine));
     };
     drop(log);
-    // Nobody has the database any more once this has ended.
+    // Nobody has the log any more once this has ended.
     let _ = closed.blocking_recv();
     Err(OpenError::Damaged(missing.to_owned()))
 }
@@ -253,10 +247,9 @@ impl Consensus {
         let stages = Stages::new();
         let measuring = stages.clone();
         let opened = tokio::task::spawn_blocking(move || open(disk, fresh, measuring)).await;
-        // The database gives way where it meets what it never wrote.
-        let opened = opened.unwrap_or_else(|panic| Err(OpenError::Damaged(panic.to_string())));
+        let opened = opened.map_err(|panic| StartError::Stopped(panic.to_string()))?;
         let (log, closed, machine) = opened.map_err(|error| match error {
-            OpenError::Database(error) => StartError::Database(error),
+            OpenError::Log(error) => StartError::Log(error),
             OpenError::Damaged(reason) => StartError::Damaged { node: id, reason },
         })?;
         let disk = log.disk();
@@ -417,7 +410,7 @@ impl Consensus {
         }
     }
 
-    /// Stops Raft and closes its database. What was acknowledged is on disk already.
+    /// Stops Raft and closes its log. What was acknowledged is on disk already.
     pub async fn stop(&self) {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "raft did not stop in order");
@@ -426,7 +419,7 @@ impl Consensus {
         if let Some(closed) = closed
             && tokio::time::timeout(CLOSE_PATIENCE, closed).await.is_err()
         {
-            tracing::warn!("the log's database is still in use");
+            tracing::warn!("the log is still in use");
         }
     }
 }

@@ -56,6 +56,9 @@ pub struct NodeConfig {
     /// The sealing threads.
     #[serde(default)]
     pub sealing: SealingConfig,
+    /// What makes a node worse than it is. For experiments only.
+    #[serde(default, skip_serializing_if = "ExperimentConfig::is_nothing")]
+    pub experiment: ExperimentConfig,
 }
 
 /// Where a node listens. Port 0 asks for any free port; the node reports which.
@@ -123,6 +126,24 @@ impl Default for SealingConfig {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self { threads, queue: 64 }
+    }
+}
+
+/// What makes a node worse than it is. For experiments only.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExperimentConfig {
+    /// So much longer than it takes does each sync of the disk take.
+    #[serde(with = "duration")]
+    pub sync_delay: Duration,
+}
+
+impl ExperimentConfig {
+    /// The longest `sync_delay`.
+    pub const MAX_SYNC_DELAY: Duration = Duration::from_secs(10);
+
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -254,6 +275,10 @@ impl NodeConfig {
         if !(1..=65_536).contains(&self.sealing.queue) {
             return refuse("sealing.queue", self.sealing.queue.to_string(), "1 to 65536");
         }
+        if self.experiment.sync_delay > ExperimentConfig::MAX_SYNC_DELAY {
+            let value = humantime::format_duration(self.experiment.sync_delay).to_string();
+            return refuse("experiment.sync_delay", value, "at most 10s");
+        }
         Ok(())
     }
 
@@ -352,6 +377,11 @@ mod tests {
         assert_eq!(config.raft.heartbeat, Duration::from_millis(50));
         // Its paths are absolute once it is read.
         assert_eq!(load(&toml::to_string(&config).unwrap()).unwrap(), config);
+        assert!(!toml::to_string(&config).unwrap().contains("experiment"));
+
+        let slow = load(&GOOD.replace("[raft]", "[experiment]\nsync_delay = \"20ms\"\n[raft]")).unwrap();
+        assert_eq!(slow.experiment.sync_delay, Duration::from_millis(20));
+        assert_eq!(load(&toml::to_string(&slow).unwrap()).unwrap(), slow);
     }
 
     #[test]
@@ -453,6 +483,12 @@ mod tests {
             ("        id = 1\n        client", "        id = 2\n        client", "0 entries of id 1"),
             ("[raft]", "[sealing]\nthreads = 0\n[raft]", "sealing.threads is 0"),
             ("        cluster_key = \"cluster.key\"\n", "", "missing field `cluster_key`"),
+            (
+                "[raft]",
+                "[experiment]\nsync_delay = \"11s\"\n[raft]",
+                "experiment.sync_delay is 11s: expected at most 10s",
+            ),
+            ("[raft]", "[experiment]\nsync = \"1s\"\n[raft]", "unknown field `sync`"),
         ] {
             let error = load(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(said), "{error}");

@@ -41,7 +41,7 @@ use self::{
 };
 pub use self::{
     certificates::{TlsFileError, TlsFiles},
-    config::{ConfigError, Listen, NodeConfig, RaftConfig, Route, SealingConfig},
+    config::{ConfigError, ExperimentConfig, Listen, NodeConfig, RaftConfig, Route, SealingConfig},
     environment::{Entropy, Environment, UnixClock, system_clock},
     keys::{KeysRefused, SharedKeys},
 };

@@ -61,14 +61,25 @@ fn name<T>() -> &'static str {
 /// # Errors
 /// When the value is larger than [`MAX_VALUE`].
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let what = name::<T>();
-    let bytes = bincode::serde::encode_to_vec(value, bincode::config::standard())
-        .map_err(|source| CodecError::Encode { what, source })?;
-    // What could not be read again must not be written.
-    if bytes.len() > MAX_VALUE {
-        return Err(CodecError::TooLarge { what, size: bytes.len() });
-    }
+    let mut bytes = Vec::new();
+    encode_into(value, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Encodes `value` behind what `out` holds.
+///
+/// # Errors
+/// When the value is larger than [`MAX_VALUE`]. `out` then ends in a part of it.
+pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let (what, before) = (name::<T>(), out.len());
+    bincode::serde::encode_into_std_write(value, out, bincode::config::standard())
+        .map_err(|source| CodecError::Encode { what, source })?;
+    let size = out.len() - before;
+    // What could not be read again must not be written.
+    if size > MAX_VALUE {
+        return Err(CodecError::TooLarge { what, size });
+    }
+    Ok(())
 }
 
 /// Decodes exactly one `T` from `bytes`.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
     io,
     path::Path,
     sync::{
@@ -11,9 +10,8 @@ use std::{
     },
 };
 
-use redb::{Database, DatabaseError, StorageBackend, backends::FileBackend};
 use veil::{
-    consensus::{Disk, Folder, StartError},
+    consensus::{Disk, Folder, SegmentFile, Segments, StartError},
     node::{NodeError, RaftConfig},
 };
 
@@ -22,78 +20,80 @@ use super::harness::{Cluster, PATIENCE, Writer, leader, register, register_many,
 /// A disk that is full while the switch is on.
 struct Filling {
     folder: Folder,
-    database: std::path::PathBuf,
     full: Arc<AtomicBool>,
 }
 
-#[derive(Debug)]
-struct FillingFile {
-    file: FileBackend,
+/// Its segments, and each of their files.
+struct FillingPart<T: ?Sized> {
+    inner: Arc<T>,
     full: Arc<AtomicBool>,
 }
 
-impl FillingFile {
-    fn room(&self) -> io::Result<()> {
-        match self.full.load(Ordering::SeqCst) {
-            true => Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on device")),
-            false => Ok(()),
-        }
-    }
-}
-
-impl StorageBackend for FillingFile {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.room()?;
-        self.file.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.room()?;
-        self.file.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.room()?;
-        self.file.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.file.close()
+fn room(full: &AtomicBool) -> io::Result<()> {
+    match full.load(Ordering::SeqCst) {
+        true => Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on device")),
+        false => Ok(()),
     }
 }
 
 impl Filling {
     fn new(folder: &Path, full: &Arc<AtomicBool>) -> Self {
-        let database = folder.join("log.redb");
-        Self { folder: Folder::create(folder).unwrap(), database, full: full.clone() }
+        Self { folder: Folder::create(folder).unwrap(), full: full.clone() }
     }
 }
 
 impl Disk for Filling {
-    fn open_database(&self) -> Result<Database, DatabaseError> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&self.database)?;
-        let file = FillingFile { file: FileBackend::new(file)?, full: self.full.clone() };
-        Database::builder().create_with_backend(file)
+    fn open_log(&self) -> io::Result<Arc<dyn Segments>> {
+        Ok(Arc::new(FillingPart { inner: self.folder.open_log()?, full: self.full.clone() }))
     }
 
     fn save_snapshot(&self, bytes: &[u8]) -> io::Result<()> {
-        match self.full.load(Ordering::SeqCst) {
-            true => Err(io::Error::new(io::ErrorKind::StorageFull, "no space left on device")),
-            false => self.folder.save_snapshot(bytes),
-        }
+        room(&self.full)?;
+        self.folder.save_snapshot(bytes)
     }
 
     fn load_snapshot(&self) -> io::Result<Option<Vec<u8>>> {
         self.folder.load_snapshot()
+    }
+}
+
+impl Segments for FillingPart<dyn Segments> {
+    fn list(&self) -> io::Result<Vec<u64>> {
+        self.inner.list()
+    }
+
+    fn open(&self, number: u64) -> io::Result<Arc<dyn SegmentFile>> {
+        Ok(Arc::new(FillingPart { inner: self.inner.open(number)?, full: self.full.clone() }))
+    }
+
+    fn create(&self, number: u64, head: &[u8], length: u64) -> io::Result<Arc<dyn SegmentFile>> {
+        room(&self.full)?;
+        let inner = self.inner.create(number, head, length)?;
+        Ok(Arc::new(FillingPart { inner, full: self.full.clone() }))
+    }
+
+    fn remove(&self, number: u64) -> io::Result<()> {
+        self.inner.remove(number)
+    }
+}
+
+impl SegmentFile for FillingPart<dyn SegmentFile> {
+    fn length(&self) -> io::Result<u64> {
+        self.inner.length()
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.inner.read_at(bytes, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        room(&self.full)?;
+        self.inner.write_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        room(&self.full)?;
+        self.inner.sync()
     }
 }
 
@@ -150,8 +150,9 @@ async fn a_node_does_not_start_from_a_damaged_folder_and_says_how_to_rejoin() {
     let victim = leader(&client).await % 3 + 1;
     cluster.stop_node(victim).await;
     let folder = cluster.disks[&victim].path().to_owned();
-    let whole = ["log.redb", "snapshot"].map(|file| (file, std::fs::read(folder.join(file)).unwrap()));
-    // A bit of every entry, wherever it lies: pages that are free hold older copies.
+    let whole =
+        ["log/0000000001.log", "snapshot"].map(|file| (file, std::fs::read(folder.join(file)).unwrap()));
+    // A bit of every entry.
     let flip = |bytes: &[u8]| {
         let (mut damaged, entry) = (bytes.to_vec(), b"user-");
         let places: Vec<_> =

@@ -18,8 +18,8 @@ use veil::{
     directory::UserName,
     identity::{ClusterKeys, KeyPair},
     node::{
-        Entropy, Environment, Listen, Node, NodeConfig, NodeError, RaftConfig, SealingConfig, SharedKeys,
-        system_clock,
+        Entropy, Environment, ExperimentConfig, Listen, Node, NodeConfig, NodeError, RaftConfig,
+        SealingConfig, SharedKeys, system_clock,
     },
     wire::{client::Member, transport::Pipes},
 };
@@ -99,6 +99,7 @@ impl Cluster {
             routes: Vec::new(),
             raft: self.raft.clone(),
             sealing: SealingConfig { threads: 1, queue: 8 },
+            experiment: ExperimentConfig::default(),
         };
         let shared = SharedKeys::new(self.keys.clone());
         self.shared.insert(id, shared.clone());

@@ -23,7 +23,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use veil::{
     client::ClientError,
-    consensus::{Disk, Folder},
+    consensus::{Disk, Folder, Segments},
     directory::{Refusal, SetGrant},
     node::RaftConfig,
     seal::SealedFile,
@@ -167,8 +167,8 @@ async fn all_nodes_restart_from_their_folders_and_nothing_is_missing() {
 struct NoRoomForSnapshots(Folder);
 
 impl Disk for NoRoomForSnapshots {
-    fn open_database(&self) -> Result<redb::Database, redb::DatabaseError> {
-        self.0.open_database()
+    fn open_log(&self) -> std::io::Result<Arc<dyn Segments>> {
+        self.0.open_log()
     }
 
     fn save_snapshot(&self, _bytes: &[u8]) -> std::io::Result<()> {

@@ -13,8 +13,8 @@ use veil::{
     consensus::Folder,
     identity::{Authority, ClusterKeys, Role, Validity},
     node::{
-        Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, TlsFiles,
-        system_clock,
+        Entropy, Environment, ExperimentConfig, Listen, Node, NodeConfig, RaftConfig, SealingConfig,
+        SharedKeys, TlsFiles, system_clock,
     },
     wire::{
         client::Member,
@@ -65,6 +65,7 @@ impl Secured {
             routes: Vec::new(),
             raft: RaftConfig::default(),
             sealing: SealingConfig { threads: 1, queue: 8 },
+            experiment: ExperimentConfig::default(),
         };
         let tls = files.load().unwrap();
         let tcp: Arc<dyn Network> = Arc::new(Tcp::default());

@@ -21,7 +21,8 @@ use veil::{
     directory::{Refusal, UserName},
     identity::{ClusterKeys, KeyPair},
     node::{
-        Entropy, Environment, Listen, Node, NodeConfig, RaftConfig, SealingConfig, SharedKeys, system_clock,
+        Entropy, Environment, ExperimentConfig, Listen, Node, NodeConfig, RaftConfig, SealingConfig,
+        SharedKeys, system_clock,
     },
     wire::{
         client::{Member, NodeStatus},
@@ -61,6 +62,7 @@ impl Running {
             // Patient, so that a busy machine does not change the leader in the middle of a test.
             raft: RaftConfig { lease: Duration::from_millis(600), ..RaftConfig::default() },
             sealing: SealingConfig { threads: 1, queue: 8 },
+            experiment: ExperimentConfig::default(),
         };
         let raft =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

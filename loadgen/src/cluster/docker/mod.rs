@@ -44,7 +44,7 @@ use self::{
 };
 use super::{
     Cluster, ClusterError, Description, Doing, OUTSIDE, Outside, StartOptions, credentials::Credentials,
-    detour::says_hello, founding,
+    detour::says_hello, experiment, founding,
 };
 use crate::{
     generator::Launcher,
@@ -121,6 +121,7 @@ impl DockerCluster {
                 routes,
                 raft: options.raft.clone(),
                 sealing: options.sealing.clone(),
+                experiment: experiment(options.slow_disk, member.id),
             };
             let spec = Spec {
                 name: format!("{network}-n{}", member.id),

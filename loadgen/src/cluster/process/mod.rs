@@ -26,7 +26,7 @@ use veil::{
 
 use super::{
     Cluster, ClusterError, Description, Detours, Doing, LinkNeeds, OUTSIDE, Outside, StartOptions,
-    credentials::Credentials, founding, key::ClusterKey,
+    credentials::Credentials, experiment, founding, key::ClusterKey,
 };
 use crate::{
     generator::Launcher,
@@ -83,6 +83,7 @@ impl ProcessCluster {
             tls,
             seed,
             limits: _,
+            slow_disk,
             keep_data,
         } = options;
         let mut reserved = Vec::new();
@@ -120,6 +121,7 @@ impl ProcessCluster {
                 routes: detours.as_ref().map_or(&[][..], |detours| detours.routes(member.id)).to_vec(),
                 raft: raft.clone(),
                 sealing: sealing.clone(),
+                experiment: experiment(slow_disk, member.id),
             };
             let path = folder.join("node.toml");
             let io = |source| ClusterError::Io { path: path.clone(), source };

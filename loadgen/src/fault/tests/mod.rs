@@ -46,6 +46,7 @@ impl Stage {
             tls: false,
             seed: 1,
             limits: NodeLimits::default(),
+            slow_disk: None,
             keep_data: false,
         };
         let cluster = Arc::new(ProcessCluster::start(options).await.expect("the stand-ins start"));

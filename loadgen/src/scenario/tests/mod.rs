@@ -190,6 +190,13 @@ fn quantiles_over_faults_are_read() {
 }
 
 #[test]
+fn a_slow_disk_is_read_as_written() {
+    let scenario = parse(&format!("{LEAST}[cluster]\nslow_disk = {{ node = 2, sync = \"20ms\" }}\n"));
+    assert_eq!(scenario.cluster.slow_disk, Some(SlowDisk { node: 2, sync: Duration::from_millis(20) }));
+    assert!(scenario.to_toml().contains("\nslow_disk = { node = 2, sync = \"20ms\" }\n"));
+}
+
+#[test]
 fn a_mix_that_is_given_leaves_out_what_it_does_not_name() {
     let scenario = parse(&format!("{LEAST}mix = {{ view = 3 }}\n"));
     assert_eq!(scenario.load.mix[&OperationKind::View], 3);

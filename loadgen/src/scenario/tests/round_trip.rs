@@ -115,9 +115,16 @@ fn cluster() -> impl Strategy<Value = Cluster> {
     let size = || option::of(1u64..1 << 50);
     let cpus = option::of(1e-3..1024.0f64);
     let nodes = select(vec![1u32, 3, 5]);
-    (nodes, any::<bool>(), cpus, size(), size()).prop_map(|(nodes, tls, cpus, memory_bytes, disk_bytes)| {
-        Cluster { nodes, driver: Driver::Process, tls, limits: NodeLimits { cpus, memory_bytes, disk_bytes } }
-    })
+    let slow = option::of((1u32..=5, (1u64..10_000_000_000).prop_map(Duration::from_nanos)));
+    (nodes, any::<bool>(), cpus, size(), size(), slow).prop_map(
+        |(nodes, tls, cpus, memory_bytes, disk_bytes, slow)| Cluster {
+            nodes,
+            driver: Driver::Process,
+            tls,
+            limits: NodeLimits { cpus, memory_bytes, disk_bytes },
+            slow_disk: slow.map(|(node, sync)| SlowDisk { node: node.min(nodes), sync }),
+        },
+    )
 }
 
 fn chaos() -> impl Strategy<Value = Chaos> {

@@ -1,0 +1,102 @@
+//! The newest entries, and what else is known without asking the disk.
+
+use std::{collections::VecDeque, io};
+
+use openraft::entry::RaftEntry;
+
+use super::journal::State;
+use crate::consensus::types::{Entry, LogId, Vote};
+
+/// How many flushed entries stay in memory.
+pub(in crate::consensus) const TAIL_LIMIT: usize = 16_384;
+/// How many bytes of flushed entries stay in memory, as encoded.
+const TAIL_BYTES: usize = 64 << 20;
+/// How many entries are read at a time for a follower, and how many bytes: they have to fit a frame between nodes. One
+/// entry alone does, see [`COMMAND_LIMIT`](crate::consensus::COMMAND_LIMIT).
+const BATCH: usize = 1_024;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// What is known without asking the disk.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    pub vote: Option<Vote>,
+    pub committed: Option<LogId>,
+    pub purged: Option<LogId>,
+    /// The newest entries, without a gap; all unflushed ones are here.
+    pub entries: VecDeque<Held>,
+    /// The sum of their sizes.
+    bytes: usize,
+    /// The last entry on disk.
+    pub flushed: Option<u64>,
+}
+
+/// An entry, and how many bytes it is encoded in.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub entry: Entry,
+    pub size: usize,
+}
+
+impl Tail {
+    /// What a log begins with that is in this state, but for its entries.
+    pub(super) fn new(state: &State) -> Self {
+        let State { vote, committed, purged, last, .. } = *state;
+        Self { vote, committed, purged, flushed: last, ..Self::default() }
+    }
+
+    pub(super) fn last(&self) -> Option<LogId> {
+        self.entries.back().map(|held| held.entry.log_id()).or(self.purged)
+    }
+
+    pub(super) fn first_index(&self) -> Option<u64> {
+        self.entries.front().map(|held| held.entry.log_id.index)
+    }
+
+    /// Whether one more entry of so many bytes stays within the limits, or is the first.
+    pub(super) fn has_room(&self, size: usize) -> bool {
+        self.entries.is_empty() || (self.entries.len() < TAIL_LIMIT && self.bytes + size <= TAIL_BYTES)
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() > TAIL_LIMIT || self.bytes > TAIL_BYTES
+    }
+
+    pub(super) fn push_back(&mut self, held: Held) {
+        self.bytes += held.size;
+        self.entries.push_back(held);
+    }
+
+    pub(super) fn push_front(&mut self, held: Held) {
+        self.bytes += held.size;
+        self.entries.push_front(held);
+    }
+
+    pub(super) fn pop_front(&mut self) {
+        self.bytes -= self.entries.pop_front().map_or(0, |held| held.size);
+    }
+
+    pub(super) fn pop_back(&mut self) {
+        self.bytes -= self.entries.pop_back().map_or(0, |held| held.size);
+    }
+
+    pub(super) fn trim(&mut self) {
+        let Some(flushed) = self.flushed else { return };
+        while self.is_full() && self.first_index().is_some_and(|first| first <= flushed) {
+            self.pop_front();
+        }
+    }
+}
+
+/// As many of these, from the first, as are read at a time.
+pub(super) fn batch(entries: impl Iterator<Item = io::Result<Held>>) -> io::Result<Vec<Held>> {
+    let (mut taken, mut bytes) = (Vec::new(), 0);
+    for held in entries.take(BATCH) {
+        let held = held?;
+        bytes += held.size;
+        if bytes > BATCH_BYTES && !taken.is_empty() {
+            break;
+        }
+        taken.push(held);
+    }
+    Ok(taken)
+}
