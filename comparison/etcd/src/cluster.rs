@@ -75,6 +75,11 @@ struct Member {
 impl Cluster {
     /// Starts the members and waits until they have elected a leader.
     pub async fn start(options: &Options) -> anyhow::Result<Self> {
+        let Timing { heartbeat_ms, election_ms } = options.timing;
+        ensure!(
+            election_ms >= 5 * heartbeat_ms,
+            "etcd wants an election timeout of at least five heartbeats, not {election_ms} ms with {heartbeat_ms} ms"
+        );
         let folder = TempDir::with_prefix_in("etcd-comparison-", &options.data)
             .with_context(|| format!("no folder can be made in {}", options.data.display()))?;
         ensure!(

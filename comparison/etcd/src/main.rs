@@ -28,11 +28,20 @@ enum Command {
     Member(member::Arguments),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let command = match Arguments::parse().command {
-        Command::Member(arguments) => return Err(member::become_etcd(&arguments)),
-        command => command,
-    };
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    if let Command::Member(arguments) = &command {
+        return Err(member::become_etcd(arguments));
+    }
     // As many threads as the clients of Veil's bench have.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
