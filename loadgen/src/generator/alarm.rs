@@ -4,6 +4,10 @@ use std::{io, time::Duration};
 
 use tokio::time::Instant;
 
+/// It is not woken more often than so: what falls due meanwhile is begun, and travels, together. Every thread of Linux
+/// that sleeps is given as much slack, unless it asks for less.
+const GRAIN: Duration = Duration::from_micros(50);
+
 /// Something to wait for.
 pub(super) struct Alarm(Timer);
 
@@ -16,12 +20,12 @@ impl Alarm {
         Timer::new().map(Self)
     }
 
-    /// Waits until `at`, or a little less long. Lets other tasks go on even if that is over.
+    /// Waits until `at`, and at least [`GRAIN`] unless that is over. Lets other tasks go on in any case.
     pub(super) async fn until(&self, at: Instant) {
         let left = at.saturating_duration_since(Instant::now());
         if left.is_zero() {
             tokio::task::yield_now().await;
-        } else if self.0.wait(left).await.is_err() {
+        } else if self.0.wait(left.max(GRAIN)).await.is_err() {
             // Rather late than never.
             tokio::time::sleep_until(at).await;
         }
