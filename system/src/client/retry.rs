@@ -90,7 +90,6 @@ impl Attempts {
 }
 
 /// What an attempt came to.
-#[expect(clippy::large_enum_variant, reason = "made once an attempt, and taken apart at once")]
 enum Attempted {
     Settled(Result<Reply, ClientError>),
     Again {

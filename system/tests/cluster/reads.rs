@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use veil::{
     directory::{Query, UserName},
     node::RaftConfig,
@@ -12,7 +13,7 @@ use veil::{
     },
 };
 
-use super::harness::{Cluster, PATIENCE, leader, name, register, soon};
+use super::harness::{Cluster, PATIENCE, join, leader, name, register, soon};
 
 /// Asks one node.
 struct Asking(Connection<Asked, Answer>);
@@ -26,6 +27,18 @@ impl Asking {
     async fn read(&self, query: Query) -> Answer {
         let request = Request::Read { query, consistency: Consistency::Linearizable };
         self.0.call(&Asked::stranger(request)).await.unwrap()
+    }
+
+    /// What the node happens to hold, and how old that may be, milliseconds: any age, just after it has ceased to lead.
+    async fn stale_users(&self) -> (Vec<UserName>, u64) {
+        let request = Request::Read { query: Query::Users { after: None }, consistency: Consistency::Stale };
+        match self.0.call(&Asked::stranger(request)).await.unwrap().unwrap() {
+            Reply::Stale { age_ms, reply } => match *reply {
+                Reply::Users(users) => (users, age_ms.unwrap_or(u64::MAX)),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
     }
 
     async fn users(&self) -> Result<Vec<UserName>, ServiceError> {
@@ -113,4 +126,58 @@ async fn a_node_that_is_cut_off_does_not_answer_from_what_it_has() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stale_reads_are_answered_by_whoever_is_cut_off_and_tell_their_age() {
+    let cluster = Cluster::start(3, RaftConfig::default()).await;
+    let client = cluster.client();
+    register(&client, "first", soon()).await.unwrap();
+    let old = leader(&client).await;
+    for id in [others(&cluster, old)[0], old] {
+        let node = Asking::of(&cluster, id).await;
+        // Linearizable, so the node holds it; and as it is heard of, the age is a heartbeat's.
+        assert!(node.users().await.unwrap().contains(&name("first")));
+        while node.stale_users().await.1 > 1_000 {}
+        cluster.cuts.cut_off(id);
+        register(&client, &format!("without-{id}"), soon()).await.unwrap();
+        // It was acknowledged by now, and the node has not heard of it: what it says must be older than that.
+        let acknowledged = Instant::now();
+        loop {
+            let since = acknowledged.elapsed().as_millis();
+            let (users, age_ms) = node.stale_users().await;
+            assert!(users.contains(&name("first")) && !users.contains(&name(&format!("without-{id}"))));
+            assert!(u128::from(age_ms) >= since, "{age_ms} ms, {since} ms after what is missing");
+            if age_ms >= 1_500 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        cluster.cuts.mend(id);
+        loop {
+            let (users, age_ms) = node.stale_users().await;
+            if age_ms < 1_000 {
+                assert!(users.contains(&name(&format!("without-{id}"))), "{age_ms} ms old: {users:?}");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_user_reads_stale_comes_from_one_node_that_lives() {
+    let mut cluster = Cluster::start(3, RaftConfig::default()).await;
+    let client = cluster.client();
+    let anna = join(&client, "anna").await;
+    let old = leader(&client).await;
+    // Everybody knows the session.
+    for id in others(&cluster, old) {
+        Asking::of(&cluster, id).await.users().await.unwrap();
+        cluster.crash_node(id);
+    }
+    let (reading, staleness) = anna.reading_stale();
+    assert_eq!(reading.list(name("anna"), None, soon()).await.unwrap(), []);
+    assert!(staleness.at_most().is_some());
+    let deadline = Instant::now() + Duration::from_millis(300);
+    assert!(anna.list(name("anna"), None, deadline).await.is_err(), "without a majority");
 }
