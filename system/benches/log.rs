@@ -137,7 +137,7 @@ struct Log {
 }
 
 enum Store {
-    Segments(Journal),
+    Segments(Box<Journal>),
     Redb(Database),
 }
 
@@ -147,7 +147,7 @@ impl Log {
         let inner = Folder::create(folder.join("segments")).unwrap().open_log().unwrap();
         let segments = Arc::new(Counted { inner, count: count.clone() });
         let journal = Journal::open(segments, DiskId::default(), SEGMENT).unwrap();
-        Self { store: Store::Segments(journal), count, last: 0, purged: 0 }
+        Self { store: Store::Segments(Box::new(journal)), count, last: 0, purged: 0 }
     }
 
     fn redb(folder: &Path) -> Self {

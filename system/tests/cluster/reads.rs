@@ -139,7 +139,7 @@ async fn stale_reads_are_answered_by_whoever_is_cut_off_and_tell_their_age() {
         // Linearizable, so the node holds it; and as it is heard of, the age is a heartbeat's.
         assert!(node.users().await.unwrap().contains(&name("first")));
         while node.stale_users().await.1 > 1_000 {}
-        cluster.cuts.cut_off(id);
+        cluster.wires.cut_off(id);
         register(&client, &format!("without-{id}"), soon()).await.unwrap();
         // It was acknowledged by now, and the node has not heard of it: what it says must be older than that.
         let acknowledged = Instant::now();
@@ -153,7 +153,7 @@ async fn stale_reads_are_answered_by_whoever_is_cut_off_and_tell_their_age() {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        cluster.cuts.mend(id);
+        cluster.wires.mend(id);
         loop {
             let (users, age_ms) = node.stale_users().await;
             if age_ms < 1_000 {

@@ -228,7 +228,8 @@ async fn a_leader_whose_connections_broke_is_asked_again_at_once() {
     // As a task it has its turn before those whose connections break.
     let restarted = tokio::spawn(async move {
         let _ = serving.await;
-        begin(&network, "n1", voter).await
+        // It goes on by itself.
+        let _serving = begin(&network, "n1", voter).await;
     });
     all_done(registering).await;
     drop(restarted);

@@ -371,7 +371,7 @@ impl<'a> BatchReader<'a> {
         match if whole { records(&rest[BATCH_HEAD..end]) } else { None } {
             Some(split) => {
                 let mut records = Vec::with_capacity(split.len());
-                for (from, length, kind, body) in split {
+                for Raw { from, length, kind, body } in split {
                     let at = at + BATCH_HEAD + from;
                     let sense = |reason| Damage::Sense { segment, at, reason };
                     let span = Span { at: at as u32, length: length as u32 };
@@ -408,13 +408,22 @@ impl<'a> BatchReader<'a> {
     }
 }
 
-/// All records, if they fit their checksums and nothing is left over: where each begins, its length, kind and body.
-fn records(bytes: &[u8]) -> Option<Vec<(usize, usize, u8, &[u8])>> {
-    let (mut at, mut records) = (0, Vec::new());
-    while at < bytes.len() {
-        let (length, kind, body) = split(&bytes[at..])?;
-        records.push((at, length, kind, body));
-        at += length;
+/// A record as it lies in a batch.
+struct Raw<'a> {
+    /// Where it begins.
+    from: usize,
+    length: usize,
+    kind: u8,
+    body: &'a [u8],
+}
+
+/// All records, if they fit their checksums and nothing is left over.
+fn records(bytes: &[u8]) -> Option<Vec<Raw<'_>>> {
+    let (mut from, mut records) = (0, Vec::new());
+    while from < bytes.len() {
+        let (length, kind, body) = split(&bytes[from..])?;
+        records.push(Raw { from, length, kind, body });
+        from += length;
     }
     Some(records)
 }
