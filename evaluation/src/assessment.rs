@@ -50,6 +50,8 @@ pub struct Tally {
     pub shed: u64,
     /// Latencies of the answered ones, from the due time.
     pub latencies: Latencies,
+    /// How long after it was due each was sent: the load generator's own error.
+    pub send_errors: Latencies,
 }
 
 impl Tally {
@@ -62,7 +64,8 @@ impl Tally {
             failed: count(OutcomeKind::Failed),
             unknown: count(OutcomeKind::Unknown),
             shed: count(OutcomeKind::Shed),
-            latencies: operations.filter_map(Operation::latency_ns).collect(),
+            latencies: operations.clone().filter_map(Operation::latency_ns).collect(),
+            send_errors: operations.filter_map(Operation::send_error_ns).collect(),
         }
     }
 }

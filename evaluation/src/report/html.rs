@@ -267,6 +267,7 @@ fn operations(assessment: &Assessment) -> Markup {
             }
         } }
         p.quiet {
+            @if let Some(sent) = words::send_error(&assessment.total) { (sent) ". " }
             "Warm-up included. Latency is that of answered operations, counted from the moment each was due, "
             "however late it was sent; quantiles are exact. Unknown operations got no answer in time and may have "
             "happened: they have no latency, and stand beside it as a count. Shed ones were due while too many "

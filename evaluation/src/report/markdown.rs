@@ -112,6 +112,9 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
             ],
         );
     }
+    if let Some(sent) = words::send_error(&assessment.total) {
+        let _ = writeln!(out, "\n{sent}.");
+    }
     out.push('\n');
     let stages = stages::rows(run);
     if !stages.is_empty() {

@@ -11,7 +11,7 @@ use crate::{
     check::CheckResult,
     failover::{Elect, Failover, KindFigures},
     run::RunDirectory,
-    statistics::Distribution,
+    statistics::{Distribution, Latencies},
 };
 
 /// The whole summary. Times are milliseconds where the name says `_ms`, seconds since the load began
@@ -39,6 +39,8 @@ pub struct Summary {
     /// Latencies of answered operations from their due time: of all at the top, and of each operation
     /// under its name.
     pub latency_ms: WithEach<Quantiles>,
+    /// How long after it was due each operation was sent, of all at the top, and of each operation under its name.
+    pub send_error_ms: WithEach<Quantiles>,
     /// Every fault, in order of time.
     pub faults: Vec<Fault>,
     /// The same, each kind of fault together.
@@ -121,6 +123,19 @@ pub struct Quantiles {
     pub p99: Option<f64>,
     pub p999: Option<f64>,
     pub max: Option<f64>,
+}
+
+impl Quantiles {
+    fn of(latencies: &Latencies) -> Self {
+        let quantile = |q| latencies.quantile_ms(q).map(rounded);
+        Self {
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
+            max: quantile(1.0),
+        }
+    }
 }
 
 /// One fault.
@@ -243,16 +258,8 @@ impl Summary {
                 unknown: tally.unknown,
                 shed: tally.shed,
             }),
-            latency_ms: WithEach::of(assessment, |tally| {
-                let quantile = |q| tally.latencies.quantile_ms(q).map(rounded);
-                Quantiles {
-                    p50: quantile(0.5),
-                    p90: quantile(0.9),
-                    p99: quantile(0.99),
-                    p999: quantile(0.999),
-                    max: quantile(1.0),
-                }
-            }),
+            latency_ms: WithEach::of(assessment, |tally| Quantiles::of(&tally.latencies)),
+            send_error_ms: WithEach::of(assessment, |tally| Quantiles::of(&tally.send_errors)),
             faults: assessment.failovers.iter().map(Fault::of).collect(),
             fault_kinds: assessment.kinds.iter().map(Kind::of).collect(),
             stages: run.stages.clone(),

@@ -85,6 +85,8 @@ fn summary_json_has_the_keys_that_scripts_read() {
     has(&summary["operations"]["view"], &counts);
     has(&summary["latency_ms"], &quantiles);
     has(&summary["latency_ms"]["view"], &quantiles);
+    has(&summary["send_error_ms"]["view"], &quantiles);
+    assert_eq!(summary["send_error_ms"]["p99"], 0.02, "each is sent 20 us after it is due");
     has(
         &summary["faults"][0],
         &["kind", "target", "injected_at_s", "elect_ms", "unavailable_ms", "recover_ms", "lost_work"],

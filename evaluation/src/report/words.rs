@@ -3,7 +3,7 @@
 use loadgen::scenario::HistoryCheck;
 
 use crate::{
-    assessment::Assessment,
+    assessment::{Assessment, Tally},
     check::CheckResult,
     failover::{Elect, Failover, KindFigures, Unavailable, node_list},
     figure::thousands,
@@ -162,6 +162,13 @@ pub fn kinds(kinds: &[KindFigures]) -> Vec<[String; 7]> {
 
 /// The names of the columns of [`kinds`].
 pub const KINDS: [&str; 7] = ["fault", "figure", "n", "median", "p90", "p99", "worst"];
+
+/// How well the load generator has kept to the times that were drawn.
+pub fn send_error(total: &Tally) -> Option<String> {
+    let ms = |q| total.send_errors.quantile_ms(q).map(|ms| format!("{ms:.3}"));
+    let (p50, p99, max) = (ms(0.5)?, ms(0.99)?, ms(1.0)?);
+    Some(format!("Operations were sent {p50} ms after they were due (p50), {p99} ms (p99), at most {max} ms"))
+}
 
 /// A latency in milliseconds, with as many digits as mean something.
 pub fn latency(ms: Option<f64>) -> String {

@@ -59,6 +59,11 @@ impl Operation {
             _ => None,
         }
     }
+
+    /// How long after it was due it was sent; nothing, if shed.
+    pub fn send_error_ns(&self) -> Option<u64> {
+        self.sent_ns.map(|sent| u64::try_from(sent - self.due_ns).unwrap_or(0))
+    }
 }
 
 fn seconds(ns: i64) -> f64 {
