@@ -90,7 +90,8 @@ fn main() -> anyhow::Result<()> {
         Some(Role::Measure { core, load }) => {
             pin(core)?;
             let row = runtime()?.block_on(row::measure(serde_json::from_str(&load)?))?;
-            Ok(println!("{}", serde_json::to_string(&row)?))
+            println!("{}", serde_json::to_string(&row)?);
+            Ok(())
         }
         None => measure_all(&arguments),
     }
@@ -155,7 +156,7 @@ fn highest(measure: impl Fn(f64) -> anyhow::Result<Row>) -> anyhow::Result<Optio
         }
         rate = if too_high.is_finite() { f64::midpoint(sustained, too_high).round() } else { rate * 2.0 };
         // The generator's own limit on scenarios.
-        if rate > 1e6 || rate < 1.0 {
+        if !(1.0..=1e6).contains(&rate) {
             break;
         }
     }
