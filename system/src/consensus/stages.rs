@@ -206,17 +206,13 @@ impl Stages {
         let histogram = |stage: Stage| {
             let durations = &self.0.durations[stage as usize];
             let counts = durations.counts.lock();
-            let mut below = 0;
-            let mut buckets: Vec<_> = bounds
-                .iter()
-                .map(|bound| {
-                    let up_to = counts.count_between(0, (bound * 1e6) as u64);
-                    let within = up_to - below;
-                    below = up_to;
-                    (*bound, within)
-                })
-                .collect();
-            buckets.push((f64::MAX, counts.len() - below));
+            let mut buckets: Vec<(f64, u64)> = bounds.iter().map(|bound| (*bound, 0)).collect();
+            buckets.push((f64::MAX, 0));
+            for recorded in counts.iter_recorded() {
+                let seconds = recorded.value_iterated_to() as f64 / 1e6;
+                let bucket = bounds.partition_point(|bound| *bound < seconds);
+                buckets[bucket].1 += recorded.count_at_value();
+            }
             let sum = durations.sum_ns.load(Ordering::Relaxed) as f64 / 1e9;
             StageHistogram { stage, count: counts.len(), sum, buckets }
         };

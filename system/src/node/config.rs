@@ -362,6 +362,7 @@ mod tests {
         peer = "127.0.0.1:7201"
         [raft]
         heartbeat = "50ms"
+        lease = "200ms"
     "#;
 
     fn load(text: &str) -> Result<NodeConfig, String> {

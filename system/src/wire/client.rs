@@ -133,8 +133,6 @@ pub enum Request {
     },
     /// Put all content keys under the newest key-encryption key. The leader answers, when it is done.
     Rewrap,
-    /// Where do writes spend their time on this node? Any node answers.
-    WriteStages,
     /// Have another node lead. The leader answers with [`Reply::Leadership`], when another one does; so does the leader
     /// of a later term, at once.
     TransferLeadership {
@@ -143,6 +141,8 @@ pub enum Request {
         /// To whom; otherwise to the voter whose log is most complete.
         to: Option<NodeId>,
     },
+    /// Where do writes spend their time on this node? Any node answers.
+    WriteStages,
 }
 
 /// Why content keys are not put under another key-encryption key.
@@ -512,8 +512,6 @@ pub enum Reply {
         /// A page of records; empty, when there are no more of the kind.
         records: Vec<Record>,
     },
-    /// To [`Request::WriteStages`].
-    WriteStages(Vec<StageTimes>),
     /// To a [`Request::Read`] that may be stale.
     Stale {
         /// It reflects all that was acknowledged so many milliseconds before it was given, as far as the node can know;
@@ -522,6 +520,8 @@ pub enum Reply {
         /// The answer.
         reply: Box<Reply>,
     },
+    /// To [`Request::WriteStages`].
+    WriteStages(Vec<StageTimes>),
 }
 
 /// A member and its part.

@@ -76,8 +76,13 @@ async fn keys_are_told_by_whoever_is_left() {
 
 /// Whether any file of a node's folder holds these bytes.
 fn is_on_disk(folder: &std::path::Path, bytes: &[u8]) -> bool {
-    let files = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
-    files.into_iter().any(|file| file.windows(bytes.len()).any(|window| window == bytes))
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => is_on_disk(&path, bytes),
+            false => std::fs::read(path).unwrap().windows(bytes.len()).any(|window| window == bytes),
+        }
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
