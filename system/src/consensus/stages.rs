@@ -89,6 +89,9 @@ const MOMENTS: usize = 5;
 /// Entries whose times are remembered. All that may wait for their commit at a time fit.
 const RING: usize = 2 * PROPOSAL_LIMIT;
 
+/// What takes longer counts as much, microseconds.
+const LONGEST_US: u64 = 60_000_000;
+
 /// The times of one entry, nanoseconds since the beginning, and which entry it is.
 #[derive(Default)]
 struct Slot {
@@ -111,8 +114,9 @@ struct Durations {
 
 impl Default for Durations {
     fn default() -> Self {
-        #[expect(clippy::unwrap_used, reason = "two significant digits are within the limits")]
-        Self { counts: Mutex::new(Histogram::new(2).unwrap()), sum_ns: AtomicU64::new(0) }
+        #[expect(clippy::unwrap_used, reason = "the bounds and two significant digits are within the limits")]
+        let counts = Histogram::new_with_bounds(1, LONGEST_US, 2).unwrap();
+        Self { counts: Mutex::new(counts), sum_ns: AtomicU64::new(0) }
     }
 }
 
@@ -257,6 +261,14 @@ mod tests {
         stages.mark(Moment::Appended, 1 + RING as u64..=1 + RING as u64);
         stages.finish(Instant::now(), 1);
         assert_eq!(count(&stages, Stage::Propose), 0);
+    }
+
+    #[test]
+    fn what_takes_long_is_not_cut_short() {
+        let stages = Stages::new();
+        stages.record(Stage::Commit, Duration::from_millis(1_500));
+        let commit = &stages.times()[Stage::Commit as usize];
+        assert!((1_480_000..=1_520_000).contains(&commit.max_us), "{commit:?}");
     }
 
     #[test]
