@@ -266,7 +266,7 @@ fn elect(run: &RunDirectory, fault: &Occurrence, limit_s: f64) -> Elect {
 }
 
 /// When somebody was first seen to lead, who, and which term.
-fn leaders(run: &RunDirectory) -> impl Iterator<Item = (f64, u64, u64)> {
+pub fn leaders(run: &RunDirectory) -> impl Iterator<Item = (f64, u64, u64)> {
     run.events
         .iter()
         .filter(|e| e.event == EventKind::Leader)

@@ -1,9 +1,11 @@
 //! The limits that a scenario sets, compared with what was measured.
 
+use std::collections::BTreeSet;
+
 use loadgen::scenario::{Comparison, FailoverFigure, Limit, Metric, OutcomeKind, Window};
 
 use crate::{
-    failover::{Elect, Failover},
+    failover::{Elect, Failover, leaders},
     run::{Operation, Phases, RunDirectory},
     statistics::{Distribution, Latencies},
 };
@@ -38,6 +40,7 @@ pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> 
             let measured = match limit.metric {
                 Metric::Fault { index, figure } => fault_figure(limit, failovers, index, figure),
                 Metric::Faults { figure, quantile } => quantile_of_faults(limit, failovers, figure, quantile),
+                Metric::Elections => elections(run),
                 _ => of_operations(limit, windows.select(run, limit.window)),
             };
             measured.report(limit, run.manifest.interrupted.is_some())
@@ -170,8 +173,20 @@ fn of_operations<'a>(limit: &Limit, operations: impl Iterator<Item = &'a Operati
             };
             Measured::Value { value, shown: format!("{value:.2} ms"), samples: latencies.count() as u64 }
         }
-        Metric::Fault { .. } | Metric::Faults { .. } => {
-            Measured::Nothing("a figure of faults is not one of operations".to_owned())
+        Metric::Fault { .. } | Metric::Faults { .. } | Metric::Elections => {
+            Measured::Nothing("it is not a figure of operations".to_owned())
+        }
+    }
+}
+
+/// How often somebody else was elected, or the same node again.
+fn elections(run: &RunDirectory) -> Measured {
+    let terms: BTreeSet<u64> = leaders(run).map(|(_, _, term)| term).collect();
+    match terms.len() {
+        0 => Measured::Nothing("nobody was seen to lead".to_owned()),
+        seen => {
+            let value = seen - 1;
+            Measured::Value { value: value as f64, shown: value.to_string(), samples: seen as u64 }
         }
     }
 }

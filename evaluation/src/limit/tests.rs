@@ -45,6 +45,17 @@ fn figures_of_faults_are_compared_and_the_worst_counts() {
     assert_eq!(reports[4].shown, "no samples: fault 7 was not injected");
 }
 
+#[test]
+fn elections_are_leaders_of_later_terms_than_the_first() {
+    let nobody = limit(Metric::Elections, Comparison::Equal, 0.0, Window::Measured);
+    let once = limit(Metric::Elections, Comparison::Equal, 1.0, Window::Measured);
+    let reports = judge(Plan::leader_kill().run(), vec![nobody.clone(), once]);
+    assert_eq!(reports.iter().map(|r| r.holds).collect::<Vec<_>>(), [false, true], "{reports:#?}");
+    let mut unseen = Plan::leader_kill().run();
+    unseen.events.clear();
+    assert!(!judge(unseen, vec![nobody])[0].holds, "no samples");
+}
+
 /// `fault[*].figure.quantile <= value`.
 fn at_most(of: FailoverFigure, quantile: f64, value: f64) -> Limit {
     limit(Metric::Faults { figure: of, quantile }, Comparison::AtMost, value, Window::Measured)

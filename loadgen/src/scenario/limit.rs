@@ -35,6 +35,8 @@ pub enum Metric {
         /// 0.5, 0.9, 0.99, 0.999 or 1 (max).
         quantile: f64,
     },
+    /// `elections`: how many leaders of a higher term were seen after the first.
+    Elections,
     /// `ok_ratio`: answered operations over offered ones.
     OkRatio,
     /// `ok`, `failed`, `unknown`, `shed`: how many operations ended so.

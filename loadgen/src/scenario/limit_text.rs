@@ -50,7 +50,7 @@ fn metrics() -> String {
     let outcomes = OutcomeKind::ALL.map(OutcomeKind::name).join(", ");
     let operations = OperationKind::ALL.map(OperationKind::name).join("|");
     format!(
-        "fault[*].({figures}), fault[*].({figures}).({quantiles}), ok_ratio, {outcomes}, ({quantiles}) or \
+        "fault[*].({figures}), fault[*].({figures}).({quantiles}), elections, ok_ratio, {outcomes}, ({quantiles}) or \
          ({operations}).({quantiles})"
     )
 }
@@ -101,6 +101,9 @@ fn metric(name: &str, faults: usize) -> Result<Metric, LimitError> {
             (Some(_), Some(_)) => Err(error(format!("\"{name}\" is a quantile of one fault"), "fault[*]")),
         };
     }
+    if name == "elections" {
+        return Ok(Metric::Elections);
+    }
     if name == "ok_ratio" {
         return Ok(Metric::OkRatio);
     }
@@ -143,7 +146,7 @@ fn value_of(metric: Metric, text: &str) -> Result<f64, LimitError> {
     let is_time = match metric {
         Metric::Latency { .. } => true,
         Metric::Fault { figure, .. } | Metric::Faults { figure, .. } => figure != FailoverFigure::LostWork,
-        Metric::OkRatio | Metric::Count(_) => false,
+        Metric::OkRatio | Metric::Count(_) | Metric::Elections => false,
     };
     if is_time {
         let length = duration(text).map_err(|wrong| error(wrong, "a time with a unit such as 50ms"))?;
@@ -160,8 +163,13 @@ fn value_of(metric: Metric, text: &str) -> Result<f64, LimitError> {
 }
 
 fn window_of(metric: Metric, name: &str) -> Result<Window, LimitError> {
-    if matches!(metric, Metric::Fault { .. } | Metric::Faults { .. }) {
-        return Err(error(format!("\"@ {name}\" does not go with a figure of a fault"), "no window"));
+    let of_the_whole_run = match metric {
+        Metric::Fault { .. } | Metric::Faults { .. } => Some("a figure of a fault"),
+        Metric::Elections => Some("the number of elections"),
+        Metric::OkRatio | Metric::Count(_) | Metric::Latency { .. } => None,
+    };
+    if let Some(what) = of_the_whole_run {
+        return Err(error(format!("\"@ {name}\" does not go with {what}"), "no window"));
     }
     if name == "steady" {
         Ok(Window::Steady)

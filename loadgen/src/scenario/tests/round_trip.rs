@@ -141,7 +141,7 @@ fn chaos() -> impl Strategy<Value = Chaos> {
 fn limit() -> impl Strategy<Value = String> {
     let time =
         "(view|seal|register)\\.(p50|p90|p99|p999|max) ?(<|<=|==|>=|>) ?[1-9][0-9]{0,3}(ms|s|us)( @ steady)?";
-    let count = "(ok|failed|unknown|shed|ok_ratio) (<|<=|==|>=|>) [0-9]{1,4}(\\.[0-9]{1,3})?";
+    let count = "(ok|failed|unknown|shed|ok_ratio|elections) (<|<=|==|>=|>) [0-9]{1,4}(\\.[0-9]{1,3})?";
     prop_oneof![time, count]
 }
 
