@@ -1,8 +1,8 @@
 //! How old what this node holds may be, as far as it can know: what reads that may be stale are told.
 //!
 //! A leader knows since when no majority has confirmed that it leads: nobody else can have led before. A follower knows
-//! when it heard from its leader how far the log was committed, and when it had applied that. It does not know whether
-//! that leader had been deposed just before: among five nodes or more, a follower that is cut off together with an old
+//! when it asked its leader how far it had acknowledged the log, and when it had applied that: what a leader says of its own
+//! accord may have been long on its way. It does not know whether that leader had been deposed just before: among five nodes or more, a follower that is cut off together with an old
 //! leader takes its word.
 
 use std::collections::VecDeque;
@@ -15,19 +15,19 @@ use super::Consensus;
 /// How many reports of a leader are remembered at a time that go beyond what is applied.
 const REPORTS: usize = 64;
 
-/// What a leader has said of how far the log is committed, and when.
+/// What a leader has said of how far it has acknowledged the log, and when it was asked.
 #[derive(Default)]
 pub(super) struct Reports {
     /// Those that go beyond what was applied, in order of both.
     ahead: VecDeque<(Instant, u64)>,
     /// The furthest.
     furthest: u64,
-    /// When the last one came of those that did not.
+    /// When the last one was asked for of those that did not.
     reached: Option<Instant>,
 }
 
 impl Reports {
-    /// The leader has said, in what came at `at`, that the log is committed up to `index`.
+    /// The leader has said, asked at `at`, that the log was acknowledged up to `index`.
     pub(super) fn note(&mut self, at: Instant, index: u64) {
         if index < self.furthest {
             // It was overtaken on its way, and is older than it looks.
@@ -42,7 +42,7 @@ impl Reports {
         self.ahead.push_back((at, index));
     }
 
-    /// When the last report came that is reflected by what is applied now.
+    /// When the last report was asked for that is reflected by what is applied now.
     fn reached(&mut self, applied: u64) -> Option<Instant> {
         while let Some((at, _)) = self.ahead.pop_front_if(|(_, index)| *index <= applied) {
             self.reached = Some(at);
@@ -56,10 +56,18 @@ impl Consensus {
     /// not heard of a leader yet.
     pub fn age(&self) -> Option<Duration> {
         if self.leads() {
-            return self.unconfirmed();
+            return self.acknowledged().and_then(|_| self.unconfirmed());
         }
         let applied = self.machine.look(|image| image.applied.map_or(0, |log_id| log_id.index));
         self.reports.lock().reached(applied).map(|at| at.elapsed())
+    }
+
+    /// If this node leads, the index up to which its directory reflects the log, and with that all that anybody has
+    /// acknowledged. A leader that has applied nothing of its own term yet may lack what the one before it acknowledged.
+    pub(super) fn acknowledged(&self) -> Option<u64> {
+        let term = self.leads().then(|| self.leadership.borrow().term)?;
+        let applied = self.machine.look(|image| image.applied)?;
+        (applied.leader_id.term == term).then_some(applied.index)
     }
 
     /// For how long no majority has confirmed that this node leads.
@@ -79,7 +87,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_report_counts_from_when_it_came_once_it_is_applied() {
+    async fn a_report_counts_from_when_it_was_asked_for_once_it_is_applied() {
         let mut reports = Reports::default();
         assert_eq!(reports.reached(9), None);
         let second = Duration::from_secs(1);

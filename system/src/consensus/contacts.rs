@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use super::{
+    age::Reports,
     message::{PeerAnswer, PeerRequest},
     suspicion::Evidence,
     types::{Seat, ServerMetrics},
@@ -50,6 +51,8 @@ pub(super) struct Contacts {
     network: Arc<dyn Network>,
     open: Arc<Mutex<HashMap<NodeId, (Seat, PeerConnection)>>>,
     evidence: Arc<Mutex<Evidence>>,
+    /// How far the leader says that the log is acknowledged.
+    reports: Arc<Mutex<Reports>>,
     /// How often this node's Pre-Vote was refused.
     refusals: Arc<AtomicU64>,
     /// Wakes whoever judges by the evidence.
@@ -57,9 +60,16 @@ pub(super) struct Contacts {
 }
 
 impl Contacts {
-    pub(super) fn new(network: Arc<dyn Network>) -> Self {
+    pub(super) fn new(network: Arc<dyn Network>, reports: Arc<Mutex<Reports>>) -> Self {
         let news = watch::Sender::new(());
-        Self { network, open: Arc::default(), evidence: Arc::default(), refusals: Arc::default(), news }
+        Self {
+            reports,
+            network,
+            open: Arc::default(),
+            evidence: Arc::default(),
+            refusals: Arc::default(),
+            news,
+        }
     }
 
     /// The standing connection to a member, if there is one.
@@ -124,6 +134,20 @@ impl Contacts {
         }
     }
 
+    /// Asks again and again until the connection has ended, or is silent.
+    async fn hold(&self, connection: &PeerConnection) {
+        loop {
+            let asked = Instant::now();
+            match timeout(HOLD + GRACE, connection.call(&PeerRequest::Hold)).await {
+                Ok(Ok(PeerAnswer::Held { acknowledged: Some(index) })) => {
+                    self.reports.lock().note(asked, index);
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
+    }
+
     async fn keep(self, id: NodeId, seat: Seat) {
         let mut pause = PAUSE_MIN;
         loop {
@@ -133,7 +157,7 @@ impl Contacts {
                     self.evidence.lock().reach(id);
                     let _listed = Listed::enter(&self, id, &seat, &connection);
                     pause = PAUSE_MIN;
-                    while let Ok(Ok(_)) = timeout(HOLD + GRACE, connection.call(&PeerRequest::Hold)).await {}
+                    self.hold(&connection).await;
                     // At once, and once: whether it still answers is what matters now.
                 }
                 Err(error) => {

@@ -102,7 +102,10 @@ pub enum PeerAnswer {
     /// To [`PeerRequest::Greet`].
     Identity(Identity),
     /// To [`PeerRequest::Hold`].
-    Held,
+    Held {
+        /// If this node leads: all that it had acknowledged when it was asked has this index in the log, or a lower one.
+        acknowledged: Option<u64>,
+    },
     /// The request made no sense, was meant for another disk, or Raft has stopped.
     Failed(String),
     /// To [`PeerRequest::ReadIndex`].

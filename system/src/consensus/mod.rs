@@ -80,7 +80,7 @@ pub struct Timing {
     /// How often the leader says that it is there.
     pub heartbeat: Duration,
     /// The leader's lease: a follower that has heard nothing for so long stands for election, in its turn. One that has
-    /// evidence of the leader's death does not wait. Half of it is what a question about a vote may take.
+    /// evidence of the leader's death does not wait.
     pub lease: Duration,
     /// A snapshot is taken every so many log entries.
     pub snapshot_every: u64,
@@ -229,7 +229,8 @@ impl Consensus {
         let config = Config {
             cluster_name: "veil".to_owned(),
             heartbeat_interval: millis(timing.heartbeat),
-            election_timeout_min: millis(timing.lease / 2),
+            // What is left of its use is that a question about a vote may take so long, the sync of the vote included.
+            election_timeout_min: millis(timing.lease).saturating_sub(1),
             election_timeout_max: millis(timing.lease),
             enable_pre_vote: Some(true),
             // See `campaign`.
@@ -253,7 +254,8 @@ impl Consensus {
             OpenError::Damaged(reason) => StartError::Damaged { node: id, reason },
         })?;
         let disk = log.disk();
-        let contacts = Contacts::new(network.clone());
+        let reports = Arc::new(Mutex::new(Reports::default()));
+        let contacts = Contacts::new(network.clone(), reports.clone());
         let peers =
             PeerNetwork { network: network.clone(), contacts: contacts.clone(), stages: stages.clone() };
         let raft = Raft::new(id, config, peers, log, machine.clone())
@@ -265,7 +267,7 @@ impl Consensus {
             own_indices: read_index::ask_majority(&raft),
             leaders_indices: read_index::ask_leader(network.clone(), leadership.clone()),
             leadership,
-            reports: Arc::default(),
+            reports,
             raft,
             machine,
             network,
@@ -354,7 +356,7 @@ impl Consensus {
             },
             PeerRequest::Hold => {
                 tokio::time::sleep(HOLD).await;
-                PeerAnswer::Held
+                PeerAnswer::Held { acknowledged: self.acknowledged() }
             }
         }
     }
@@ -373,14 +375,10 @@ impl Consensus {
         }
         match message {
             RaftMessage::Append(append) => {
-                let (came, leader) = (Instant::now(), append.vote.leader_id.voted_for);
-                let committed = append.leader_commit.map(|log_id| log_id.index);
+                let leader = append.vote.leader_id.voted_for;
                 let answer = self.raft.append_entries(append).await;
                 if matches!(&answer, Ok(answer) if !matches!(answer, AppendEntriesResponse::HigherVote(_))) {
                     self.contacts.hear(leader, connection);
-                }
-                if let (Ok(AppendEntriesResponse::Success), Some(index)) = (&answer, committed) {
-                    self.reports.lock().note(came, index);
                 }
                 or_failed(answer, PeerAnswer::Append)
             }

@@ -2,15 +2,17 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, Seek, Write},
     os::unix::fs::{DirBuilderExt, FileExt},
     path::PathBuf,
     sync::Arc,
 };
 
+use rustix::{fs::FallocateFlags, io::Errno};
+
 use super::{Disk, SegmentFile, Segments};
 
-/// Segments are filled with zeros in pieces of this size, bytes.
+/// Where a file system cannot reserve room, zeros are written in pieces of this size, bytes.
 const PIECE: usize = 256 << 10;
 /// The log of earlier versions.
 const FORMER_LOG: &str = "log.redb";
@@ -115,14 +117,7 @@ impl Segments for SegmentFolder {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary)?;
         file.write_all(head)?;
-        // Written, not merely reserved: a sync of bytes that were never written has to write the file's map too.
-        let zeros = [0; PIECE];
-        let mut left = length.saturating_sub(head.len() as u64);
-        while left > 0 {
-            let piece = left.min(PIECE as u64);
-            file.write_all(&zeros[..piece as usize])?;
-            left -= piece;
-        }
+        reserve(&mut file, length)?;
         file.sync_all()?;
         fs::rename(&temporary, self.file(number))?;
         sync_folder(&self.path)?;
@@ -132,6 +127,24 @@ impl Segments for SegmentFolder {
     fn remove(&self, number: u64) -> io::Result<()> {
         fs::remove_file(self.file(number))
     }
+}
+
+/// Makes a file so long, what is added being zeros that have their place on the disk.
+fn reserve(file: &mut File, length: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(&*file, FallocateFlags::empty(), 0, length) {
+        Ok(()) => return Ok(()),
+        // Not every file system can: then they are written.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let zeros = [0; PIECE];
+    let mut left = length.saturating_sub(file.stream_position()?);
+    while left > 0 {
+        let piece = left.min(PIECE as u64);
+        file.write_all(&zeros[..piece as usize])?;
+        left -= piece;
+    }
+    Ok(())
 }
 
 impl SegmentFile for File {

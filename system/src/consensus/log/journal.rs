@@ -1,7 +1,7 @@
 //! The log on disk: records in, one write and one sync for as many as there are, and out again after a restart.
 //!
-//! It is cut into segments, files of a fixed length that were filled with zeros ahead of their use: a sync then writes
-//! what was added and nothing about the file. Each segment begins with all that is not an entry, as it is then, so that
+//! It is cut into segments, files of a fixed length whose room was reserved ahead of their use: they read as zeros, and a
+//! sync has no room to find. Each segment begins with all that is not an entry, as it is then, so that
 //! the segments before it can be removed when their entries are purged.
 
 use std::{io, sync::Arc};
