@@ -93,6 +93,9 @@ enum Command {
     Generate(GenerateArgs),
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     veil::cli::init_tracing();
     let result = match Arguments::parse().command {

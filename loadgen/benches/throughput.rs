@@ -29,6 +29,7 @@ use veil::{
     directory::{Describe, ImageId, UserName},
     identity::KeyPair,
     node::{RaftConfig, SealingConfig},
+    wire::client::StageTimes,
 };
 
 /// What a write stores and a read gets, bytes.
@@ -39,6 +40,9 @@ const CONNECTIONS: usize = 2;
 const IMAGES: u64 = 64;
 /// How many of them are sealed at a time, beforehand.
 const SEALED_AT_A_TIME: usize = 8;
+
+/// How long a node may take to tell of the stages.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Parser)]
 struct Arguments {
@@ -56,6 +60,9 @@ struct Arguments {
     /// Without TLS.
     #[arg(long)]
     plain: bool,
+    /// Under each row of writes, says where they spent their time on the leader.
+    #[arg(long)]
+    stages: bool,
     /// Prints one JSON document in place of the table.
     #[arg(long)]
     json: bool,
@@ -81,6 +88,9 @@ struct Row {
     per_second: f64,
     p50_ms: f64,
     p99_ms: f64,
+    /// Of writes, if they are asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stages: Vec<StageTimes>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +100,9 @@ struct Document {
     value_bytes: usize,
     rows: Vec<Row>,
 }
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<std::process::ExitCode> {
     let arguments = Arguments::parse();
@@ -116,17 +129,24 @@ async fn measure_all(arguments: &Arguments) -> anyhow::Result<()> {
         println!("{:<34} {:>10} {:>10} {:>10}", "", "a second", "p50 ms", "p99 ms");
     }
     for (kind, nodes, clients) in wanted {
-        let latencies = match kind {
+        let measured = match kind {
             Kind::Writes => measure(nodes, clients, arguments, write).await,
             Kind::Reads => measure(nodes, clients, arguments, read).await,
             Kind::Seals => measure(nodes, clients, arguments, seal).await,
         };
-        let row = Row::new(kind, nodes, clients, &latencies?, arguments.time);
+        let Measured { latencies, mut stages } = measured?;
+        if kind != Kind::Writes || !arguments.stages {
+            stages.clear();
+        }
+        let row = Row::new(kind, nodes, clients, &latencies, arguments.time, stages);
         if !arguments.json {
             let what = kind.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned());
             let Row { per_second, p50_ms, p99_ms, .. } = row;
             let what = format!("{what}, {nodes} nodes, {clients} clients");
             println!("{what:<34} {per_second:>10.0} {p50_ms:>10.2} {p99_ms:>10.2}");
+            for StageTimes { stage, p50_us, p99_us, .. } in &row.stages {
+                println!("  {stage:<43} {:>10.2} {:>10.2}", *p50_us as f64 / 1e3, *p99_us as f64 / 1e3);
+            }
         }
         rows.push(row);
     }
@@ -140,13 +160,20 @@ async fn measure_all(arguments: &Arguments) -> anyhow::Result<()> {
 
 impl Row {
     /// `latencies` are sorted.
-    fn new(kind: Kind, nodes: u32, clients: u64, latencies: &[Duration], time: Duration) -> Self {
+    fn new(
+        kind: Kind,
+        nodes: u32,
+        clients: u64,
+        latencies: &[Duration],
+        time: Duration,
+        stages: Vec<StageTimes>,
+    ) -> Self {
         let at = |share: f64| match latencies.len() {
             0 => f64::NAN,
             count => latencies[((count - 1) as f64 * share) as usize].as_secs_f64() * 1e3,
         };
         let per_second = latencies.len() as f64 / time.as_secs_f64();
-        Self { kind, nodes, clients, per_second, p50_ms: at(0.5), p99_ms: at(0.99) }
+        Self { kind, nodes, clients, per_second, p50_ms: at(0.5), p99_ms: at(0.99), stages }
     }
 }
 
@@ -220,13 +247,20 @@ async fn populate(client: Client, images: u64) -> anyhow::Result<World> {
     Ok(world)
 }
 
-/// The latencies of all operations that began and ended within the time, sorted.
+struct Measured {
+    /// Of all operations that began and ended within the time, sorted.
+    latencies: Vec<Duration>,
+    /// Where writes spent their time on the leader.
+    stages: Vec<StageTimes>,
+}
+
+/// Measures one operation with so many clients at a cluster of its own.
 async fn measure<F>(
     nodes: u32,
     clients: u64,
     &Arguments { time, plain, .. }: &Arguments,
     operation: impl Fn(Arc<World>, u64, u64) -> F + Copy + Send + 'static,
-) -> anyhow::Result<Vec<Duration>>
+) -> anyhow::Result<Measured>
 where
     F: Future<Output = anyhow::Result<()>> + Send,
 {
@@ -274,7 +308,9 @@ where
     while let Some(done) = tasks.join_next().await {
         latencies.extend(done.context("a client panicked")??);
     }
-    cluster.end().await;
     latencies.sort_unstable();
-    Ok(latencies)
+    let (_, leader) = world.client.leader(deadline()).await?;
+    let stages = world.client.write_stages(&leader.client, PATIENCE).await?;
+    cluster.end().await;
+    Ok(Measured { latencies, stages })
 }

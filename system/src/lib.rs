@@ -12,6 +12,7 @@ pub mod directory;
 pub mod identity;
 pub mod node;
 pub mod peer;
+mod priority;
 pub mod seal;
 pub mod stego;
 pub mod wire;

@@ -52,8 +52,8 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
     let keys = config.cluster_keys()?;
     // Raft has threads of its own: nothing that clients ask for can keep its heartbeats waiting.
-    let raft = runtime("veil-raft")?;
-    let serving = runtime("veil-serve")?;
+    let raft = runtime("veil-raft", 1)?;
+    let serving = runtime("veil-serve", 2)?;
     let folder =
         Folder::create(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
     let disk: Arc<dyn Disk> = match config.experiment.sync_delay {
@@ -99,9 +99,9 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     })
 }
 
-fn runtime(name: &str) -> anyhow::Result<Runtime> {
+fn runtime(name: &str, threads: usize) -> anyhow::Result<Runtime> {
     Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(threads)
         .thread_name(name)
         .enable_all()
         .build()

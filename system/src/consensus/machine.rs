@@ -7,18 +7,18 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder,
-    entry::RaftEntry,
-    storage::{EntryResponder, RaftStateMachine},
+    storage::{ApplyResponder, EntryResponder, RaftStateMachine},
 };
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::{
     disk::Disk,
     snapshot::{self, Image, SnapshotStore},
     stages::{Moment, Stages},
-    types::{LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
+    types::{LogId, Membership, Snapshot, SnapshotMeta, StoredMembership, TypeConfig},
 };
+use crate::{directory::Command, priority};
 
 /// How many entries are applied under one lock.
 const APPLY_BATCH: usize = 256;
@@ -72,6 +72,31 @@ impl Machine {
     }
 }
 
+/// An entry that is about to be applied.
+struct Step {
+    log_id: LogId,
+    change: Change,
+    responder: Option<ApplyResponder<TypeConfig>>,
+}
+
+enum Change {
+    Nothing,
+    Directory(Box<Command>),
+    Membership(Membership),
+}
+
+impl Step {
+    /// Reads an entry. That takes longer than to apply it, and nobody need wait for it.
+    fn read((entry, responder): EntryResponder<TypeConfig>) -> io::Result<Self> {
+        let change = match entry.payload {
+            EntryPayload::Blank => Change::Nothing,
+            EntryPayload::Normal(proposal) => Change::Directory(Box::new(proposal.command().map_err(other)?)),
+            EntryPayload::Membership(membership) => Change::Membership(membership),
+        };
+        Ok(Self { log_id: entry.log_id, change, responder })
+    }
+}
+
 impl RaftStateMachine<TypeConfig> for Machine {
     type SnapshotData = Bytes;
     type SnapshotBuilder = Self;
@@ -87,26 +112,19 @@ impl RaftStateMachine<TypeConfig> for Machine {
     {
         let mut batches = entries.ready_chunks(APPLY_BATCH);
         while let Some(batch) = batches.next().await {
+            let batch = batch.into_iter().map(|item| Step::read(item?)).collect::<io::Result<Vec<_>>>()?;
             let mut answers = Vec::with_capacity(batch.len());
-            let index = |item: Option<&io::Result<EntryResponder<TypeConfig>>>| {
-                item.and_then(|item| item.as_ref().ok()).map(|(entry, _)| entry.log_id.index)
-            };
-            let indexes = index(batch.first()).zip(index(batch.last()));
-            let mark = |moment| {
-                if let Some((first, last)) = indexes {
-                    self.stages.mark(moment, first..=last);
-                }
-            };
+            let indexes = batch.first().zip(batch.last());
+            let indexes = indexes.map(|(first, last)| first.log_id.index..=last.log_id.index);
+            let mark = |moment| indexes.clone().into_iter().for_each(|range| self.stages.mark(moment, range));
             mark(Moment::Applying);
             {
                 let mut state = self.state.write();
-                for item in batch {
-                    let (entry, responder) = item?;
-                    let log_id = entry.log_id();
-                    let answer = match entry.payload {
-                        EntryPayload::Blank => None,
-                        EntryPayload::Normal(command) => Some(state.directory.apply(command)),
-                        EntryPayload::Membership(membership) => {
+                for Step { log_id, change, responder } in batch {
+                    let answer = match change {
+                        Change::Nothing => None,
+                        Change::Directory(command) => Some(state.directory.apply(*command)),
+                        Change::Membership(membership) => {
                             state.membership = StoredMembership::new(Some(log_id), membership);
                             None
                         }
@@ -165,6 +183,13 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
             snapshots.save(&meta, &bytes)?;
             Ok(Snapshot { meta, snapshot: bytes })
         };
-        tokio::task::spawn_blocking(build).await.map_err(other)?
+        // In a thread of its own, which nobody waits for: it keeps a processor busy.
+        let (sender, built) = oneshot::channel();
+        std::thread::Builder::new().name("veil-snapshot".to_owned()).spawn(move || {
+            priority::step_back();
+            // Raft may have been shut down meanwhile.
+            let _ = sender.send(build());
+        })?;
+        built.await.map_err(other)?
     }
 }

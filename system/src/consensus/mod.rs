@@ -48,7 +48,7 @@ use self::{
     machine::Machine,
     network::PeerNetwork,
     read_index::IndexQueue,
-    types::Raft,
+    types::{Proposal, Raft},
 };
 pub use self::{
     disk::{Disk, Folder, SegmentFile, Segments, SlowDisk},
@@ -63,7 +63,6 @@ use crate::{
     directory::{Action, Actor, Answer, Command, Directory, Refusal, RequestId},
     wire::{
         client::{Leadership, NodeId},
-        codec,
         transport::Network,
     },
 };
@@ -91,7 +90,7 @@ impl Default for Timing {
         Self {
             heartbeat: Duration::from_millis(25),
             lease: Duration::from_millis(150),
-            snapshot_every: 20_000,
+            snapshot_every: 100_000,
         }
     }
 }
@@ -295,18 +294,18 @@ impl Consensus {
         action: Action,
         at_ms: u64,
     ) -> Result<Answer, ProposeError> {
-        let command = Command { request, at_ms, actor, action };
+        let proposal = Proposal::new(&Command { request, at_ms, actor, action });
         // What does not fit a frame between nodes must not get into the log: no follower would ever have it.
-        let size = codec::encode(&command).map_or(u64::MAX, |bytes| bytes.len() as u64);
-        if size > COMMAND_LIMIT {
+        let size = proposal.as_ref().map_or(u64::MAX, |proposal| proposal.size() as u64);
+        let Some(proposal) = proposal.ok().filter(|_| size <= COMMAND_LIMIT) else {
             let field = "size of the change in bytes".to_owned();
             return Ok(Err(Refusal::TooMuch { field, value: size, limit: COMMAND_LIMIT }));
-        }
+        };
         let Ok(_place) = self.places.try_acquire() else {
             return Err(ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 });
         };
         let proposed = Instant::now();
-        match self.raft.client_write(command).await {
+        match self.raft.client_write(proposal).await {
             Ok(written) => {
                 self.stages.finish(proposed, written.log_id.index);
                 written.data.ok_or_else(|| ProposeError::Unsettled("the entry held no command".to_owned()))
@@ -321,10 +320,15 @@ impl Consensus {
         &self.stages
     }
 
-    /// A frozen copy of the local directory, which costs next to nothing, and the index of the last
-    /// entry in it.
+    /// Looks at the local directory, and the index of the last entry in it. Keep it short: applying waits.
+    pub fn look<T>(&self, look: impl FnOnce(&Directory, u64) -> T) -> T {
+        self.machine.look(|image| look(&image.directory, image.applied.map_or(0, |log_id| log_id.index)))
+    }
+
+    /// A frozen copy of the local directory, and the index of the last entry in it. It costs next to nothing, but what is
+    /// applied while it lives copies what it touches.
     pub fn directory(&self) -> (Directory, u64) {
-        self.machine.look(|image| (image.directory.clone(), image.applied.map_or(0, |log_id| log_id.index)))
+        self.look(|directory, applied| (directory.clone(), applied))
     }
 
     /// How far log and state machine are.
@@ -397,14 +401,12 @@ impl Consensus {
     /// Waits until Raft has stopped by itself, which it does when the disk fails, and says why. A node
     /// without Raft must not go on as if it were a member.
     pub async fn failed(&self) -> String {
-        let mut metrics = self.raft.metrics();
-        loop {
-            if let Err(fatal) = &metrics.borrow_watched().running_state {
-                return fatal.to_string();
-            }
-            if metrics.changed().await.is_err() {
-                return "raft has ended".to_owned();
-            }
+        // These change seldom, and end with Raft; the others change with every entry.
+        let mut ending = self.raft.server_metrics();
+        while ending.changed().await.is_ok() {}
+        match &self.raft.metrics().borrow_watched().running_state {
+            Err(fatal) => fatal.to_string(),
+            Ok(()) => "raft has ended".to_owned(),
         }
     }
 

@@ -11,23 +11,27 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{
+    FutureExt, Stream, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream, Fuse, FuturesOrdered},
+};
 use openraft::{
     OptionalSend,
     errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable},
     network::{RPCOption, RaftNetworkFactory, v2::RaftNetworkV2},
     raft::{
-        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-        TransferLeaderResponse, VoteRequest, VoteResponse,
+        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+        TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
     },
 };
-
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     contacts::{Contacts, PeerConnection},
     message::{PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
     stages::{Stage, Stages},
-    types::{Seat, Snapshot, TypeConfig, Vote},
+    types::{DiskId, Seat, Snapshot, TypeConfig, Vote},
 };
 use crate::wire::{
     client::NodeId,
@@ -36,8 +40,10 @@ use crate::wire::{
     transport::Network,
 };
 
-/// A follower may take so long to write a batch of entries; heartbeats have their own, shorter limit.
+/// A follower may take so long to write a batch of entries. For heartbeats Raft has a shorter limit of its own.
 const APPEND_PATIENCE: Duration = Duration::from_secs(2);
+/// So many requests to append may be at a follower: while it writes one batch, the next one is on its way.
+const APPENDS: usize = 4;
 /// A node may take so long for a piece of a snapshot; for the last one it also installs the whole.
 const PIECE_PATIENCE: Duration = Duration::from_secs(60);
 /// Opening a connection may take so long.
@@ -79,7 +85,7 @@ pub(super) struct PeerLink {
     target: NodeId,
     seat: Seat,
     connection: Slot,
-    /// Since when every question went unanswered.
+    /// Since when no question was answered, if there is one that was not.
     silent_since: Option<Instant>,
 }
 
@@ -97,29 +103,26 @@ impl PeerLink {
     /// Asks, within `patience`.
     async fn ask(&mut self, request: &PeerRequest, patience: Duration) -> Result<PeerAnswer, CallError> {
         let asked = async { self.connect().await?.call(request).await };
-        match tokio::time::timeout(patience, asked).await {
-            Ok(answer) => {
-                self.silent_since = None;
-                answer
-            }
-            Err(_) => {
-                // After a cut, the system's own retransmission may take long to notice that the way is
-                // free again: a new connection is quicker.
-                let since = *self.silent_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > SILENCE_LIMIT {
-                    self.silent_since = None;
-                    self.connection = Slot::Empty;
-                }
-                Err(self.lost())
-            }
+        let answer = tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(self.lost()));
+        if answer.is_ok() {
+            self.silent_since = None;
         }
+        answer
     }
 
     fn lost(&self) -> CallError {
         CallError::Lost { address: self.seat.member.peer.clone() }
     }
 
+    /// The connection to ask on.
     async fn connect(&mut self) -> Result<PeerConnection, CallError> {
+        // After a cut, the system's own retransmission may take long to notice that the way is free again: a new
+        // connection is quicker.
+        let silent_since = *self.silent_since.get_or_insert_with(Instant::now);
+        if silent_since.elapsed() > SILENCE_LIMIT {
+            self.silent_since = None;
+            self.connection = Slot::Empty;
+        }
         loop {
             match &mut self.connection {
                 Slot::Open(connection) if !connection.is_closed() => return Ok(connection.clone()),
@@ -164,10 +167,90 @@ impl PeerLink {
         match answer {
             Ok(PeerAnswer::Failed(reason)) => Err(Unreachable::from_string(reason).into()),
             Ok(answer) => Ok(answer),
-            // Raft waits before it asks an unreachable node again, and not after other errors.
-            Err(error @ CallError::Connect { .. }) => Err(Unreachable::new(&error).into()),
-            Err(error) => Err(NetworkError::new(&error).into()),
+            Err(error) => Err(failed(error)),
         }
+    }
+}
+
+/// What became of a request to append.
+type Appended = Result<StreamAppendResult<TypeConfig>, RpcError>;
+
+/// Requests to append of which some are on their way.
+struct Appending<'a, S> {
+    link: &'a mut PeerLink,
+    requests: Fuse<S>,
+    /// In the order in which they were sent, which is that in which the other side takes them up.
+    asked: FuturesOrdered<BoxFuture<'static, Appended>>,
+}
+
+impl<'a, S> Appending<'a, S>
+where
+    S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Unpin,
+{
+    fn new(link: &'a mut PeerLink, requests: S) -> Self {
+        Self { link, requests: requests.fuse(), asked: FuturesOrdered::new() }
+    }
+
+    /// The next answer.
+    async fn next(&mut self) -> Option<Appended> {
+        loop {
+            let request = tokio::select! {
+                biased;
+                Some(answer) = self.asked.next() => {
+                    if answer.is_ok() {
+                        self.link.silent_since = None;
+                    }
+                    return Some(answer);
+                }
+                Some(request) = self.requests.next(), if self.asked.len() < APPENDS => request,
+                else => return None,
+            };
+            match self.link.connect().await {
+                Ok(connection) => {
+                    let (to, stages) = (self.link.seat.disk, self.link.stages.clone());
+                    self.asked.push_back(append(connection, to, request, stages).boxed());
+                }
+                Err(error) => return Some(Err(failed(error))),
+            }
+        }
+    }
+}
+
+/// Has a member append entries, or hear a heartbeat.
+async fn append(
+    connection: PeerConnection,
+    to: DiskId,
+    request: AppendEntriesRequest<TypeConfig>,
+    stages: Stages,
+) -> Appended {
+    let (before, heartbeat) = (request.prev_log_id, request.entries.is_empty());
+    let last = request.entries.last().map_or(before, |entry| Some(entry.log_id));
+    let request = PeerRequest::Raft { to, message: RaftMessage::Append(request) };
+    let sent = Instant::now();
+    let Ok(answer) = tokio::time::timeout(APPEND_PATIENCE, connection.call(&request)).await else {
+        return Err(Unreachable::from_string(format!("no answer within {APPEND_PATIENCE:?}")).into());
+    };
+    match answer.map_err(failed)? {
+        // Nobody's log conflicts with a beginning.
+        PeerAnswer::Append(AppendEntriesResponse::Conflict) if before.is_none() => {
+            Err(unexpected(&PeerAnswer::Append(AppendEntriesResponse::Conflict)))
+        }
+        PeerAnswer::Append(answer) => {
+            if !heartbeat {
+                stages.record(Stage::Replicate, sent.elapsed());
+            }
+            Ok(answer.into_stream_result(before, last))
+        }
+        PeerAnswer::Failed(reason) => Err(Unreachable::from_string(reason).into()),
+        answer => Err(unexpected(&answer)),
+    }
+}
+
+fn failed(error: CallError) -> RpcError {
+    match error {
+        // Raft waits before it asks an unreachable node again, and not after other errors.
+        CallError::Connect { .. } => Unreachable::new(&error).into(),
+        error => NetworkError::new(&error).into(),
     }
 }
 
@@ -183,18 +266,26 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        let heartbeat = request.entries.is_empty();
-        let patience = if heartbeat { option.hard_ttl() } else { APPEND_PATIENCE };
-        let sent = Instant::now();
-        match self.rpc(RaftMessage::Append(request), patience).await? {
-            PeerAnswer::Append(answer) => {
-                if !heartbeat {
-                    self.stages.record(Stage::Replicate, sent.elapsed());
-                }
-                Ok(answer)
-            }
+        match self.rpc(RaftMessage::Append(request), option.hard_ttl()).await? {
+            PeerAnswer::Append(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }
+    }
+
+    /// Log and heartbeats: the next request need not wait for the answer to the one before it.
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        _option: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, Appended>, RpcError>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        let answers = stream::unfold(Appending::new(self, input), |mut appending| async move {
+            let answer = appending.next().await?;
+            Some((answer, appending))
+        });
+        Box::pin(std::future::ready(Ok(answers.boxed())))
     }
 
     async fn vote(
@@ -268,5 +359,114 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
             sent = send => sent,
             closed = cancel => Err(closed.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::{EntryPayload, entry::RaftEntry, vote::leader_id_std::CommittedLeaderId};
+    use tokio::{
+        sync::{mpsc, oneshot},
+        time::timeout,
+    };
+
+    use super::*;
+    use crate::{
+        consensus::types::{Entry, LogId},
+        wire::{
+            connections::Connections,
+            server::{Caller, Service, serve},
+            transport::Pipes,
+        },
+    };
+
+    /// A request to append that has come to the follower, by the index of its entry, and how it is answered.
+    type Came = (u64, oneshot::Sender<AppendEntriesResponse<TypeConfig>>);
+
+    struct Follower(mpsc::UnboundedSender<Came>);
+
+    impl Service for Follower {
+        type Request = PeerRequest;
+        type Answer = PeerAnswer;
+
+        async fn answer(self: Arc<Self>, _caller: Caller, request: PeerRequest) -> PeerAnswer {
+            let PeerRequest::Raft { message: RaftMessage::Append(append), .. } = request else {
+                return PeerAnswer::Failed("not asked for".to_owned());
+            };
+            let (answer, answered) = oneshot::channel();
+            self.0.send((append.entries[0].log_id.index, answer)).unwrap();
+            PeerAnswer::Append(answered.await.unwrap())
+        }
+    }
+
+    fn id(index: u64) -> LogId {
+        LogId::new(CommittedLeaderId::new(1), index)
+    }
+
+    fn request(index: u64) -> AppendEntriesRequest<TypeConfig> {
+        AppendEntriesRequest {
+            vote: Vote::new_committed(1, 1),
+            prev_log_id: Some(id(index - 1)),
+            entries: vec![Entry::new(id(index), EntryPayload::Blank)],
+            leader_commit: None,
+        }
+    }
+
+    async fn leader_and_follower() -> (PeerLink, mpsc::UnboundedReceiver<Came>) {
+        let network = Pipes::default();
+        let listener = network.listen("follower").await.unwrap();
+        let (sender, came) = mpsc::unbounded_channel();
+        tokio::spawn(serve(listener, Link::Peer, Arc::new(Follower(sender)), Connections::default()));
+        let network: Arc<dyn Network> = Arc::new(network);
+        let contacts = Contacts::new(network.clone(), Arc::default());
+        let mut seat = Seat::default();
+        "follower".clone_into(&mut seat.member.peer);
+        let mut factory = PeerNetwork { network, contacts, stages: Stages::new() };
+        (factory.new_client(2, &seat).await, came)
+    }
+
+    const WHILE: Duration = Duration::from_millis(100);
+
+    #[tokio::test(start_paused = true)]
+    async fn appends_do_not_wait_for_one_another_and_are_answered_in_order() {
+        let (mut leader, mut came) = leader_and_follower().await;
+        let requests = stream::iter((1..=APPENDS as u64 + 1).map(request));
+        let mut answers = leader.stream_append(requests, RPCOption::new(WHILE)).await.unwrap();
+        assert!(timeout(WHILE, answers.next()).await.is_err(), "nothing is answered yet");
+
+        let mut asked = Vec::new();
+        while let Ok(append) = came.try_recv() {
+            asked.push(append);
+        }
+        let indexes: Vec<_> = asked.iter().map(|(index, _)| *index).collect();
+        assert_eq!(indexes, (1..=APPENDS as u64).collect::<Vec<_>>());
+
+        // The second one is answered first, and has to wait for the first one.
+        let (_, second) = asked.remove(1);
+        second.send(AppendEntriesResponse::Success).unwrap();
+        assert!(timeout(WHILE, answers.next()).await.is_err());
+        let (_, first) = asked.remove(0);
+        first.send(AppendEntriesResponse::Success).unwrap();
+        for index in [1, 2] {
+            assert_eq!(answers.next().await.unwrap().unwrap(), Ok(Some(id(index))));
+        }
+
+        // There is room again.
+        assert!(timeout(WHILE, answers.next()).await.is_err());
+        let (last, _) = came.try_recv().unwrap();
+        assert_eq!(last, APPENDS as u64 + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_conflict_names_what_came_before() {
+        let (mut leader, mut came) = leader_and_follower().await;
+        let requests = stream::iter([request(7)]);
+        let mut answers = leader.stream_append(requests, RPCOption::new(WHILE)).await.unwrap();
+        assert!(timeout(WHILE, answers.next()).await.is_err());
+        came.try_recv().unwrap().1.send(AppendEntriesResponse::Conflict).unwrap();
+        let answer = answers.next().await.unwrap().unwrap();
+        assert!(
+            matches!(&answer, Err(openraft::raft::StreamAppendError::Conflict(before)) if *before == id(6))
+        );
     }
 }

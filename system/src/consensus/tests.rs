@@ -39,7 +39,7 @@ mod durable {
         super::{
             disk::Folder,
             log::TAIL_LIMIT,
-            types::{Entry, LogId, Vote},
+            types::{Entry, LogId, Proposal, Vote},
         },
         *,
     };
@@ -55,7 +55,7 @@ mod durable {
         let action = Action::Register(register);
         let command =
             Command { request: RequestId(u128::from(index)), at_ms: 7, actor: Actor::Stranger, action };
-        Entry::new(id(term, index), EntryPayload::Normal(command))
+        Entry::new(id(term, index), EntryPayload::Normal(Proposal::new(&command).unwrap()))
     }
 
     /// A log in `folder`, and what tells when it is closed.
@@ -132,7 +132,7 @@ mod durable {
             let rewrap = crate::directory::Rewrap { under: 1, keys };
             let action = if index % 2 == 0 { Action::Rewrap(rewrap) } else { Action::Restore(records) };
             let command = Command { request: RequestId(1), at_ms: 7, actor: Actor::Operator, action };
-            Entry::new(id(1, index), EntryPayload::Normal(command))
+            Entry::new(id(1, index), EntryPayload::Normal(Proposal::new(&command).unwrap()))
         };
         let size = |entries: &[Entry]| -> usize {
             entries.iter().map(|entry| codec::encode(entry).unwrap().len()).sum()
@@ -266,7 +266,7 @@ mod durable {
     #[test]
     fn golden_bytes_of_a_log_entry_and_a_vote() {
         let bytes = codec::encode(&entry(2, 5)).unwrap();
-        assert_eq!(bytes, [&[2, 5, 1, 5, 7, 0, 0, 2, b'u', b'5'][..], &[5; 32], &[0]].concat());
+        assert_eq!(bytes, [&[2, 5, 1, 40, 5, 7, 0, 0, 2, b'u', b'5'][..], &[5; 32], &[0]].concat());
         assert_eq!(codec::encode(&Vote::new(3, 2)).unwrap(), [3, 1, 2, 0]);
     }
 }

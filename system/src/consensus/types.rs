@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     directory::{Answer, Command, RequestId},
-    wire::client::{Member, NodeId},
+    wire::{
+        client::{Member, NodeId},
+        codec::{self, CodecError},
+    },
 };
 
 /// Which disk a node has: a number that it draws when it finds the disk empty, and then keeps there.
@@ -37,10 +41,43 @@ pub struct Seat {
     pub disk: DiskId,
 }
 
+/// A command as it is in the log: encoded once, by the leader that it was proposed to, and read where it is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal(Bytes);
+
+impl Proposal {
+    /// Encodes a command.
+    ///
+    /// # Errors
+    /// When it is too large to be encoded at all.
+    pub fn new(command: &Command) -> Result<Self, CodecError> {
+        codec::encode(command).map(|bytes| Self(bytes.into()))
+    }
+
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The command.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn command(&self) -> Result<Command, CodecError> {
+        codec::decode(&self.0)
+    }
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a command of {} bytes", self.size())
+    }
+}
+
 openraft::declare_raft_types!(
     /// Veil's Raft: directory commands in, directory answers out, at most one leader a term.
     pub TypeConfig:
-        D = Command,
+        D = Proposal,
         R = Option<Answer>,
         NodeId = NodeId,
         Node = Seat,
@@ -53,15 +90,9 @@ pub(super) type Entry = openraft::type_config::alias::EntryOf<TypeConfig>;
 pub(super) type Membership = openraft::Membership<NodeId, Seat>;
 pub(super) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
 pub(super) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
-pub(super) type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, bytes::Bytes>;
+pub(super) type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, Bytes>;
 pub(super) type ServerMetrics = openraft::type_config::alias::WatchReceiverOf<
     TypeConfig,
     openraft::metrics::RaftServerMetrics<TypeConfig>,
 >;
 pub(super) type Raft = openraft::Raft<TypeConfig, super::machine::Machine>;
-
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "request {}", self.request)
-    }
-}

@@ -664,10 +664,10 @@ impl Action {
             Caller::Stranger | Caller::Operator | Caller::Node => "",
         };
         // An action that cannot be encoded could not have come out of the log.
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&encoded.unwrap_or_default()).update(name.as_bytes());
+        let mut content = encoded.unwrap_or_default();
+        content.extend_from_slice(name.as_bytes());
         let mut short = [0; 8];
-        hasher.finalize_xof().fill(&mut short);
+        short.copy_from_slice(&blake3::hash(&content).as_bytes()[..8]);
         short
     }
 }

@@ -4,7 +4,10 @@ use super::{Refusal, at_most};
 
 /// Refuses what is longer than `limit` characters, and what a terminal or a page would not show as it is.
 pub(super) fn check_text(field: &str, text: &str, limit: usize) -> Result<(), Refusal> {
-    at_most(&format!("length of the {field} in characters"), text.chars().count() as u64, limit as u64)?;
+    // Not even counted, if all its bytes are within the limit.
+    if text.len() > limit {
+        at_most(&format!("length of the {field} in characters"), text.chars().count() as u64, limit as u64)?;
+    }
     match text.chars().position(is_unseen) {
         Some(at) => Err(Refusal::Unseen { field: field.to_owned(), at: at as u64 + 1 }),
         None => Ok(()),

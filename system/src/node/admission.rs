@@ -50,6 +50,26 @@ impl Asker {
     }
 }
 
+/// What the directory knows of a change before it is made.
+pub(super) struct Known {
+    /// It has been made already, and is asked for again.
+    pub(super) answered: bool,
+    /// The user who has to prove to be it.
+    user: Option<User>,
+}
+
+impl Known {
+    pub(super) fn of(directory: &Directory, request: RequestId, change: &Change) -> Self {
+        let user = match change {
+            Change::LogIn { user, .. } | Change::SetPassword { user, .. } | Change::SetKey { user, .. } => {
+                directory.user(user).cloned()
+            }
+            _ => None,
+        };
+        Self { answered: directory.has_answered(request), user }
+    }
+}
+
 /// Turns what users ask into what the directory does.
 pub(super) struct Admission {
     attempts: Mutex<Attempts>,
@@ -65,16 +85,15 @@ impl Admission {
         Self { attempts: Mutex::default(), began: Instant::now(), pool, entropy, keys, clock }
     }
 
-    /// What is to be put into the log, on whose behalf. `directory` must be up to date.
+    /// What is to be put into the log, on whose behalf. What is `known` must be up to date.
     ///
     /// # Errors
     /// [`ServiceError::NotProven`] and [`ServiceError::TooManyAttempts`]; [`ServiceError::Busy`].
     pub(super) async fn admit(
         &self,
         asker: &Asker,
-        request: RequestId,
         change: Change,
-        directory: &Directory,
+        known: &Known,
     ) -> Result<(Actor, Action), ServiceError> {
         let action = match change {
             Change::OpenView(open) => Action::OpenView(open),
@@ -98,7 +117,7 @@ impl Admission {
             Change::Register { user, key, password } => {
                 let password = match password {
                     // Asked again, it gets its first answer: nothing has to be hashed for that.
-                    Some(_) if directory.has_answered(request) => Some(PasswordHash::of_nobody()),
+                    Some(_) if known.answered => Some(PasswordHash::of_nobody()),
                     Some(password) => {
                         let counted = self.attempts.lock().newcomer(&asker.origin, self.began.elapsed());
                         counted.map_err(too_many)?;
@@ -110,14 +129,14 @@ impl Admission {
             }
             Change::LogIn { user, session, device, lifetime_ms, proof } => {
                 let purpose = Purpose::LogIn(session);
-                let credentials = self.check(asker, request, &user, purpose, proof, directory).await?;
+                let credentials = self.check(asker, &user, purpose, proof, known).await?;
                 let log_in = LogIn { user, session, device, lifetime_ms, credentials };
                 return Ok((Actor::Node, Action::LogIn(log_in)));
             }
             Change::SetPassword { user, password, proof } => {
                 let purpose = Purpose::SetPassword;
-                let credentials = self.check(asker, request, &user, purpose, proof, directory).await?;
-                let password = match directory.has_answered(request) {
+                let credentials = self.check(asker, &user, purpose, proof, known).await?;
+                let password = match known.answered {
                     true => PasswordHash::of_nobody(),
                     false => self.hash(password).await?,
                 };
@@ -127,7 +146,7 @@ impl Admission {
             }
             Change::SetKey { user, key, proof } => {
                 let purpose = Purpose::SetKey(key);
-                let credentials = self.check(asker, request, &user, purpose, proof, directory).await?;
+                let credentials = self.check(asker, &user, purpose, proof, known).await?;
                 let set = SetKey { user, key, credentials, keep: asker.session() };
                 return Ok((Actor::Node, Action::SetKey(set)));
             }
@@ -139,16 +158,15 @@ impl Admission {
     async fn check(
         &self,
         asker: &Asker,
-        request: RequestId,
         user: &UserName,
         purpose: Purpose,
         proof: Proof,
-        directory: &Directory,
+        &Known { answered, user: ref known }: &Known,
     ) -> Result<u64, ServiceError> {
-        let known = directory.user(user);
+        let known = known.as_ref();
         let credentials = known.map_or(0, |known| known.credentials);
         // Asked again, it gets its first answer: the proof may have been one of the credentials before the change.
-        if directory.has_answered(request) {
+        if answered {
             return Ok(credentials);
         }
         let means = match proof {

@@ -13,11 +13,10 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::priority;
+
 /// How much a new latency counts in the moving average.
 const LATENCY_WEIGHT: f32 = 0.1;
-/// The nice value of the threads.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -67,7 +66,7 @@ impl Pool {
         for number in 0..threads {
             let queue: Receiver<Job> = queue.clone();
             std::thread::Builder::new().name(format!("veil-seal-{number}")).spawn(move || {
-                step_back();
+                priority::step_back();
                 for job in queue {
                     // A panic must not cost the pool a thread. The task's owner learns of it by the
                     // result that never comes.
@@ -134,14 +133,6 @@ impl Gauges {
         let took_ms = took.as_secs_f32() * 1_000.0;
         let mut average = self.latency_ms.lock();
         *average = if *average == 0.0 { took_ms } else { *average + LATENCY_WEIGHT * (took_ms - *average) };
-    }
-}
-
-/// Gives way to everything else on this machine.
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-        tracing::debug!(%error, "cannot lower the priority of a sealing thread");
     }
 }
 

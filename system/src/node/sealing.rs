@@ -75,10 +75,9 @@ impl Sealing {
         let task = Arc::new(Task { image: ImageId(request.0), owner, media, grants, original });
         let key = self.entropy.draw(ContentKey::generate);
         // Of an owner who registered a moment ago this node may not know yet; the record tells.
-        let (known, mut under) = {
-            let directory = self.consensus.directory().0;
+        let (known, mut under) = self.consensus.look(|directory, _| {
             (directory.user(&task.owner).map(|user| user.key), directory.wrapping_key())
-        };
+        });
         let owner_key = known.unwrap_or(PublicKey::from_bytes([0; 32]));
         let internal = |error: WrapError| ServiceError::Internal(error.to_string());
         let (png, digest) = self.seal_under(&key, owner_key, &task).await?;

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    admission::{Admission, Asker},
+    admission::{Admission, Asker, Known},
     environment::UnixClock,
     health::Health,
     keys::SharedKeys,
@@ -207,12 +207,12 @@ impl ClientService {
     /// A leader that has just been elected may not have applied yet what it leads: it refuses only what it has made
     /// sure of.
     async fn authorise(&self, actor: Actor, wish: Wish<'_>) -> Result<Option<UserName>, ServiceError> {
-        let here = self.authorise_in(&self.consensus.directory().0, actor, wish);
+        let here = self.consensus.look(|directory, _| self.authorise_in(directory, actor, wish));
         if !matches!(here, Err(ServiceError::Refused(_))) || !self.leads() {
             return here;
         }
         self.confirm().await?;
-        self.authorise_in(&self.consensus.directory().0, actor, wish)
+        self.consensus.look(|directory, _| self.authorise_in(directory, actor, wish))
     }
 
     fn authorise_in(
@@ -241,7 +241,7 @@ impl ClientService {
 
     pub(super) fn status(&self) -> NodeStatus {
         let progress = self.consensus.progress();
-        let (users, images) = self.consensus.directory().0.counts();
+        let (users, images) = self.consensus.look(|directory, _| directory.counts());
         NodeStatus {
             node: self.id,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -293,12 +293,9 @@ impl ClientService {
             // Checked against what is true now: by the leader alone, when a majority says that it is.
             self.confirm().await?;
         }
-        let directory = self.consensus.directory().0;
-        let (actor, action) = self.admission.admit(asker, request, change, &directory).await?;
-        let answered = directory.has_answered(request);
-        // Whatever holds on to it makes every change copy what it touches.
-        drop(directory);
-        if !answered && self.leads() {
+        let known = self.consensus.look(|directory, _| Known::of(directory, request, &change));
+        let (actor, action) = self.admission.admit(asker, change, &known).await?;
+        if !known.answered && self.leads() {
             // What would be refused anyway need not be written to every disk first.
             self.authorise(actor, Wish::Action(&action)).await?;
         }
@@ -375,14 +372,25 @@ impl ClientService {
         }
         // First: what is applied meanwhile only makes it younger.
         let age = self.consensus.age();
-        let (directory, applied) = self.consensus.directory();
-        let caller = directory.identify(actor, (self.clock)()).map_err(|refusal| match consistency {
-            // Whom the directory does not know now, nobody knows.
-            Consistency::Linearizable => ServiceError::Refused(refusal),
-            Consistency::Stale => self.not_identified(refusal),
-        })?;
-        directory.authorise(&caller, Wish::Query(&query)).map_err(ServiceError::Refused)?;
-        let reply = self.answer_query(directory, applied, query).await?;
+        let answered = self.consensus.look(|directory, applied| {
+            let caller = directory.identify(actor, (self.clock)()).map_err(|refusal| match consistency {
+                // Whom the directory does not know now, nobody knows.
+                Consistency::Linearizable => ServiceError::Refused(refusal),
+                Consistency::Stale => self.not_identified(refusal),
+            })?;
+            directory.authorise(&caller, Wish::Query(&query)).map_err(ServiceError::Refused)?;
+            match query {
+                Query::Hash | Query::Block { .. } | Query::Dump { .. } => {
+                    Ok(Answered::Later(query, Box::new(directory.clone()), applied))
+                }
+                query => self.answer_query(query, directory, applied).map(Answered::Now),
+            }
+        });
+        let reply = match answered? {
+            Answered::Now(reply) => reply,
+            Answered::Later(Query::Hash, directory, applied) => hash(directory, applied).await?,
+            Answered::Later(query, directory, applied) => self.answer_query(query, &directory, applied)?,
+        };
         Ok(match consistency {
             Consistency::Linearizable => reply,
             Consistency::Stale => {
@@ -392,7 +400,7 @@ impl ClientService {
         })
     }
 
-    async fn answer_query(&self, directory: Directory, applied: u64, query: Query) -> Answer {
+    fn answer_query(&self, query: Query, directory: &Directory, applied: u64) -> Answer {
         match query {
             Query::List { user, after } => Ok(Reply::Listing(directory.list(&user, after, PAGE_LIMIT))),
             Query::Users { after } => Ok(Reply::Users(directory.users(after.as_ref(), PAGE_LIMIT))),
@@ -400,7 +408,7 @@ impl ClientService {
                 let page = directory.images(after, PAGE_LIMIT);
                 Ok(Reply::Images(page.into_iter().map(|(id, image)| ImageSummary::new(id, image)).collect()))
             }
-            Query::Block { image } => self.block(&directory, image),
+            Query::Block { image } => self.block(directory, image),
             Query::Sessions { user } => Ok(Reply::Sessions(directory.sessions(&user, (self.clock)()))),
             Query::Owned { user, after } => Ok(Reply::Listing(directory.owned(&user, after, PAGE_LIMIT))),
             Query::Image { user, image } => match directory.details(&user, image) {
@@ -428,13 +436,8 @@ impl ClientService {
                 let records = records.map_err(|error| ServiceError::Internal(error.to_string()))?;
                 Ok(Reply::Dump { applied, records })
             }
-            Query::Hash => {
-                let hashed = tokio::task::spawn_blocking(move || directory.hash()).await;
-                let internal = |error: String| ServiceError::Internal(error);
-                let hash =
-                    hashed.map_err(|e| internal(e.to_string()))?.map_err(|e| internal(e.to_string()))?;
-                Ok(Reply::Hash { applied, hash })
-            }
+            // It takes a thread of its own.
+            Query::Hash => Err(ServiceError::Internal("a hash was asked for in the wrong place".to_owned())),
         }
     }
 
@@ -485,6 +488,20 @@ impl ClientService {
             ChangeError::Unsettled(reason) => ServiceError::Unsettled(reason),
         }
     }
+}
+
+/// What has become of a question.
+enum Answered {
+    Now(Reply),
+    /// The answer takes longer than a page of a listing: it is looked for in a copy.
+    Later(Query, Box<Directory>, u64),
+}
+
+async fn hash(directory: Box<Directory>, applied: u64) -> Answer {
+    let internal = |error: &dyn std::fmt::Display| ServiceError::Internal(error.to_string());
+    let hashed = tokio::task::spawn_blocking(move || directory.hash()).await;
+    let hash = hashed.map_err(|panic| internal(&panic))?.map_err(|error| internal(&error))?;
+    Ok(Reply::Hash { applied, hash })
 }
 
 /// A user who asks the leader something.

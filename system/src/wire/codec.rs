@@ -6,6 +6,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// The largest value decoded from anywhere, in bytes. Frames have smaller limits of their own.
 pub const MAX_VALUE: usize = 1 << 30;
 
+/// Most values that are encoded need no more, bytes.
+const ROOM: usize = 256;
+
 /// A value that cannot be written or bytes that are not such a value.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
@@ -61,7 +64,7 @@ fn name<T>() -> &'static str {
 /// # Errors
 /// When the value is larger than [`MAX_VALUE`].
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(ROOM);
     encode_into(value, &mut bytes)?;
     Ok(bytes)
 }
@@ -71,13 +74,13 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// When the value is larger than [`MAX_VALUE`]. `out` then ends in a part of it.
 pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
-    let (what, before) = (name::<T>(), out.len());
+    let before = out.len();
     bincode::serde::encode_into_std_write(value, out, bincode::config::standard())
-        .map_err(|source| CodecError::Encode { what, source })?;
+        .map_err(|source| CodecError::Encode { what: name::<T>(), source })?;
     let size = out.len() - before;
     // What could not be read again must not be written.
     if size > MAX_VALUE {
-        return Err(CodecError::TooLarge { what, size });
+        return Err(CodecError::TooLarge { what: name::<T>(), size });
     }
     Ok(())
 }
@@ -110,13 +113,12 @@ fn decode_within<T: DeserializeOwned>(
     bytes: &[u8],
     config: impl bincode::config::Config,
 ) -> Result<T, CodecError> {
-    let what = name::<T>();
     let (value, used) = bincode::serde::decode_from_slice(bytes, config)
-        .map_err(|source| CodecError::Decode { what, source })?;
+        .map_err(|source| CodecError::Decode { what: name::<T>(), source })?;
     if used == bytes.len() {
         Ok(value)
     } else {
-        Err(CodecError::Trailing { what, extra: bytes.len() - used })
+        Err(CodecError::Trailing { what: name::<T>(), extra: bytes.len() - used })
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The version of everything that follows the first frame.
-pub const PROTOCOL_VERSION: u16 = 5;
+pub const PROTOCOL_VERSION: u16 = 6;
 
 /// The largest frame of a client's connection, bytes: an original or a sealed image, and some.
 pub const CLIENT_FRAME_LIMIT: usize = 80 << 20;
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn golden_bytes_of_the_first_frame() {
         let hello = Hello { magic: MAGIC, version: PROTOCOL_VERSION, link: Link::Peer };
-        assert_eq!(to_frame(&hello).unwrap(), &b"VEIL\x05\x01"[..]);
+        assert_eq!(to_frame(&hello).unwrap(), &b"VEIL\x06\x01"[..]);
     }
 
     #[tokio::test]
@@ -183,11 +183,11 @@ mod tests {
     #[tokio::test]
     async fn a_newer_version_is_named() {
         let (mut near, far) = tokio::io::duplex(256);
-        near.write_all(b"\x00\x00\x00\x06VEIL\x06\x00").await.unwrap();
+        near.write_all(b"\x00\x00\x00\x06VEIL\x07\x00").await.unwrap();
         let refused = handshake(Box::new(far), Link::Client).await;
-        assert!(matches!(refused, Err(WireError::Version { theirs: 6 })), "{:?}", refused.err());
+        assert!(matches!(refused, Err(WireError::Version { theirs: 7 })), "{:?}", refused.err());
         let mut ours = [0; 10];
         near.read_exact(&mut ours).await.unwrap();
-        assert_eq!(&ours, b"\x00\x00\x00\x06VEIL\x05\x00");
+        assert_eq!(&ours, b"\x00\x00\x00\x06VEIL\x06\x00");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,11 +10,12 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, stream::FuturesUnordered};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     task::JoinSet,
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -112,7 +114,7 @@ pub async fn accept<F, E>(
             Err(error) => {
                 // Out of file descriptors, most likely: existing connections go on.
                 tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
@@ -167,25 +169,32 @@ async fn serve_connection<S: Service>(
     };
 
     let reading = async move {
-        let slots = Arc::new(Semaphore::new(REQUESTS_PER_CONNECTION));
-        // Dropped with the connection, it gives up what nobody waits for any more.
-        let mut requests = JoinSet::new();
+        // In this task, not in tasks of their own: most requests wait for others, and waking a task costs more than
+        // they do. Dropped with the connection, it gives up what nobody waits for any more.
+        let mut requests = FuturesUnordered::new();
+        let mut last_frame = Instant::now();
+        let mut idle = pin!(sleep(IDLE_LIMIT));
         loop {
-            let frame = match tokio::time::timeout(IDLE_LIMIT, stream.next()).await {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
-                Err(_) if slots.available_permits() == REQUESTS_PER_CONNECTION => break,
-                Err(_) => continue,
+            let frame = tokio::select! {
+                // Not reading any more, the sender feels it, nobody else does.
+                frame = stream.next(), if requests.len() < REQUESTS_PER_CONNECTION => match frame {
+                    Some(frame) => frame?,
+                    None => break,
+                },
+                Some(()) = requests.next() => continue,
+                () = &mut idle => {
+                    if requests.is_empty() && last_frame.elapsed() >= IDLE_LIMIT {
+                        break;
+                    }
+                    let since = if requests.is_empty() { last_frame } else { Instant::now() };
+                    idle.as_mut().reset(since + IDLE_LIMIT);
+                    continue;
+                }
             };
-            let Envelope { id, body } = from_frame::<Envelope<S::Request>>(&frame?)?;
-            // Waiting here stops reading: the sender feels it, nobody else does.
-            let Ok(slot) = slots.clone().acquire_owned().await else {
-                break;
-            };
+            last_frame = Instant::now();
+            let Envelope { id, body } = from_frame::<Envelope<S::Request>>(&frame)?;
             let (service, caller, answers) = (service.clone(), caller.clone(), answers.clone());
-            reap(&mut requests);
-            requests.spawn(async move {
-                let _slot = slot;
+            requests.push(async move {
                 let body = service.answer(caller, body).await;
                 match to_frame(&Envelope { id, body }) {
                     // The connection may have ended meanwhile.
@@ -226,7 +235,7 @@ mod tests {
         type Answer = Vec<u8>;
 
         async fn answer(self: Arc<Self>, _caller: Caller, (wait_ms, bytes): (u64, Vec<u8>)) -> Vec<u8> {
-            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            sleep(Duration::from_millis(wait_ms)).await;
             bytes
         }
     }
@@ -269,7 +278,7 @@ mod tests {
             let (opening, _) = listener.accept().await.unwrap();
             let (stream, _) = opening.await.unwrap();
             let frames = handshake(stream, Link::Peer).await.unwrap();
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(1)).await;
             drop(frames);
         });
         let connection = connect(&network).await;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The version of all of this.
-pub(super) const FORMAT: u8 = 5;
+pub(super) const FORMAT: u8 = 6;
 /// The length of a segment's head, bytes.
 pub(super) const HEAD: usize = 32;
 const MAGIC: &[u8; 7] = b"VEILLOG";
@@ -446,7 +446,7 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_head_batch_and_records() {
-        let mut expected = b"VEILLOG\x05".to_vec();
+        let mut expected = b"VEILLOG\x06".to_vec();
         expected.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0, 0]);
         expected.extend(crc32fast::hash(&expected).to_le_bytes());
         expected.extend([0; 4]);
