@@ -148,17 +148,18 @@ async fn cluster(network: &Pipes) -> (BTreeMap<u64, Running>, u64) {
     (nodes, status.leadership.leader.unwrap().id)
 }
 
-/// Kills all nodes but one.
-fn leave_alone(nodes: &mut BTreeMap<u64, Running>, left: u64) {
-    let last = nodes.remove(&left).unwrap();
-    std::mem::replace(nodes, BTreeMap::from([(left, last)])).into_values().for_each(Running::kill);
+/// Kills all nodes but one, the leader last: so nobody has the time to follow it.
+fn leave_alone(nodes: &mut BTreeMap<u64, Running>, leader: u64, left: u64) {
+    let mut others: Vec<u64> = nodes.keys().copied().filter(|id| *id != left).collect();
+    others.sort_by_key(|id| *id == leader);
+    others.into_iter().filter_map(|id| nodes.remove(&id)).for_each(Running::kill);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_left_alone_is_not_healthy() {
     let network = Pipes::default();
     let (mut nodes, leader) = cluster(&network).await;
-    leave_alone(&mut nodes, leader);
+    leave_alone(&mut nodes, leader, leader);
     wait_for_health(&network, leader, 503, "this node led last, and no majority confirms it").await;
     nodes.into_values().for_each(Running::kill);
 }
@@ -168,7 +169,7 @@ async fn a_follower_that_is_left_alone_is_not_healthy_although_it_remembers_its_
     let network = Pipes::default();
     let (mut nodes, leader) = cluster(&network).await;
     let follower = if leader == 3 { 2 } else { 3 };
-    leave_alone(&mut nodes, follower);
+    leave_alone(&mut nodes, leader, follower);
     wait_for_health(&network, follower, 503, &format!("node {leader} led last, and has said nothing")).await;
     nodes.into_values().for_each(Running::kill);
 }
