@@ -60,6 +60,10 @@ struct Arguments {
     bench: bool,
 }
 
+// As in the executables.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<std::process::ExitCode> {
     let Arguments { command, users, images, rate, time, bench: _ } = Arguments::parse();
     if let Some(command) = command {

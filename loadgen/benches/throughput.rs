@@ -101,6 +101,7 @@ struct Document {
     rows: Vec<Row>,
 }
 
+// As in the executables.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

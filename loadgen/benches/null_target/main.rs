@@ -80,6 +80,10 @@ struct Findings {
     highest: Vec<Row>,
 }
 
+// As in the executables.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {

@@ -148,7 +148,8 @@ impl Contacts {
         }
     }
 
-    async fn keep(self, id: NodeId, seat: Seat) {
+    /// Keeps a connection to one member, for ever.
+    pub(super) async fn keep(self, id: NodeId, seat: Seat) {
         let mut pause = PAUSE_MIN;
         loop {
             let address = &seat.member.peer;

@@ -90,7 +90,7 @@ impl Default for Timing {
         Self {
             heartbeat: Duration::from_millis(25),
             lease: Duration::from_millis(150),
-            snapshot_every: 100_000,
+            snapshot_every: 20_000,
         }
     }
 }

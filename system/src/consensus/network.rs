@@ -114,15 +114,24 @@ impl PeerLink {
         CallError::Lost { address: self.seat.member.peer.clone() }
     }
 
+    /// Whether a connection of its own is open.
+    fn is_open(&self) -> bool {
+        matches!(&self.connection, Slot::Open(connection) if !connection.is_closed())
+    }
+
+    fn is_silent(&self) -> bool {
+        self.silent_since.is_some_and(|since| since.elapsed() > SILENCE_LIMIT)
+    }
+
     /// The connection to ask on.
     async fn connect(&mut self) -> Result<PeerConnection, CallError> {
         // After a cut, the system's own retransmission may take long to notice that the way is free again: a new
         // connection is quicker.
-        let silent_since = *self.silent_since.get_or_insert_with(Instant::now);
-        if silent_since.elapsed() > SILENCE_LIMIT {
+        if self.is_silent() {
             self.silent_since = None;
             self.connection = Slot::Empty;
         }
+        self.silent_since.get_or_insert_with(Instant::now);
         loop {
             match &mut self.connection {
                 Slot::Open(connection) if !connection.is_closed() => return Ok(connection.clone()),
@@ -194,6 +203,8 @@ where
     /// The next answer.
     async fn next(&mut self) -> Option<Appended> {
         loop {
+            // What is asked on two connections may come in another order, which the follower would take for a conflict.
+            let room = if self.link.is_open() { APPENDS } else { 1 };
             let request = tokio::select! {
                 biased;
                 Some(answer) = self.asked.next() => {
@@ -202,9 +213,13 @@ where
                     }
                     return Some(answer);
                 }
-                Some(request) = self.requests.next(), if self.asked.len() < APPENDS => request,
+                Some(request) = self.requests.next(), if self.asked.len() < room => request,
                 else => return None,
             };
+            if !self.asked.is_empty() && self.link.is_silent() {
+                // Raft begins again, on another connection.
+                return Some(Err(failed(self.link.lost())));
+            }
             match self.link.connect().await {
                 Ok(connection) => {
                     let (to, stages) = (self.link.seat.disk, self.link.stages.clone());
@@ -366,7 +381,7 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
 mod tests {
     use openraft::{EntryPayload, entry::RaftEntry, vote::leader_id_std::CommittedLeaderId};
     use tokio::{
-        sync::{mpsc, oneshot},
+        sync::{Semaphore, mpsc, oneshot},
         time::timeout,
     };
 
@@ -376,7 +391,7 @@ mod tests {
         wire::{
             connections::Connections,
             server::{Caller, Service, serve},
-            transport::Pipes,
+            transport::{BoxedStream, Listener, Pipes},
         },
     };
 
@@ -390,12 +405,34 @@ mod tests {
         type Answer = PeerAnswer;
 
         async fn answer(self: Arc<Self>, _caller: Caller, request: PeerRequest) -> PeerAnswer {
-            let PeerRequest::Raft { message: RaftMessage::Append(append), .. } = request else {
-                return PeerAnswer::Failed("not asked for".to_owned());
-            };
-            let (answer, answered) = oneshot::channel();
-            self.0.send((append.entries[0].log_id.index, answer)).unwrap();
-            PeerAnswer::Append(answered.await.unwrap())
+            match request {
+                PeerRequest::Raft { message: RaftMessage::Append(append), .. } => {
+                    let (answer, answered) = oneshot::channel();
+                    self.0.send((append.entries[0].log_id.index, answer)).unwrap();
+                    PeerAnswer::Append(answered.await.unwrap())
+                }
+                _ => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Opens one connection at once, and further ones when it is let.
+    struct Gated {
+        pipes: Pipes,
+        gate: Arc<Semaphore>,
+    }
+
+    impl Network for Gated {
+        fn dial(&self, address: &str) -> BoxFuture<'static, std::io::Result<BoxedStream>> {
+            let (dialled, gate) = (self.pipes.dial(address), self.gate.clone());
+            Box::pin(async move {
+                gate.acquire().await.unwrap().forget();
+                dialled.await
+            })
+        }
+
+        fn listen(&self, address: &str) -> BoxFuture<'static, std::io::Result<Box<dyn Listener>>> {
+            self.pipes.listen(address)
         }
     }
 
@@ -412,34 +449,46 @@ mod tests {
         }
     }
 
-    async fn leader_and_follower() -> (PeerLink, mpsc::UnboundedReceiver<Came>) {
-        let network = Pipes::default();
-        let listener = network.listen("follower").await.unwrap();
+    struct Both {
+        leader: PeerLink,
+        came: mpsc::UnboundedReceiver<Came>,
+        /// How many more connections may open.
+        gate: Arc<Semaphore>,
+    }
+
+    async fn leader_and_follower(connections: usize) -> Both {
+        let (pipes, gate) = (Pipes::default(), Arc::new(Semaphore::new(connections)));
+        let listener = pipes.listen("follower").await.unwrap();
         let (sender, came) = mpsc::unbounded_channel();
         tokio::spawn(serve(listener, Link::Peer, Arc::new(Follower(sender)), Connections::default()));
-        let network: Arc<dyn Network> = Arc::new(network);
+        let network: Arc<dyn Network> = Arc::new(Gated { pipes, gate: gate.clone() });
         let contacts = Contacts::new(network.clone(), Arc::default());
         let mut seat = Seat::default();
         "follower".clone_into(&mut seat.member.peer);
         let mut factory = PeerNetwork { network, contacts, stages: Stages::new() };
-        (factory.new_client(2, &seat).await, came)
+        Both { leader: factory.new_client(2, &seat).await, came, gate }
+    }
+
+    /// The indexes of the appends that have come.
+    fn indexes(came: &[Came]) -> Vec<u64> {
+        came.iter().map(|(index, _)| *index).collect()
+    }
+
+    fn drain(came: &mut mpsc::UnboundedReceiver<Came>) -> Vec<Came> {
+        std::iter::from_fn(|| came.try_recv().ok()).collect()
     }
 
     const WHILE: Duration = Duration::from_millis(100);
 
     #[tokio::test(start_paused = true)]
     async fn appends_do_not_wait_for_one_another_and_are_answered_in_order() {
-        let (mut leader, mut came) = leader_and_follower().await;
+        let Both { mut leader, mut came, .. } = leader_and_follower(1).await;
+        leader.connect().await.unwrap();
         let requests = stream::iter((1..=APPENDS as u64 + 1).map(request));
         let mut answers = leader.stream_append(requests, RPCOption::new(WHILE)).await.unwrap();
         assert!(timeout(WHILE, answers.next()).await.is_err(), "nothing is answered yet");
-
-        let mut asked = Vec::new();
-        while let Ok(append) = came.try_recv() {
-            asked.push(append);
-        }
-        let indexes: Vec<_> = asked.iter().map(|(index, _)| *index).collect();
-        assert_eq!(indexes, (1..=APPENDS as u64).collect::<Vec<_>>());
+        let mut asked = drain(&mut came);
+        assert_eq!(indexes(&asked), (1..=APPENDS as u64).collect::<Vec<_>>());
 
         // The second one is answered first, and has to wait for the first one.
         let (_, second) = asked.remove(1);
@@ -453,17 +502,38 @@ mod tests {
 
         // There is room again.
         assert!(timeout(WHILE, answers.next()).await.is_err());
-        let (last, _) = came.try_recv().unwrap();
-        assert_eq!(last, APPENDS as u64 + 1);
+        assert_eq!(indexes(&drain(&mut came)), [APPENDS as u64 + 1]);
+    }
+
+    /// Those on the standing connection could be overtaken by those on its own.
+    #[tokio::test(start_paused = true)]
+    async fn appends_go_one_by_one_until_the_leader_has_a_connection_of_its_own() {
+        let Both { mut leader, mut came, gate } = leader_and_follower(1).await;
+        tokio::spawn(leader.contacts.clone().keep(2, leader.seat.clone()));
+        while leader.contacts.get(2, &leader.seat.clone()).is_none() {
+            tokio::task::yield_now().await;
+        }
+        let requests = stream::iter((1..=4).map(request));
+        let mut answers = leader.stream_append(requests, RPCOption::new(WHILE)).await.unwrap();
+        assert!(timeout(WHILE, answers.next()).await.is_err());
+        let mut asked = drain(&mut came);
+        assert_eq!(indexes(&asked), [1]);
+        gate.add_permits(1);
+        assert!(timeout(WHILE, answers.next()).await.is_err());
+        assert_eq!(indexes(&drain(&mut came)), [0; 0], "the first is not answered yet");
+        asked.remove(0).1.send(AppendEntriesResponse::Success).unwrap();
+        assert_eq!(answers.next().await.unwrap().unwrap(), Ok(Some(id(1))));
+        assert!(timeout(WHILE, answers.next()).await.is_err());
+        assert_eq!(indexes(&drain(&mut came)), [2, 3, 4]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_conflict_names_what_came_before() {
-        let (mut leader, mut came) = leader_and_follower().await;
+        let Both { mut leader, mut came, .. } = leader_and_follower(1).await;
         let requests = stream::iter([request(7)]);
         let mut answers = leader.stream_append(requests, RPCOption::new(WHILE)).await.unwrap();
         assert!(timeout(WHILE, answers.next()).await.is_err());
-        came.try_recv().unwrap().1.send(AppendEntriesResponse::Conflict).unwrap();
+        drain(&mut came).remove(0).1.send(AppendEntriesResponse::Conflict).unwrap();
         let answer = answers.next().await.unwrap().unwrap();
         assert!(
             matches!(&answer, Err(openraft::raft::StreamAppendError::Conflict(before)) if *before == id(6))

@@ -150,7 +150,7 @@ async fn serve_connection<S: Service>(
     };
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let caller = Caller { address, standing, connection: NEXT.fetch_add(1, Ordering::Relaxed) };
-    // However the connection ends.
+    // However the connection ends: dropped when all of its requests are.
     let _connected = Connected { service: service.clone(), caller: caller.clone() };
     let (mut sink, mut stream) = frames.split();
     let (answers, mut queue) = mpsc::channel::<bytes::Bytes>(64);
@@ -268,6 +268,49 @@ mod tests {
         let refused = connection.call(&(0, vec![0; Link::Peer.frame_limit()])).await;
         assert!(matches!(refused, Err(CallError::NotSent(_))), "{refused:?}");
         assert_eq!(connection.call(&(0, vec![3])).await.unwrap(), [3]);
+    }
+
+    /// Notes the end of its requests, and of its connection.
+    struct Noting(mpsc::UnboundedSender<&'static str>);
+
+    struct Ended<'a>(&'a Noting);
+
+    impl Drop for Ended<'_> {
+        fn drop(&mut self) {
+            self.0.0.send("request").unwrap();
+        }
+    }
+
+    impl Service for Noting {
+        type Request = ();
+        type Answer = ();
+
+        async fn answer(self: Arc<Self>, _caller: Caller, (): ()) {
+            let _ended = Ended(&self);
+            self.0.send("asked").unwrap();
+            std::future::pending().await
+        }
+
+        fn gone(&self, _caller: &Caller) {
+            self.0.send("gone").unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_gone_when_its_requests_are_and_no_earlier() {
+        let network = Pipes::default();
+        let listener = network.listen("node").await.unwrap();
+        let (sender, mut notes) = mpsc::unbounded_channel();
+        let _serving =
+            tokio::spawn(serve(listener, Link::Peer, Arc::new(Noting(sender)), Connections::default()));
+        let connection =
+            Connection::<(), ()>::open(&network, "node", Link::Peer, Duration::from_secs(5)).await.unwrap();
+        let asking = tokio::spawn(async move { connection.call(&()).await });
+        assert_eq!(notes.recv().await, Some("asked"));
+        asking.abort();
+        for note in ["request", "gone"] {
+            assert_eq!(notes.recv().await, Some(note));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -148,6 +148,41 @@ fn what_it_prints_works_when_typed_and_ctrl_c_leaves_nothing() {
     assert_eq!(dev.complaint(), "");
 }
 
+/// The number behind `name` in a line of JSON.
+fn number(json: &str, name: &str) -> u64 {
+    let (_, rest) = json.split_once(&format!("\"{name}\":")).unwrap_or_else(|| panic!("{name} in {json}"));
+    rest.split([',', '}']).next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_leadership_is_moved_and_a_stale_list_says_how_old_it_is() {
+    let dev = Dev::start(&[]);
+    dev.type_in(&dev.commands);
+    let type_in = |command: &str| dev.type_in(&[format!("{VEIL} {command}")]);
+    let before = type_in("leader --json");
+    let (leader, term) = (number(&before, "id"), number(&before, "term"));
+    let other = leader % 3 + 1;
+
+    let operator = dev.folder.join("operator");
+    let said = type_in(&format!("leader transfer --to {other} --operator {}", operator.display()));
+    assert_eq!(said, format!("node {other} leads, after node {leader}\n"));
+    let after = type_in("leader --json");
+    assert_eq!(number(&after, "id"), other);
+    assert!(number(&after, "term") > term, "{before}{after}");
+
+    // Nobody but an operator.
+    let script = format!("{}\n{VEIL} leader transfer --to {leader}", dev.environment);
+    let refused = bash(&script, &dev.folder);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+
+    let said = type_in("list --user ben --stale");
+    let (age, list) = said.split_once('\n').unwrap();
+    assert!(age.starts_with("as it was at most ") && age.ends_with("s ago"), "{said}");
+    assert!(list.contains("1  anna"), "{said}");
+    let json = type_in("list --user ben --stale --json");
+    assert!(number(&json, "age_ms") < 10_000, "{json}");
+}
+
 #[test]
 fn a_cluster_that_is_kept_goes_on_with_the_same_users() {
     let parent = tempfile::tempdir().unwrap();
