@@ -355,6 +355,25 @@ mod seats {
             .unwrap();
     }
 
+    /// What waits takes memory: there is an end to it.
+    #[tokio::test]
+    async fn a_proposal_beyond_the_limit_is_answered_busy_and_not_taken() {
+        let consensus = node(DiskId::new(1, 1)).await;
+        let places = consensus.places.clone();
+        let waiting = places.try_acquire_many_owned(PROPOSAL_LIMIT as u32).unwrap();
+        let register = crate::directory::Register {
+            user: "anna".parse().unwrap(),
+            key: crate::identity::PublicKey::from_bytes([1; 32]),
+            password: None,
+        };
+        let propose =
+            || consensus.propose(RequestId(1), Actor::Operator, Action::Register(register.clone()), 7);
+        assert_eq!(propose().await, Err(ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 }));
+        drop(waiting);
+        // There is room now, and nobody leads.
+        assert_eq!(propose().await, Err(ProposeError::NotLeader));
+    }
+
     #[test]
     fn golden_bytes_of_a_seat() {
         let bytes = codec::encode(&seat(DiskId::new(1, 2))).unwrap();

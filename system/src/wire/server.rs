@@ -288,7 +288,7 @@ mod tests {
         async fn answer(self: Arc<Self>, _caller: Caller, (): ()) {
             let _ended = Ended(&self);
             self.0.send("asked").unwrap();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
 
         fn gone(&self, _caller: &Caller) {
