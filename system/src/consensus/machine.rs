@@ -183,7 +183,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
             snapshots.save(&meta, &bytes)?;
             Ok(Snapshot { meta, snapshot: bytes })
         };
-        // In a thread of its own, which nobody waits for: it keeps a processor busy.
+        // In a thread of its own: it keeps a processor busy, and a node that stops does not wait for it.
         let (sender, built) = oneshot::channel();
         std::thread::Builder::new().name("veil-snapshot".to_owned()).spawn(move || {
             priority::step_back();

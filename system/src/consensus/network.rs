@@ -2,6 +2,7 @@
 //! delays a heartbeat.
 
 use std::{
+    collections::VecDeque,
     future::Future,
     sync::{
         Arc,
@@ -31,7 +32,7 @@ use super::{
     contacts::{Contacts, PeerConnection},
     message::{PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
     stages::{Stage, Stages},
-    types::{DiskId, Seat, Snapshot, TypeConfig, Vote},
+    types::{LogId, Seat, Snapshot, TypeConfig, Vote},
 };
 use crate::wire::{
     client::NodeId,
@@ -103,35 +104,36 @@ impl PeerLink {
     /// Asks, within `patience`.
     async fn ask(&mut self, request: &PeerRequest, patience: Duration) -> Result<PeerAnswer, CallError> {
         let asked = async { self.connect().await?.call(request).await };
-        let answer = tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(self.lost()));
-        if answer.is_ok() {
-            self.silent_since = None;
+        match tokio::time::timeout(patience, asked).await {
+            Ok(answer) => {
+                self.silent_since = None;
+                answer
+            }
+            Err(_) => Err(self.lost()),
         }
-        answer
     }
 
     fn lost(&self) -> CallError {
         CallError::Lost { address: self.seat.member.peer.clone() }
     }
 
-    /// Whether a connection of its own is open.
-    fn is_open(&self) -> bool {
-        matches!(&self.connection, Slot::Open(connection) if !connection.is_closed())
-    }
-
-    fn is_silent(&self) -> bool {
-        self.silent_since.is_some_and(|since| since.elapsed() > SILENCE_LIMIT)
+    /// Its own connection, if it is open.
+    fn own(&self) -> Option<&PeerConnection> {
+        match &self.connection {
+            Slot::Open(connection) if !connection.is_closed() => Some(connection),
+            _ => None,
+        }
     }
 
     /// The connection to ask on.
     async fn connect(&mut self) -> Result<PeerConnection, CallError> {
         // After a cut, the system's own retransmission may take long to notice that the way is free again: a new
         // connection is quicker.
-        if self.is_silent() {
+        let silent_since = *self.silent_since.get_or_insert_with(Instant::now);
+        if silent_since.elapsed() > SILENCE_LIMIT {
             self.silent_since = None;
             self.connection = Slot::Empty;
         }
-        self.silent_since.get_or_insert_with(Instant::now);
         loop {
             match &mut self.connection {
                 Slot::Open(connection) if !connection.is_closed() => return Ok(connection.clone()),
@@ -189,7 +191,19 @@ struct Appending<'a, S> {
     link: &'a mut PeerLink,
     requests: Fuse<S>,
     /// In the order in which they were sent, which is that in which the other side takes them up.
-    asked: FuturesOrdered<BoxFuture<'static, Appended>>,
+    asked: FuturesOrdered<BoxFuture<'static, Answered>>,
+    /// Up to where the follower's log is like the leader's if it agrees, for each of them.
+    ends: VecDeque<Option<LogId>>,
+}
+
+/// A request to append, and its answer.
+struct Answered {
+    before: Option<LogId>,
+    end: Option<LogId>,
+    /// How long it took, if it brought entries.
+    took: Option<Duration>,
+    /// None in time.
+    answer: Option<Result<PeerAnswer, CallError>>,
 }
 
 impl<'a, S> Appending<'a, S>
@@ -197,67 +211,77 @@ where
     S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Unpin,
 {
     fn new(link: &'a mut PeerLink, requests: S) -> Self {
-        Self { link, requests: requests.fuse(), asked: FuturesOrdered::new() }
+        Self { link, requests: requests.fuse(), asked: FuturesOrdered::new(), ends: VecDeque::new() }
     }
 
     /// The next answer.
     async fn next(&mut self) -> Option<Appended> {
         loop {
             // What is asked on two connections may come in another order, which the follower would take for a conflict.
-            let room = if self.link.is_open() { APPENDS } else { 1 };
-            let request = tokio::select! {
+            let room = if self.link.own().is_some() { APPENDS } else { 1 };
+            tokio::select! {
                 biased;
-                Some(answer) = self.asked.next() => {
-                    if answer.is_ok() {
-                        self.link.silent_since = None;
+                Some(answered) = self.asked.next() => {
+                    self.ends.pop_front();
+                    let appended = self.settle(answered);
+                    // Raft takes an answer for that to every request that ends no later, and believes that the follower
+                    // has heard from this leader when the last of them was sent. It may not have come yet: its own answer
+                    // then stands for both.
+                    let next = self.ends.front();
+                    if !matches!((&appended, next), (Ok(Ok(end)), Some(next)) if next <= end) {
+                        return Some(appended);
                     }
-                    return Some(answer);
                 }
-                Some(request) = self.requests.next(), if self.asked.len() < room => request,
+                Some(request) = self.requests.next(), if self.asked.len() < room => {
+                    if let Err(error) = self.send(request).await {
+                        return Some(Err(failed(error)));
+                    }
+                }
                 else => return None,
-            };
-            if !self.asked.is_empty() && self.link.is_silent() {
-                // Raft begins again, on another connection.
-                return Some(Err(failed(self.link.lost())));
-            }
-            match self.link.connect().await {
-                Ok(connection) => {
-                    let (to, stages) = (self.link.seat.disk, self.link.stages.clone());
-                    self.asked.push_back(append(connection, to, request, stages).boxed());
-                }
-                Err(error) => return Some(Err(failed(error))),
             }
         }
     }
-}
 
-/// Has a member append entries, or hear a heartbeat.
-async fn append(
-    connection: PeerConnection,
-    to: DiskId,
-    request: AppendEntriesRequest<TypeConfig>,
-    stages: Stages,
-) -> Appended {
-    let (before, heartbeat) = (request.prev_log_id, request.entries.is_empty());
-    let last = request.entries.last().map_or(before, |entry| Some(entry.log_id));
-    let request = PeerRequest::Raft { to, message: RaftMessage::Append(request) };
-    let sent = Instant::now();
-    let Ok(answer) = tokio::time::timeout(APPEND_PATIENCE, connection.call(&request)).await else {
-        return Err(Unreachable::from_string(format!("no answer within {APPEND_PATIENCE:?}")).into());
-    };
-    match answer.map_err(failed)? {
-        // Nobody's log conflicts with a beginning.
-        PeerAnswer::Append(AppendEntriesResponse::Conflict) if before.is_none() => {
-            Err(unexpected(&PeerAnswer::Append(AppendEntriesResponse::Conflict)))
-        }
-        PeerAnswer::Append(answer) => {
-            if !heartbeat {
-                stages.record(Stage::Replicate, sent.elapsed());
+    async fn send(&mut self, request: AppendEntriesRequest<TypeConfig>) -> Result<(), CallError> {
+        let connection = match self.asked.is_empty() {
+            true => self.link.connect().await?,
+            // Where the one that the others are on has ended, Raft begins again.
+            false => self.link.own().cloned().ok_or_else(|| self.link.lost())?,
+        };
+        let (before, brings) = (request.prev_log_id, !request.entries.is_empty());
+        let end = request.entries.last().map_or(before, |entry| Some(entry.log_id));
+        let request = PeerRequest::Raft { to: self.link.seat.disk, message: RaftMessage::Append(request) };
+        // Those before it have theirs, too.
+        let patience = APPEND_PATIENCE * (self.asked.len() as u32 + 1);
+        let sent = Instant::now();
+        let asked = async move {
+            let answer = tokio::time::timeout(patience, connection.call(&request)).await.ok();
+            Answered { before, end, took: brings.then(|| sent.elapsed()), answer }
+        };
+        self.asked.push_back(asked.boxed());
+        self.ends.push_back(end);
+        Ok(())
+    }
+
+    fn settle(&mut self, Answered { before, end, took, answer }: Answered) -> Appended {
+        let Some(answer) = answer else { return Err(failed(self.link.lost())) };
+        self.link.silent_since = None;
+        match PeerLink::understood(answer)? {
+            // Nobody's log conflicts with a beginning, and a follower takes all of a request or nothing.
+            PeerAnswer::Append(answer @ AppendEntriesResponse::PartialSuccess(_)) => {
+                Err(unexpected(&PeerAnswer::Append(answer)))
             }
-            Ok(answer.into_stream_result(before, last))
+            PeerAnswer::Append(answer @ AppendEntriesResponse::Conflict) if before.is_none() => {
+                Err(unexpected(&PeerAnswer::Append(answer)))
+            }
+            PeerAnswer::Append(answer) => {
+                if let Some(took) = took {
+                    self.link.stages.record(Stage::Replicate, took);
+                }
+                Ok(answer.into_stream_result(before, end))
+            }
+            answer => Err(unexpected(&answer)),
         }
-        PeerAnswer::Failed(reason) => Err(Unreachable::from_string(reason).into()),
-        answer => Err(unexpected(&answer)),
     }
 }
 
@@ -387,7 +411,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        consensus::types::{Entry, LogId},
+        consensus::types::Entry,
         wire::{
             connections::Connections,
             server::{Caller, Service, serve},
@@ -395,7 +419,7 @@ mod tests {
         },
     };
 
-    /// A request to append that has come to the follower, by the index of its entry, and how it is answered.
+    /// A request to append that has come to the follower, by the index that it ends at, and how it is answered.
     type Came = (u64, oneshot::Sender<AppendEntriesResponse<TypeConfig>>);
 
     struct Follower(mpsc::UnboundedSender<Came>);
@@ -408,7 +432,8 @@ mod tests {
             match request {
                 PeerRequest::Raft { message: RaftMessage::Append(append), .. } => {
                     let (answer, answered) = oneshot::channel();
-                    self.0.send((append.entries[0].log_id.index, answer)).unwrap();
+                    let last = append.entries.last().map(|entry| entry.log_id).or(append.prev_log_id);
+                    self.0.send((last.unwrap().index, answer)).unwrap();
                     PeerAnswer::Append(answered.await.unwrap())
                 }
                 _ => std::future::pending().await,
@@ -525,6 +550,25 @@ mod tests {
         assert_eq!(answers.next().await.unwrap().unwrap(), Ok(Some(id(1))));
         assert!(timeout(WHILE, answers.next()).await.is_err());
         assert_eq!(indexes(&drain(&mut came)), [2, 3, 4]);
+    }
+
+    /// Raft would take the answer to the first for one to the second, which says what is committed and no more.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_does_not_stand_for_a_request_that_may_not_have_come() {
+        let Both { mut leader, mut came, .. } = leader_and_follower(1).await;
+        leader.connect().await.unwrap();
+        let empty = AppendEntriesRequest { prev_log_id: Some(id(1)), entries: Vec::new(), ..request(1) };
+        let requests = stream::iter([request(1), empty, request(2)]);
+        let mut answers = leader.stream_append(requests, RPCOption::new(WHILE)).await.unwrap();
+        assert!(timeout(WHILE, answers.next()).await.is_err());
+        let mut asked = drain(&mut came);
+        assert_eq!(indexes(&asked), [1, 1, 2]);
+        asked.remove(0).1.send(AppendEntriesResponse::Success).unwrap();
+        assert!(timeout(WHILE, answers.next()).await.is_err(), "the second has not been answered");
+        asked.remove(0).1.send(AppendEntriesResponse::Success).unwrap();
+        assert_eq!(answers.next().await.unwrap().unwrap(), Ok(Some(id(1))));
+        asked.remove(0).1.send(AppendEntriesResponse::Success).unwrap();
+        assert_eq!(answers.next().await.unwrap().unwrap(), Ok(Some(id(2))));
     }
 
     #[tokio::test(start_paused = true)]

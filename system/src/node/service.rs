@@ -380,10 +380,11 @@ impl ClientService {
             })?;
             directory.authorise(&caller, Wish::Query(&query)).map_err(ServiceError::Refused)?;
             match query {
-                Query::Hash | Query::Block { .. } | Query::Dump { .. } => {
-                    Ok(Answered::Later(query, Box::new(directory.clone()), applied))
+                // About one thing: answered sooner than the directory is cloned, and what is applied copies nothing.
+                Query::Image { .. } | Query::Sessions { .. } | Query::MyGroups { .. } => {
+                    self.answer_query(query, directory, applied).map(Answered::Now)
                 }
-                query => self.answer_query(query, directory, applied).map(Answered::Now),
+                query => Ok(Answered::Later(query, Box::new(directory.clone()), applied)),
             }
         });
         let reply = match answered? {
@@ -493,7 +494,7 @@ impl ClientService {
 /// What has become of a question.
 enum Answered {
     Now(Reply),
-    /// The answer takes longer than a page of a listing: it is looked for in a copy.
+    /// It takes longer, and Raft must not wait for it: it is answered from a copy.
     Later(Query, Box<Directory>, u64),
 }
 
