@@ -51,7 +51,7 @@ struct Listening<'a> {
 pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
     let keys = config.cluster_keys()?;
-    // Raft has threads of its own: nothing that clients ask for can keep its heartbeats waiting.
+    // Raft has a thread of its own: nothing that clients ask for can keep its heartbeats waiting.
     let raft = runtime("veil-raft", 1)?;
     let serving = runtime("veil-serve", 2)?;
     let folder =

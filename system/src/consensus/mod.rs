@@ -30,7 +30,6 @@ use openraft::{
     Config, SnapshotPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{ClientWriteError, RaftError},
-    raft::AppendEntriesResponse,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -379,11 +378,11 @@ impl Consensus {
         }
         match message {
             RaftMessage::Append(append) => {
-                let leader = append.vote.leader_id.voted_for;
-                let answer = self.raft.append_entries(append).await;
-                if matches!(&answer, Ok(answer) if !matches!(answer, AppendEntriesResponse::HigherVote(_))) {
-                    self.contacts.hear(leader, connection);
+                // At once: the answer waits for the disk, and a disk that is slow here says nothing about the leader.
+                if append.vote >= self.raft.server_metrics().borrow_watched().vote {
+                    self.contacts.hear(append.vote.leader_id.voted_for, connection);
                 }
+                let answer = self.raft.append_entries(append).await;
                 or_failed(answer, PeerAnswer::Append)
             }
             RaftMessage::Vote(vote) => or_failed(self.raft.vote(vote).await, PeerAnswer::Vote),

@@ -355,6 +355,25 @@ mod seats {
             .unwrap();
     }
 
+    /// Otherwise followers whose disks stall for longer than the lease would elect somebody else.
+    #[tokio::test]
+    async fn a_leader_is_heard_before_a_slow_disk_has_written_what_it_says() {
+        let disk = DiskId::new(1, 1);
+        let slow = SlowDisk::new(Arc::new(Memory::default()), Duration::from_millis(400));
+        let network = Arc::new(Pipes::default());
+        let consensus = Consensus::start(1, Timing::default(), Arc::new(slow), network, disk).await.unwrap();
+        let node = consensus.clone();
+        let answering = tokio::spawn(async move {
+            let append = PeerRequest::Raft { to: disk, message: only_member(0, seat(disk)) };
+            node.answer(append, 0, 0).await
+        });
+        while consensus.contacts.evidence(|evidence| evidence.last_heard(2)).is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(!answering.is_finished());
+        assert!(matches!(answering.await.unwrap(), PeerAnswer::Append(_)));
+    }
+
     /// What waits takes memory: there is an end to it.
     #[tokio::test]
     async fn a_proposal_beyond_the_limit_is_answered_busy_and_not_taken() {
