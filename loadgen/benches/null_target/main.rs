@@ -150,7 +150,7 @@ fn measure_all(arguments: &Arguments) -> anyhow::Result<()> {
 fn highest(measure: impl Fn(f64) -> anyhow::Result<Row>) -> anyhow::Result<Option<Row>> {
     let (mut best, mut sustained, mut too_high) = (None, 0.0, f64::INFINITY);
     let mut rate = RATES[RATES.len() - 1];
-    while too_high - sustained > CLOSE * too_high {
+    while too_high.is_infinite() || too_high - sustained > CLOSE * too_high {
         let row = measure(rate)?;
         if row.is_sustained() {
             sustained = rate;
