@@ -86,7 +86,7 @@ enum Change {
 }
 
 impl Step {
-    /// Reads an entry. That takes longer than to apply it, and nobody need wait for it.
+    /// Reads an entry, which nobody who looks at the directory need wait for.
     fn read((entry, responder): EntryResponder<TypeConfig>) -> io::Result<Self> {
         let change = match entry.payload {
             EntryPayload::Blank => Change::Nothing,
