@@ -40,6 +40,7 @@ const AT_A_TIME: usize = 4;
 const LOOK: Duration = Duration::from_millis(20);
 
 #[derive(Parser)]
+#[command(about = "Measures nodes that hold a large directory: memory, snapshots, restarts")]
 struct Arguments {
     #[command(subcommand)]
     command: Option<NodeCommand>,

@@ -45,6 +45,9 @@ const SEALED_AT_A_TIME: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Parser)]
+#[command(
+    about = "Measures durable writes, linearizable reads and seals a second of clusters on this machine"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<NodeCommand>,
@@ -136,7 +139,7 @@ async fn measure_all(arguments: &Arguments) -> anyhow::Result<()> {
             Kind::Seals => measure(nodes, clients, arguments, seal).await,
         };
         let Measured { latencies, mut stages } = measured?;
-        if kind != Kind::Writes || !arguments.stages {
+        if kind != Kind::Writes {
             stages.clear();
         }
         let row = Row::new(kind, nodes, clients, &latencies, arguments.time, stages);
@@ -251,7 +254,7 @@ async fn populate(client: Client, images: u64) -> anyhow::Result<World> {
 struct Measured {
     /// Of all operations that began and ended within the time, sorted.
     latencies: Vec<Duration>,
-    /// Where writes spent their time on the leader.
+    /// Where writes spent their time on the leader, if that was asked for.
     stages: Vec<StageTimes>,
 }
 
@@ -259,7 +262,7 @@ struct Measured {
 async fn measure<F>(
     nodes: u32,
     clients: u64,
-    &Arguments { time, plain, .. }: &Arguments,
+    &Arguments { time, plain, stages, .. }: &Arguments,
     operation: impl Fn(Arc<World>, u64, u64) -> F + Copy + Send + 'static,
 ) -> anyhow::Result<Measured>
 where
@@ -310,8 +313,13 @@ where
         latencies.extend(done.context("a client panicked")??);
     }
     latencies.sort_unstable();
-    let (_, leader) = world.client.leader(deadline()).await?;
-    let stages = world.client.write_stages(&leader.client, PATIENCE).await?;
+    let stages = match stages {
+        true => {
+            let (_, leader) = world.client.leader(deadline()).await?;
+            world.client.write_stages(&leader.client, PATIENCE).await?
+        }
+        false => Vec::new(),
+    };
     cluster.end().await;
     Ok(Measured { latencies, stages })
 }

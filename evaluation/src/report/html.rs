@@ -291,8 +291,8 @@ fn stages(run: &RunDirectory) -> Markup {
                 } } }
             } }
             p.quiet {
-                "As each node counted what it led itself, since it was last started. Quantiles of stages do not add up to one of "
-                "the whole; that stands above, as users saw it."
+                b { "client" } ": the whole, as users saw it after the warm-up. The stages are as each node counted what it led "
+                "itself, since it was last started; their quantiles do not add up to those of the whole."
             }
         }
     }

@@ -206,6 +206,8 @@ fn stages_of_a_write_are_told_in_their_order_where_nodes_have_told_them() {
     let table = "| frame | n1 | 1,234 | 0.02 | 12.5 | 40.0 |\n| fsync | n1 | 1,234 | 0.80 | 12.5 | 40.0 |\n\
                  | fsync | n2 | 1,234 | 0.90 | 12.5 | 40.0 |\n";
     assert!(markdown.contains(table), "{markdown}");
+    let client = markdown.lines().position(|line| line.starts_with("| client | all | ")).expect("no whole");
+    assert!(markdown.lines().nth(client + 1).is_some_and(|line| line.starts_with("| frame ")), "{markdown}");
     assert!(
         read(&folder, file::HTML).contains("Stages of a write")
             && folder.path().join("figures/stages.png").exists()

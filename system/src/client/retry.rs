@@ -277,13 +277,13 @@ impl Inner {
             ServiceError::Refused(refusal) => Attempted::Settled(Err(refusal.into())),
             ServiceError::BadOriginal(reason) => Attempted::Settled(Err(ClientError::BadOriginal(reason))),
             ServiceError::NotLeader(leadership) => {
-                // It may be behind, or a leader that is not established yet: what is known of the leadership
-                // stands until there is news of it.
+                // It may be behind: what is known of the leadership stands until there is news of it. Or it has been
+                // elected while it waited for somebody to name.
                 self.learn(&leadership, address);
                 let known = self.leadership.borrow();
                 let next = match &known.leader {
                     None => Next::News,
-                    Some(_) if leads(&known, address) => Next::Later,
+                    Some(_) if leads(&known, address) && *known != leadership => Next::Later,
                     Some(_) => Next::There,
                 };
                 Attempted::again(true, format!("{address} does not lead"), next)

@@ -121,6 +121,12 @@ impl Consensus {
 
     /// Asks the others whether they would vote for this node; if a majority would, openraft holds the election.
     async fn stand(&self, situation: &Situation, verdict: Verdict) {
+        // Raft may be writing down a vote, which may be slow, and tells of it afterwards: standing again would undo the
+        // election that the vote is for. Once Raft has answered, it has told.
+        let answered = self.raft.with_raft_state(|_| ()).await;
+        if answered.is_err() || self.situation().is_none_or(|now| now.vote != situation.vote) {
+            return;
+        }
         if verdict == Verdict::Dead {
             self.lift_lease(situation).await;
         }

@@ -176,7 +176,8 @@ impl RaftSnapshotBuilder<TypeConfig> for Machine {
     type SnapshotData = Bytes;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
-        let (state, snapshots) = (self.state.clone(), self.snapshots.clone());
+        // The thread below is to be the last that holds the frozen state: letting go of it takes its time, too.
+        let (state, snapshots) = (std::mem::take(&mut self.state), self.snapshots.clone());
         let build = move || {
             let image = state.read();
             let (meta, bytes) = (image.meta(), snapshot::write(&image).map_err(other)?);

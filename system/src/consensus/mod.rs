@@ -43,7 +43,7 @@ use self::{
     arriving::ArrivingSnapshot,
     contacts::{Contacts, HOLD},
     leadership::watch_leadership,
-    log::{Closed, LogError, LogStore},
+    log::{Closed, LogError, LogStore, Unwritten},
     machine::Machine,
     network::PeerNetwork,
     read_index::IndexQueue,
@@ -162,6 +162,7 @@ pub struct Consensus {
     /// Held while members are being changed here.
     changing: Arc<tokio::sync::Mutex<()>>,
     places: Arc<Semaphore>,
+    unwritten: Unwritten,
     leadership: watch::Receiver<Leadership>,
     /// Up to where the log is committed, if this node leads.
     own_indices: IndexQueue,
@@ -251,7 +252,7 @@ impl Consensus {
             OpenError::Log(error) => StartError::Log(error),
             OpenError::Damaged(reason) => StartError::Damaged { node: id, reason },
         })?;
-        let disk = log.disk();
+        let (disk, unwritten) = (log.disk(), log.unwritten());
         let reports = Arc::new(Mutex::new(Reports::default()));
         let contacts = Contacts::new(network.clone(), reports.clone());
         let peers =
@@ -276,6 +277,7 @@ impl Consensus {
             mistaken: Arc::new(Once::new()),
             changing: Arc::default(),
             places: Arc::new(Semaphore::new(PROPOSAL_LIMIT)),
+            unwritten,
             arriving: Arc::default(),
             closed: Arc::new(Mutex::new(Some(closed))),
         })
@@ -300,11 +302,23 @@ impl Consensus {
             let field = "size of the change in bytes".to_owned();
             return Ok(Err(Refusal::TooMuch { field, value: size, limit: COMMAND_LIMIT }));
         };
-        let Ok(_place) = self.places.try_acquire() else {
-            return Err(ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 });
-        };
+        let busy = ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 };
+        let Ok(_place) = self.places.try_acquire() else { return Err(busy) };
+        // Others may commit what this node's own disk has yet to write. It waits in memory.
+        if self.unwritten.count() > PROPOSAL_LIMIT {
+            return Err(busy);
+        }
         let proposed = Instant::now();
-        match self.raft.client_write(proposal).await {
+        let written = match self.raft.client_write(proposal.clone()).await {
+            // Elected, and nobody has answered yet: before a majority has, Raft takes nothing.
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))
+                if self.leads() && self.read_index().await.is_ok() =>
+            {
+                self.raft.client_write(proposal).await
+            }
+            written => written,
+        };
+        match written {
             Ok(written) => {
                 self.stages.finish(proposed, written.log_id.index);
                 written.data.ok_or_else(|| ProposeError::Unsettled("the entry held no command".to_owned()))

@@ -32,7 +32,7 @@ mod durable {
     use openraft::{
         EntryPayload, RaftLogReader,
         entry::RaftEntry,
-        storage::{RaftLogStorage, RaftLogStorageExt},
+        storage::{IOFlushed, RaftLogStorage, RaftLogStorageExt},
     };
 
     use super::{
@@ -219,6 +219,23 @@ mod durable {
         close(log, closed).await;
     }
 
+    /// Others may commit and apply it meanwhile: it is counted until the disk has it.
+    #[tokio::test]
+    async fn what_a_slow_disk_has_yet_to_write_is_counted() {
+        let slow = SlowDisk::new(Arc::new(Memory::default()), Duration::from_millis(50));
+        let (mut log, closed) =
+            LogStore::open(slow.open_log().unwrap(), DiskId::default(), Stages::new()).unwrap();
+        let unwritten = log.unwritten();
+        assert_eq!(unwritten.count(), 0);
+        log.append((0..700).map(|index| entry(1, index)), IOFlushed::noop()).await.unwrap();
+        assert_eq!(unwritten.count(), 700);
+        log.save_vote(&Vote::new(1, 1)).await.unwrap();
+        assert_eq!(unwritten.count(), 0);
+        log.purge(id(1, 699)).await.unwrap();
+        assert_eq!(unwritten.count(), 0);
+        close(log, closed).await;
+    }
+
     /// What a log holds, if it can be opened.
     async fn reopened(folder: &std::path::Path) -> io::Result<(Option<Vote>, Vec<Entry>)> {
         let disk = Folder::create(folder)?;
@@ -273,7 +290,10 @@ mod durable {
 
 mod seats {
     use openraft::{
-        EntryPayload, async_runtime::watch::WatchReceiver, entry::RaftEntry, raft::AppendEntriesRequest,
+        EntryPayload,
+        async_runtime::watch::WatchReceiver,
+        entry::RaftEntry,
+        raft::{AppendEntriesRequest, AppendEntriesResponse, VoteResponse},
         vote::leader_id_std::CommittedLeaderId,
     };
 
@@ -281,7 +301,14 @@ mod seats {
         super::types::{Entry, LogId, Membership, Seat, Vote},
         *,
     };
-    use crate::wire::{client::Member, codec, transport::Pipes};
+    use crate::wire::{
+        client::Member,
+        codec,
+        connections::Connections,
+        frame::Link,
+        server::{Caller, Service, serve},
+        transport::Pipes,
+    };
 
     fn seat(disk: DiskId) -> Seat {
         Seat { member: Member { id: 1, client: "c".to_owned(), peer: "p".to_owned() }, disk }
@@ -380,17 +407,81 @@ mod seats {
         let consensus = node(DiskId::new(1, 1)).await;
         let places = consensus.places.clone();
         let waiting = places.try_acquire_many_owned(PROPOSAL_LIMIT as u32).unwrap();
-        let register = crate::directory::Register {
-            user: "anna".parse().unwrap(),
-            key: crate::identity::PublicKey::from_bytes([1; 32]),
-            password: None,
-        };
-        let propose =
-            || consensus.propose(RequestId(1), Actor::Operator, Action::Register(register.clone()), 7);
+        let propose = || consensus.propose(RequestId(1), Actor::Operator, register(), 7);
         assert_eq!(propose().await, Err(ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 }));
         drop(waiting);
         // There is room now, and nobody leads.
         assert_eq!(propose().await, Err(ProposeError::NotLeader));
+    }
+
+    /// Node 2: it lets node 1 be elected, and takes what that sends from when it is let.
+    struct Follower {
+        taking: Arc<Semaphore>,
+    }
+
+    impl Service for Follower {
+        type Request = PeerRequest;
+        type Answer = PeerAnswer;
+
+        async fn answer(self: Arc<Self>, _caller: Caller, request: PeerRequest) -> PeerAnswer {
+            let PeerRequest::Raft { message, .. } = request else { return std::future::pending().await };
+            match message {
+                RaftMessage::PreVote(ask) | RaftMessage::Vote(ask) => {
+                    PeerAnswer::Vote(VoteResponse::new(ask.vote, ask.last_log_id, true))
+                }
+                RaftMessage::Append(_) => {
+                    drop(self.taking.acquire().await.unwrap());
+                    PeerAnswer::Append(AppendEntriesResponse::Success)
+                }
+                message => panic!("{message:?}"),
+            }
+        }
+    }
+
+    /// Raft refuses what comes before a majority has answered its new leader, and clients come as soon as they hear.
+    #[tokio::test]
+    async fn a_leader_takes_proposals_from_the_moment_it_is_known_to_lead() {
+        let disk = DiskId::new(1, 1);
+        let (network, taking) = (Pipes::default(), Arc::new(Semaphore::new(0)));
+        let follower = Arc::new(Follower { taking: taking.clone() });
+        let listener = network.listen("p2").await.unwrap();
+        tokio::spawn(serve(listener, Link::Peer, follower, Connections::default()));
+        let timing = Timing { lease: Duration::from_millis(500), ..Timing::default() };
+        let memory = Arc::new(Memory::default());
+        let consensus = Consensus::start(1, timing, memory, Arc::new(network), disk).await.unwrap();
+        let part = consensus.clone();
+        tokio::spawn(async move { part.take_part(None).await });
+        // What node 2 had sent when it led.
+        let second = Member { id: 2, client: "c2".to_owned(), peer: "p2".to_owned() };
+        let seats = [(1, seat(disk)), (2, Seat { member: second, disk: DiskId::new(2, 2) })];
+        let membership = Membership::new(vec![[1, 2].into()], std::collections::BTreeMap::from(seats));
+        let first = LogId::new(CommittedLeaderId::new(1), 0);
+        let append = RaftMessage::Append(AppendEntriesRequest {
+            vote: Vote::new_committed(1, 2),
+            prev_log_id: None,
+            entries: vec![Entry::new(first, EntryPayload::Membership(membership.unwrap()))],
+            leader_commit: None,
+        });
+        consensus.answer(PeerRequest::Raft { to: disk, message: append }, 0, 0).await;
+        consensus.lose(0);
+
+        while !consensus.leads() {
+            consensus.leadership().changed().await.unwrap();
+        }
+        let proposing = consensus.propose(RequestId(1), Actor::Operator, register(), 7);
+        let mut proposing = std::pin::pin!(proposing);
+        let early = tokio::time::timeout(Duration::from_millis(20), &mut proposing).await;
+        assert!(early.is_err(), "{early:?} before anybody has answered");
+        taking.add_permits(1);
+        assert_eq!(proposing.await, Ok(Ok(crate::directory::Effect::Registered)));
+    }
+
+    fn register() -> Action {
+        Action::Register(crate::directory::Register {
+            user: "anna".parse().unwrap(),
+            key: crate::identity::PublicKey::from_bytes([1; 32]),
+            password: None,
+        })
     }
 
     #[test]

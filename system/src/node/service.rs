@@ -467,10 +467,9 @@ impl ClientService {
     /// asked need not ask around.
     async fn not_leader(&self) -> ServiceError {
         let mut leadership = self.consensus.leadership();
-        let asked_in = leadership.borrow().term;
-        let named = leadership.wait_for(|now| {
-            now.leader.as_ref().is_some_and(|leader| leader.id != self.id || now.term > asked_in)
-        });
+        let asked = leadership.borrow().clone();
+        let named = leadership
+            .wait_for(|now| now.leader.as_ref().is_some_and(|leader| leader.id != self.id || *now != asked));
         let _ = tokio::time::timeout(NAME_PATIENCE, named).await;
         ServiceError::NotLeader(leadership.borrow().clone())
     }

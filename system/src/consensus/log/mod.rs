@@ -22,6 +22,7 @@ use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
 #[cfg(test)]
+#[cfg(test)]
 pub(super) use self::tail::TAIL_LIMIT;
 use self::{
     index::{Index, Stored},
@@ -55,6 +56,17 @@ pub struct LogStore {
 
 /// Ends, with an error, when the log is closed and may be opened again.
 pub type Closed = oneshot::Receiver<std::convert::Infallible>;
+
+/// How much of a log the disk has yet to write. It does not keep the log open.
+#[derive(Clone)]
+pub(super) struct Unwritten(Arc<RwLock<Tail>>);
+
+impl Unwritten {
+    /// So many entries.
+    pub(super) fn count(&self) -> usize {
+        self.0.read().unflushed()
+    }
+}
 
 impl LogStore {
     /// Opens the log in `segments` and starts its writer thread, which ends with the last clone. An empty log gets the
@@ -97,6 +109,11 @@ impl LogStore {
     /// The number of the disk that the log is on.
     pub fn disk(&self) -> DiskId {
         self.disk
+    }
+
+    /// What the disk has yet to write.
+    pub(super) fn unwritten(&self) -> Unwritten {
+        Unwritten(self.memory.clone())
     }
 
     fn order(&self, write: Write) -> io::Result<()> {

@@ -79,6 +79,13 @@ impl Tail {
         self.bytes -= self.entries.pop_back().map_or(0, |held| held.size);
     }
 
+    /// How many entries are not on disk.
+    pub(super) fn unflushed(&self) -> usize {
+        let last = self.entries.back().map_or(0, |held| held.entry.log_id.index + 1);
+        let on_disk = self.flushed.map_or(0, |flushed| flushed + 1);
+        last.saturating_sub(on_disk) as usize
+    }
+
     pub(super) fn trim(&mut self) {
         let Some(flushed) = self.flushed else { return };
         while self.is_full() && self.first_index().is_some_and(|first| first <= flushed) {
