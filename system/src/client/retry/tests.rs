@@ -42,9 +42,10 @@ impl Service for CutOff {
     }
 }
 
-/// Has just been elected: it tells so, and still names the old leader to the first who asks for something.
-#[derive(Default)]
+/// Has just been elected: it tells so, and turns down the first who asks for something.
 struct JustElected {
+    /// Who leads, as that one is told.
+    names: Leadership,
     asked: AtomicU32,
 }
 
@@ -57,7 +58,7 @@ impl Service for JustElected {
             Request::WatchLeadership { seen } if seen == leads(2, 2) => pending().await,
             Request::WatchLeadership { .. } => Ok(Reply::Leadership(leads(2, 2))),
             Request::Execute { .. } if self.asked.fetch_add(1, Ordering::SeqCst) == 0 => {
-                Err(ServiceError::NotLeader(leads(1, 1)))
+                Err(ServiceError::NotLeader(self.names.clone()))
             }
             Request::Execute { .. } => Ok(Reply::Registered),
             _ => pending().await,
@@ -162,19 +163,30 @@ async fn all_done(registering: JoinSet<Result<(), ClientError>>) {
     registering.join_all().await.into_iter().for_each(|done| done.unwrap());
 }
 
-#[tokio::test(start_paused = true)]
-async fn whom_an_older_term_names_is_not_turned_to() {
+/// How long a request takes of which a node that was just elected says first that `names` leads.
+async fn turned_down_once(names: Leadership) -> Duration {
     let network = Pipes::default();
     begin(&network, "n1", CutOff).await;
-    begin(&network, "n2", JustElected::default()).await;
+    begin(&network, "n2", JustElected { names, asked: AtomicU32::new(0) }).await;
     let client = Client::new(Arc::new(network), vec!["n1".to_owned(), "n2".to_owned()], 1).unwrap();
     client.leadership().wait_for(|known| *known == leads(2, 2)).await.unwrap();
 
     let (began, request) = (Instant::now(), RequestId(1));
     let key = PublicKey::from_bytes([1; 32]);
     client.register(request, "anna".parse().unwrap(), key, None, began + 10 * ATTEMPT).await.unwrap();
-    let waited = began.elapsed();
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_an_older_term_names_is_not_turned_to() {
+    let waited = turned_down_once(leads(1, 1)).await;
     assert!(waited < ATTEMPT, "{waited:?}: it asked the node that is cut off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_names_itself_is_asked_again_at_once() {
+    let waited = turned_down_once(leads(2, 2)).await;
+    assert!(waited < PAUSE_MIN / 2, "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
