@@ -97,6 +97,22 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), signal).unwrap();
 }
 
+/// Nobody uses up the machine: each container has so much memory, no swap, and so many processes and threads.
+fn assert_limited(folder: &Path) {
+    let containers = left(folder, CONTAINERS);
+    let limits = "{{.Name}} {{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}}";
+    let told =
+        Command::new("docker").args(["inspect", "--format", limits]).args(&containers).output().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    for line in told.lines() {
+        let (name, limits) = line.split_once(' ').unwrap();
+        // As the scenario says, and what a generator may.
+        let memory = if name.contains("-g") { 4_u64 << 30 } else { 512 << 20 };
+        assert_eq!(limits, format!("{memory} {memory} 2048"), "{name}");
+    }
+    assert!(told.lines().count() >= 3, "{told}");
+}
+
 /// One test, because one run sweeps what the other has left.
 #[test]
 fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
@@ -107,6 +123,7 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
     let killed = tempfile::tempdir().unwrap();
     let mut child = start(killed.path(), INSIDE);
     wait_for_containers(killed.path());
+    assert_limited(killed.path());
     signal(&child, Signal::KILL);
     child.wait().unwrap();
     assert!(!left(killed.path(), CONTAINERS).is_empty(), "who has cleared up?");

@@ -1,17 +1,20 @@
 //! What a large directory costs: memory, snapshots, restart, and writes while a snapshot is made.
 //!
 //!     cargo bench -p loadgen --bench scale
+//!     cargo bench -p loadgen --bench scale -- --nodes 1 --images 5000000 --users 500000
 //!
-//! Three real node processes over TLS with real fsync. The directory comes in as `veil directory load` would bring it.
-//! Then users register at a steady rate while snapshots are made every few thousand changes.
+//! Real node processes over TLS with real fsync. The directory comes in as `veil directory load` would bring it. Each node is
+//! started again. Then users register at a steady rate while snapshots are made every few thousand changes; and, of three
+//! nodes, while one that was away for longer than the log goes back gets a snapshot.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Args, Parser};
 use futures_util::{StreamExt, stream};
 use loadgen::{
     cluster::{
@@ -21,6 +24,7 @@ use loadgen::{
     record::NodeLimits,
 };
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use veil::{
     client::Client,
     directory::{GrantRecord, Hex, ImageId, ImageRecord, Record, Restore, UserName, UserRecord},
@@ -44,6 +48,18 @@ const LOOK: Duration = Duration::from_millis(20);
 struct Arguments {
     #[command(subcommand)]
     command: Option<NodeCommand>,
+    #[command(flatten)]
+    sizes: Sizes,
+    /// What `cargo bench` says to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Args)]
+struct Sizes {
+    /// How many nodes: 1 or 3.
+    #[arg(long, default_value_t = 3)]
+    nodes: u32,
     /// How many users.
     #[arg(long, default_value_t = 100_000)]
     users: u32,
@@ -56,9 +72,6 @@ struct Arguments {
     /// For how long.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     time: Duration,
-    /// What `cargo bench` says to every bench.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 // As in the executables.
@@ -66,16 +79,16 @@ struct Arguments {
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<std::process::ExitCode> {
-    let Arguments { command, users, images, rate, time, bench: _ } = Arguments::parse();
+    let Arguments { command, sizes, bench: _ } = Arguments::parse();
     if let Some(command) = command {
         return Ok(child::main(&command));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(measure(users, images, rate, time))?;
+    runtime.block_on(measure(sizes))?;
     Ok(std::process::ExitCode::SUCCESS)
 }
 
-async fn measure(users: u32, images: u32, rate: u32, time: Duration) -> anyhow::Result<()> {
+async fn measure(Sizes { nodes, users, images, rate, time }: Sizes) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let cluster = ProcessCluster::start(StartOptions {
         links: LinkNeeds::None,
@@ -84,8 +97,8 @@ async fn measure(users: u32, images: u32, rate: u32, time: Duration) -> anyhow::
         limits: NodeLimits::default(),
         slow_disk: None,
         keep_data: false,
-        nodes: 3,
-        founders: 3,
+        nodes,
+        founders: nodes,
         folder: folder.path().to_owned(),
         program: std::env::current_exe()?,
         raft: RaftConfig { snapshot_every: SNAPSHOT_EVERY, ..RaftConfig::default() },
@@ -100,55 +113,100 @@ async fn measure(users: u32, images: u32, rate: u32, time: Duration) -> anyhow::
     let began = Instant::now();
     fill(&client, users, images).await?;
     println!(
-        "{users} users, {images} images, {} grants: brought in within {:.1?}",
+        "{nodes} nodes, {users} users, {images} images, {} grants: brought in within {:.1?}",
         u64::from(images) * u64::from(GRANTS),
         began.elapsed()
     );
     settle(&client).await?;
     report_memory("memory of a node", &empty, &client, users, images).await?;
 
-    // Each in turn, as an operator would; the last one is the leader's.
+    // Each in turn, as an operator would.
     for member in cluster.members().to_vec() {
+        let goal = furthest(&client).await;
         let began = Instant::now();
         cluster.stop(member.id).await?;
         let stopped = began.elapsed();
-        let began = Instant::now();
-        cluster.restart(member.id).await?;
-        let (goal, mut status) = (furthest(&client).await, None);
-        while status.as_ref().is_none_or(|status: &NodeStatus| status.applied < goal) {
-            status = client.status(&member.client, Duration::from_secs(1)).await.ok();
-            tokio::time::sleep(LOOK).await;
-        }
-        println!(
-            "n{}: stopped within {stopped:.1?}, serving {:.1?} after its start",
-            member.id,
-            began.elapsed()
-        );
+        let serving = start_again(&cluster, &client, member.id, goal).await?;
+        println!("n{}: stopped within {stopped:.1?}, serving {serving:.1?} after its start", member.id);
     }
-    let size = |id| std::fs::metadata(folder.path().join(format!("n{id}/data/snapshot")));
-    println!("a snapshot: {:.0} MB", size(1).or_else(|_| size(2)).context("no snapshot")?.len() as f64 / 1e6);
+    report_memory("memory of a node, started again", &empty, &client, users, images).await?;
 
     let writes = write_through_snapshots(&client, rate, time).await?;
     for (name, during) in [("between snapshots", false), ("while one is made", true)] {
-        let mut latencies: Vec<_> =
-            writes.iter().filter(|write| write.during == during).map(|write| write.took).collect();
-        latencies.sort_unstable();
-        let at = |share: f64| match latencies.len() {
-            0 => f64::NAN,
-            count => latencies[((count - 1) as f64 * share) as usize].as_secs_f64() * 1e3,
-        };
-        println!(
-            "writes {name}: {} of {}, p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
-            latencies.len(),
-            writes.len(),
-            at(0.5),
-            at(0.99),
-            at(1.0)
-        );
+        let latencies = writes.iter().filter(|write| write.during == during).map(|write| write.took);
+        report_latencies(name, latencies.collect());
+    }
+    println!("a snapshot: {:.0} MB", snapshot_bytes(folder.path()) as f64 / 1e6);
+    if nodes > 1 {
+        come_back(&cluster, &client, rate).await?;
     }
     report_memory("memory of a node after all of that", &empty, &client, users, images).await?;
     cluster.end().await;
     Ok(())
+}
+
+/// Starts a node that was stopped, and waits until it has applied as much as `goal`.
+async fn start_again(
+    cluster: &ProcessCluster,
+    client: &Client,
+    id: u64,
+    goal: u64,
+) -> anyhow::Result<Duration> {
+    let members = cluster.members();
+    let address = members.iter().find(|member| member.id == id).context("no such node")?.client.clone();
+    let began = Instant::now();
+    cluster.restart(id).await?;
+    let mut status = None;
+    while status.as_ref().is_none_or(|status: &NodeStatus| status.applied < goal) {
+        status = client.status(&address, Duration::from_secs(1)).await.ok();
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(began.elapsed())
+}
+
+/// The largest snapshot of a node, bytes.
+fn snapshot_bytes(folder: &Path) -> u64 {
+    let size = |id| std::fs::metadata(folder.join(format!("n{id}/data/snapshot"))).map(|file| file.len());
+    (1..=3).filter_map(|id| size(id).ok()).max().unwrap_or(0)
+}
+
+/// A follower is away for longer than the log goes back: it gets a snapshot while others write.
+async fn come_back(cluster: &ProcessCluster, client: &Client, rate: u32) -> anyhow::Result<()> {
+    let leader = client.leadership().borrow().leader.clone().context("nobody leads")?.id;
+    let members = cluster.members().to_vec();
+    let follower = members.iter().find(|member| member.id != leader).context("no follower")?.id;
+    cluster.stop(follower).await?;
+    for round in 0..3 * SNAPSHOT_EVERY / 500 {
+        register_at_once(client, &format!("away-{round:03}")).await?;
+    }
+    let goal = furthest(client).await;
+    let (stop, writing) = watch::channel(false);
+    let writer = client.clone();
+    let writing = tokio::spawn(async move { write_steadily(&writer, "back", rate, writing).await });
+    let caught_up = start_again(cluster, client, follower, goal).await?;
+    stop.send_replace(true);
+    let writes = writing.await??;
+    println!(
+        "n{follower}: back after {} changes, caught up {caught_up:.1?} after its start",
+        3 * SNAPSHOT_EVERY
+    );
+    report_latencies("meanwhile", writes.into_iter().map(|(due, ended)| ended - due).collect());
+    Ok(())
+}
+
+fn report_latencies(name: &str, mut latencies: Vec<Duration>) {
+    latencies.sort_unstable();
+    let at = |share: f64| match latencies.len() {
+        0 => f64::NAN,
+        count => latencies[((count - 1) as f64 * share) as usize].as_secs_f64() * 1e3,
+    };
+    println!(
+        "writes {name}: {}, p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+        latencies.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
 }
 
 fn deadline() -> tokio::time::Instant {
@@ -195,15 +253,21 @@ async fn settle(client: &Client) -> anyhow::Result<()> {
         if now.len() == client.nodes().len() && now.iter().all(settled) {
             break;
         }
-        let registering = (0..500u32).map(|number| async move {
-            let name = UserName::try_from(format!("later-{round:04}-{number:03}"))?;
-            let (request, key) = (client.request_id(), PublicKey::from_bytes([1; 32]));
-            client.register(request, name, key, None, deadline()).await.context("a registration")
-        });
-        let mut done = stream::iter(registering).buffer_unordered(32);
-        while let Some(registered) = done.next().await {
-            registered?;
-        }
+        register_at_once(client, &format!("later-{round:04}")).await?;
+    }
+    Ok(())
+}
+
+/// Registers 500 users as fast as it goes.
+async fn register_at_once(client: &Client, prefix: &str) -> anyhow::Result<()> {
+    let registering = (0..500u32).map(|number| async move {
+        let name = UserName::try_from(format!("{prefix}-{number:03}"))?;
+        let (request, key) = (client.request_id(), PublicKey::from_bytes([1; 32]));
+        client.register(request, name, key, None, deadline()).await.context("a registration")
+    });
+    let mut done = stream::iter(registering).buffer_unordered(32);
+    while let Some(registered) = done.next().await {
+        registered?;
     }
     Ok(())
 }
@@ -211,7 +275,14 @@ async fn settle(client: &Client) -> anyhow::Result<()> {
 fn user_record(number: u32) -> anyhow::Result<Record> {
     let key = Hex(blake3::hash(&number.to_be_bytes()).as_bytes().to_vec());
     let (user, password_hash) = (user(number)?, None);
-    Ok(Record::User(UserRecord { user, registered_ms: 0, key, password_hash, credentials: 0 }))
+    Ok(Record::User(UserRecord {
+        user,
+        registered_ms: 0,
+        key,
+        password_hash,
+        credentials: 0,
+        blocked: Vec::new(),
+    }))
 }
 
 fn image_record(number: u32, users: u32) -> anyhow::Result<Record> {
@@ -289,9 +360,37 @@ struct Written {
     during: bool,
 }
 
-/// Registers users at a steady rate, each timed from when it was due.
-async fn write_through_snapshots(client: &Client, rate: u32, time: Duration) -> anyhow::Result<Vec<Written>> {
+/// Registers users at a steady rate until it is told to stop; each from when it was due to when it was answered.
+async fn write_steadily(
+    client: &Client,
+    prefix: &str,
+    rate: u32,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<Vec<(Instant, Instant)>> {
     let begin = Instant::now();
+    let mut writing = tokio::task::JoinSet::new();
+    for number in 0u32.. {
+        let due = begin + Duration::from_secs_f64(f64::from(number) / f64::from(rate));
+        tokio::time::sleep_until(due.into()).await;
+        if *stop.borrow() {
+            break;
+        }
+        let (client, name) = (client.clone(), UserName::try_from(format!("{prefix}-{number:07}"))?);
+        writing.spawn(async move {
+            let request = client.request_id();
+            client.register(request, name, PublicKey::from_bytes([1; 32]), None, deadline()).await?;
+            Ok::<_, anyhow::Error>((due, Instant::now()))
+        });
+    }
+    let mut done = Vec::new();
+    while let Some(written) = writing.join_next().await {
+        done.push(written.context("a write panicked")??);
+    }
+    Ok(done)
+}
+
+/// Writes while snapshots are made.
+async fn write_through_snapshots(client: &Client, rate: u32, time: Duration) -> anyhow::Result<Vec<Written>> {
     // When nodes were seen to be at a snapshot: the log has outgrown the last one by what one is made after.
     let snapshots: Arc<Mutex<Vec<(Instant, bool)>>> = Arc::default();
     let (watched, watching) = (snapshots.clone(), client.clone());
@@ -303,22 +402,13 @@ async fn write_through_snapshots(client: &Client, rate: u32, time: Duration) -> 
             tokio::time::sleep(LOOK).await;
         }
     });
-    let count = (time.as_secs_f64() * f64::from(rate)) as u32;
-    let mut writing = tokio::task::JoinSet::new();
-    for number in 0..count {
-        let due = begin + Duration::from_secs_f64(f64::from(number) / f64::from(rate));
-        tokio::time::sleep_until(due.into()).await;
-        let client = client.clone();
-        writing.spawn(async move {
-            let (request, name) = (client.request_id(), UserName::try_from(format!("new-{number:07}"))?);
-            client.register(request, name, PublicKey::from_bytes([1; 32]), None, deadline()).await?;
-            Ok::<_, anyhow::Error>((due, Instant::now()))
-        });
-    }
-    let mut done = Vec::new();
-    while let Some(written) = writing.join_next().await {
-        done.push(written.context("a write panicked")??);
-    }
+    let (stop, writing) = watch::channel(false);
+    let timed = tokio::spawn(async move {
+        tokio::time::sleep(time).await;
+        stop.send_replace(true);
+    });
+    let done = write_steadily(client, "new", rate, writing).await?;
+    timed.await?;
     watch.abort();
     let snapshots = snapshots.lock();
     let made = snapshots.windows(2).filter(|pair| pair[0].1 && !pair[1].1).count();

@@ -132,7 +132,7 @@ impl Answers {
             Request::Seal { request, .. } => {
                 Reply::Sealed { image: ImageId(request.0), png: bytes::Bytes::new() }
             }
-            Request::Read { query: Query::List { .. }, .. } => Reply::Listing(Vec::new()),
+            Request::Read { query: Query::List { .. }, .. } => Reply::List(Default::default()),
             Request::Execute { change: Change::Register { .. }, .. } => Reply::Registered,
             Request::Execute { change: Change::LogIn { lifetime_ms, .. }, .. } => {
                 Reply::LoggedIn { expires_ms: now_ms() + lifetime_ms }

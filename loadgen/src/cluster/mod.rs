@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use veil::{
     client::ClientError,
-    node::{ExperimentConfig, RaftConfig, SealingConfig},
+    node::{ExperimentConfig, LimitsConfig, RaftConfig, SealingConfig},
     wire::{
         client::{Member, NodeId},
         tls::TlsError,
@@ -97,6 +97,11 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     /// these folders where they are.
     fn inside(&self, folders: Vec<PathBuf>) -> Option<Box<dyn Launcher>>;
 
+    /// Nodes that the kernel has killed for want of memory, and that are down since.
+    fn out_of_memory(&self) -> BoxFuture<'_, Vec<NodeId>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
     /// What it is made of, for the record.
     fn describe(&self) -> Description;
 
@@ -156,6 +161,15 @@ fn founding(members: &[Member], founders: u32, node: NodeId) -> Vec<Member> {
 fn experiment(slow_disk: Option<SlowDisk>, node: NodeId) -> ExperimentConfig {
     let slow = slow_disk.filter(|slow| NodeId::from(slow.node) == node);
     ExperimentConfig { sync_delay: slow.map_or(Duration::ZERO, |slow| slow.sync) }
+}
+
+/// Simulated users are strangers until they have registered, and all of them come from a few addresses.
+fn everybody_may_register() -> LimitsConfig {
+    LimitsConfig {
+        registrations_per_minute: 0,
+        registrations_per_minute_per_address: 0,
+        ..LimitsConfig::default()
+    }
 }
 
 /// What faults will do to the links of a cluster; the driver prepares for it.

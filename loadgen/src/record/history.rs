@@ -213,9 +213,10 @@ impl HistoryWriter {
     /// When the file cannot be written.
     pub fn append(&mut self, record: &Record) -> Result<(), RecordError> {
         let bytes = codec::encode(record).map_err(|e| RecordError::malformed(&self.path, e))?;
-        let length = u32::try_from(bytes.len()).map_err(|e| RecordError::malformed(&self.path, e))?;
+        // What could not be read again must not be written.
+        check_length(&self.path, bytes.len())?;
         self.out
-            .write_all(&length.to_be_bytes())
+            .write_all(&(bytes.len() as u32).to_be_bytes())
             .and_then(|()| self.out.write_all(&bytes))
             .map_err(|e| RecordError::io(&self.path, e))
     }
@@ -226,6 +227,16 @@ impl HistoryWriter {
     /// When the file cannot be written.
     pub fn finish(mut self) -> Result<(), RecordError> {
         self.out.flush().map_err(|e| RecordError::io(&self.path, e))
+    }
+}
+
+fn check_length(path: &Path, length: usize) -> Result<(), RecordError> {
+    match length <= MAX_RECORD {
+        true => Ok(()),
+        false => {
+            let reason = format!("a record of {length} bytes, the limit is {MAX_RECORD}");
+            Err(RecordError::malformed(path, reason))
+        }
     }
 }
 
@@ -265,12 +276,7 @@ impl HistoryReader {
             other => other.map_err(|e| RecordError::io(&self.path, e))?,
         }
         let length = u32::from_be_bytes(length) as usize;
-        if length > MAX_RECORD {
-            return Err(RecordError::malformed(
-                &self.path,
-                format!("a record of {length} bytes, the limit is {MAX_RECORD}"),
-            ));
-        }
+        check_length(&self.path, length)?;
         let mut bytes = vec![0; length];
         match self.input.read_exact(&mut bytes) {
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(None),
@@ -324,6 +330,25 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(read(&path), sample()[..2]);
+    }
+
+    #[test]
+    fn a_record_that_could_not_be_read_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.bin");
+        let mut writer = HistoryWriter::create(&path).unwrap();
+        let owned_by = |length: usize| Record::Invoke {
+            op: 0,
+            due_ns: 0,
+            at_ns: 0,
+            call: Call::Seal { owner: "a".repeat(length), grants: Vec::new(), digest: [7; 32] },
+        };
+        writer.append(&owned_by(MAX_RECORD - 64)).unwrap();
+        assert!(writer.append(&owned_by(MAX_RECORD)).is_err());
+        writer.append(&owned_by(1)).unwrap();
+        writer.finish().unwrap();
+        let read: Vec<_> = HistoryReader::open(&path).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!(read, [owned_by(MAX_RECORD - 64), owned_by(1)]);
     }
 
     #[test]

@@ -135,7 +135,11 @@ pub async fn run(mut options: RunOptions, stop: watch::Receiver<bool>) -> Result
     let (start, started) = (Instant::now() + BREATH, SystemTime::now() + BREATH);
     team.start(start.into_std()).await?;
     let observer = Observer::begin(network, client.nodes(), start)?;
-    let ended = load(scenario, cluster.as_ref(), team, &observer, start, &stop).await;
+    let mut ended = load(scenario, cluster.as_ref(), team, &observer, start, &stop).await;
+    if let Some(cluster) = &cluster {
+        let killed = cluster.out_of_memory().await.into_iter();
+        ended.failures.extend(killed.map(|id| format!("n{id} was killed by the kernel: out of memory")));
+    }
 
     let step = Step::begin("reading every node back");
     let ids = manifest::node_ids(&client, cluster.as_deref()).await;

@@ -29,7 +29,7 @@ impl Discover {
         let listed = client.list(self.user, None, deadline).await;
         // A question changes nothing: without an answer it has certainly failed.
         Done::now(match listed {
-            Ok(lines) => Outcome::Ok(Reply::Listed { images: lines.len() as u32 }),
+            Ok(page) => Outcome::Ok(Reply::Listed { images: page.lines.len() as u32 }),
             Err(error @ ClientError::Protocol(_)) => Outcome::Unknown(error.to_string()),
             Err(error) => Outcome::Failed(error.to_string()),
         })

@@ -145,7 +145,7 @@ async fn every_node_is_restarted_in_turn_and_no_request_fails() {
             let sealed = sharer.seal(request, name(SHARER), grants, photo.clone(), soon()).await;
             let (request, image) = (cluster.client.request_id(), sealed.unwrap().image);
             sharer.open_view(request, name(SHARER), image, soon()).await.unwrap();
-            assert!(!sharer.list(name(SHARER), None, soon()).await.unwrap().is_empty());
+            assert!(!sharer.list(name(SHARER), None, soon()).await.unwrap().lines.is_empty());
             count += 1;
         }
         count
@@ -210,7 +210,7 @@ async fn three_grow_to_five_and_shrink_to_three() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_missed_more_than_the_log_holds_catches_up_by_snapshot() {
-    let raft = RaftConfig { snapshot_every: 32, ..RaftConfig::default() };
+    let raft = RaftConfig { snapshot_every: 32, keep_entries: 32, ..RaftConfig::default() };
     let Some(cluster) = Containers::start(StartOptions { raft, ..options() }).await else { return };
     let mut users = cluster.register(0..40).await;
     let leader = cluster.leader_other_than(0).await;
@@ -235,6 +235,44 @@ async fn a_full_disk_ends_one_node_and_loses_nothing() {
     cluster.free_disk(leader).await.unwrap();
     users.extend(cluster.register(60..80).await);
     cluster.wait_until_equal(&[1, 2, 3], &users).await;
+}
+
+/// What an engine says of a container.
+fn inspect(container: &str, what: &str) -> String {
+    let told = std::process::Command::new("docker").args(["inspect", "--format", what, container]).output();
+    String::from_utf8(told.unwrap().stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_container_has_an_end() {
+    let limits = NodeLimits { disk_bytes: Some(32 << 20), ..NodeLimits::default() };
+    let Some(cluster) = Containers::start(StartOptions { limits, ..options() }).await else { return };
+    let limits = "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}}";
+    for name in cluster.describe().container_names.values() {
+        let (node, keeper) = (4_u64 << 30, 64_u64 << 20);
+        assert_eq!(inspect(name, limits), format!("{node} {node} 2048"), "{name}");
+        assert_eq!(inspect(&format!("{name}-keeper"), limits), format!("{keeper} {keeper} 2048"));
+    }
+    assert_eq!(cluster.out_of_memory().await, Vec::<NodeId>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_killed_for_want_of_memory_is_named() {
+    let limits = NodeLimits { memory_bytes: Some(64 << 20), ..NodeLimits::default() };
+    let Some(cluster) = Containers::start(StartOptions { limits, ..options() }).await else { return };
+    cluster.register(0..1).await;
+    // An original that takes several times as much while it is sealed.
+    let mut original = photo();
+    original.resize(15 << 20, 0);
+    let owner = cluster.log_in(0).await;
+    let (request, deadline) = (cluster.client.request_id(), Instant::now() + PATIENCE);
+    let sealed = owner.seal(request, name(0), BTreeMap::new(), original.into(), deadline).await;
+    assert!(sealed.is_err(), "64 MiB were enough");
+    let deadline = soon();
+    while cluster.out_of_memory().await.is_empty() {
+        assert!(Instant::now() < deadline, "nobody was killed: {sealed:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A photo.

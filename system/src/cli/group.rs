@@ -1,11 +1,13 @@
 //! `veil group`: groups, their members and admins.
 
 use clap::{Args, Subcommand};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{
     ClusterArgs,
     pages::{all, moment},
+    request::{AT_A_TIME, settled},
     say,
     session::UserArgs,
 };
@@ -33,8 +35,8 @@ enum GroupCommand {
     Requests(OneGroup),
     /// Let somebody in who has asked. For admins.
     Accept(OneMember),
-    /// Do not let somebody in who has asked. For admins.
-    Refuse(OneMember),
+    /// Do not let somebody in who has asked, or nobody of all who have. For admins.
+    Refuse(RefuseArgs),
     /// Leave a group, or take back your request to join it.
     ///
     /// If no admin is left, the member who has been in it for longest becomes one. With the last member the group ends,
@@ -75,6 +77,22 @@ struct OneMember {
 }
 
 #[derive(Debug, Args)]
+struct RefuseArgs {
+    /// The group.
+    group: GroupName,
+    /// Who.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    member: Option<UserName>,
+    /// Everybody who waits now.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    who: UserArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+#[derive(Debug, Args)]
 struct AdminArgs {
     #[command(flatten)]
     of: OneMember,
@@ -100,7 +118,12 @@ pub(super) async fn run(args: GroupArgs) -> anyhow::Result<()> {
         GroupCommand::Ask(args) => ask(args).await,
         GroupCommand::Requests(args) => requests(args).await,
         GroupCommand::Accept(args) => answer(args, true).await,
-        GroupCommand::Refuse(args) => answer(args, false).await,
+        GroupCommand::Refuse(RefuseArgs { group, member: Some(member), all: _, who, cluster }) => {
+            answer(OneMember { group, member, who, cluster }, false).await
+        }
+        GroupCommand::Refuse(RefuseArgs { group, who, cluster, .. }) => {
+            refuse_all(OneGroup { group, who, cluster }).await
+        }
         GroupCommand::Leave(args) => leave(args).await,
         GroupCommand::Remove(args) => remove(args).await,
         GroupCommand::Admin(args) => admin(args).await,
@@ -159,6 +182,30 @@ async fn answer(OneMember { group, member, who, cluster }: OneMember, accept: bo
     cluster.print(
         format_args!("{member} {is} group {group}"),
         json!({ "group": group.as_str(), "user": member.as_str(), "member": accept }),
+    );
+    Ok(())
+}
+
+async fn refuse_all(OneGroup { group, who, cluster }: OneGroup) -> anyhow::Result<()> {
+    let me = who.logged_in(&cluster).await?;
+    let deadline = cluster.deadline();
+    let page = async |last: Option<&(UserName, u64)>| {
+        let after = last.map(|(user, _)| user.clone());
+        me.client.join_requests(me.user.clone(), group.clone(), after, deadline).await
+    };
+    let waiting = all(page).await?;
+    let (client, admin, name) = (&me.client, &me.user, &group);
+    let refused = stream::iter(&waiting).map(|(user, _)| async move {
+        let (admin, group, user) = (admin.clone(), name.clone(), user.clone());
+        let answer = AnswerJoin { admin, group, user, accept: false };
+        settled(client.answer_join(client.request_id(), answer, deadline).await)
+    });
+    let refused: Vec<bool> = refused.buffer_unordered(AT_A_TIME).try_collect().await?;
+    let refused = refused.into_iter().filter(|refused| *refused).count();
+    let word = if refused == 1 { "user is" } else { "users are" };
+    cluster.print(
+        format_args!("{refused} {word} not let into group {group}"),
+        json!({ "group": group.as_str(), "refused": refused }),
     );
     Ok(())
 }

@@ -48,11 +48,11 @@ pub(super) async fn run(args: InboxArgs) -> anyhow::Result<()> {
         if notices.is_empty() {
             say("nothing new");
         }
-        for (_, Posted { at_ms, notice }) in &notices {
+        for (_, Posted { at_ms, notice, .. }) in &notices {
             say(format_args!("{}  {}", moment(*at_ms), in_a_sentence(notice)));
         }
         if dropped > 0 {
-            say(format_args!("{dropped} older notices are lost: there were too many"));
+            say(format_args!("{dropped} notices are lost: there were too many"));
         }
     }
     // Only what was shown.

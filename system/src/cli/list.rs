@@ -3,10 +3,18 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ClusterArgs, pages::all, say, session::UserArgs};
+use super::{
+    ClusterArgs,
+    pages::{all, whole_list},
+    say,
+    session::UserArgs,
+};
 use crate::directory::{GroupName, Listing};
 
 /// List the images that you own or may view, by yourself or through a group.
+///
+/// Those come last that were granted by somebody you have never dealt with: of whom you have opened nothing, to whom you
+/// have granted nothing, and with whom you share no group.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only those that you own.
@@ -39,11 +47,13 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
         let (user, after) = (user.clone(), last.map(|line| line.image));
         match &group {
             Some(group) => client.group_images(user, group.clone(), after, deadline).await,
-            None if owned => client.owned(user, after, deadline).await,
-            None => client.list(user, after, deadline).await,
+            None => client.owned(user, after, deadline).await,
         }
     };
-    let lines = all(page).await?;
+    let lines = match owned || group.is_some() {
+        true => all(page).await?,
+        false => whole_list(&client, &user, deadline).await?,
+    };
     if cluster.json {
         let rows = lines.iter().map(|line| {
             json!({

@@ -1,6 +1,7 @@
 //! The `veil` program: one file a subcommand.
 
 mod account;
+mod block;
 mod capacity;
 pub mod cluster;
 mod describe;
@@ -96,6 +97,9 @@ enum Command {
     Requests(request::RequestsArgs),
     Answer(request::AnswerArgs),
     Inbox(inbox::InboxArgs),
+    Block(block::BlockArgs),
+    Unblock(block::UnblockArgs),
+    Blocked(block::BlockedArgs),
     Group(group::GroupArgs),
     Restore(restore::RestoreArgs),
     Status(status::StatusArgs),
@@ -196,6 +200,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Requests(args) => block_on(request::requests(args)),
         Command::Answer(args) => block_on(request::answer(args)),
         Command::Inbox(args) => block_on(inbox::run(args)),
+        Command::Block(args) => block_on(block::block(args)),
+        Command::Unblock(args) => block_on(block::unblock(args)),
+        Command::Blocked(args) => block_on(block::blocked(args)),
         Command::Group(args) => block_on(group::run(args)),
         Command::Restore(args) => block_on(restore::run(args)),
         Command::Directory(args) => block_on(directory::run(args)),

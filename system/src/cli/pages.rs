@@ -1,6 +1,11 @@
 //! Lists that come page by page.
 
-use crate::client::ClientError;
+use tokio::time::Instant;
+
+use crate::{
+    client::{Client, ClientError},
+    directory::{Listing, UserName},
+};
 
 /// All of a list. `page` is given the last item so far, and gives what comes after it.
 pub(super) async fn all<T>(
@@ -13,6 +18,23 @@ pub(super) async fn all<T>(
             return Ok(items);
         }
         items.extend(next);
+    }
+}
+
+/// All of a user's list.
+pub(super) async fn whole_list(
+    client: &Client,
+    user: &UserName,
+    deadline: Instant,
+) -> Result<Vec<Listing>, ClientError> {
+    let (mut lines, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.list(user.clone(), after, deadline).await?;
+        lines.extend(page.lines);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(lines),
+        }
     }
 }
 

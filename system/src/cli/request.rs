@@ -1,6 +1,7 @@
 //! `veil ask`, `veil requests` and `veil answer`: asking an owner for views, and what comes of it.
 
 use clap::Args;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{
@@ -10,7 +11,13 @@ use super::{
     say,
     session::UserArgs,
 };
-use crate::directory::{AnswerRequest, Ask, AskForViews, ImageId, UserName};
+use crate::{
+    client::ClientError,
+    directory::{AnswerRequest, Ask, AskForViews, ImageId, Refusal, UserName},
+};
+
+/// How many requests are answered at a time.
+pub(super) const AT_A_TIME: usize = 16;
 
 /// Ask the owner of an image for views of it.
 ///
@@ -44,9 +51,15 @@ pub(super) async fn ask(args: AskArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// List the requests for views of your images that wait for your answer.
+/// List the requests for views of your images that wait for your answer, or refuse them all.
 #[derive(Debug, Args)]
 pub(super) struct RequestsArgs {
+    /// Refuse all that wait now.
+    #[arg(long)]
+    refuse_all: bool,
+    /// Only those of this user.
+    #[arg(long, value_name = "USER")]
+    from: Option<UserName>,
     #[command(flatten)]
     who: UserArgs,
     #[command(flatten)]
@@ -54,14 +67,28 @@ pub(super) struct RequestsArgs {
 }
 
 pub(super) async fn requests(args: RequestsArgs) -> anyhow::Result<()> {
-    let RequestsArgs { who, cluster } = args;
+    let RequestsArgs { refuse_all, from, who, cluster } = args;
     let me = who.logged_in(&cluster).await?;
     let deadline = cluster.deadline();
     let page = async |last: Option<&(ImageId, UserName, Ask)>| {
         let after = last.map(|(image, user, _)| (*image, user.clone()));
         me.client.requests(me.user.clone(), after, deadline).await
     };
-    let waiting = all(page).await?;
+    let mut waiting = all(page).await?;
+    waiting.retain(|(_, user, _)| from.as_ref().is_none_or(|from| from == user));
+    if refuse_all {
+        let (client, owner) = (&me.client, &me.user);
+        let refused = stream::iter(&waiting).map(|(image, user, _)| async move {
+            let answer =
+                AnswerRequest { owner: owner.clone(), image: *image, user: user.clone(), views: None };
+            settled(client.answer_request(client.request_id(), answer, deadline).await.map(drop))
+        });
+        let refused: Vec<bool> = refused.buffer_unordered(AT_A_TIME).try_collect().await?;
+        let refused = refused.into_iter().filter(|refused| *refused).count();
+        let word = if refused == 1 { "request is" } else { "requests are" };
+        cluster.print(format_args!("{refused} {word} refused"), json!({ "refused": refused }));
+        return Ok(());
+    }
     if cluster.json {
         say(Value::from_iter(waiting.iter().map(|(image, user, ask)| {
             json!({
@@ -83,6 +110,17 @@ pub(super) async fn requests(args: RequestsArgs) -> anyhow::Result<()> {
         say(format_args!("{at}  {image}  {user} asks for {}{note}", in_words(ask.views)));
     }
     Ok(())
+}
+
+/// Whether this has refused it: it may have been answered, taken back or given way meanwhile.
+pub(super) fn settled(answered: Result<(), ClientError>) -> Result<bool, ClientError> {
+    match answered {
+        Ok(()) => Ok(true),
+        Err(ClientError::Refused(
+            Refusal::NoRequest { .. } | Refusal::NoJoinRequest { .. } | Refusal::UnknownImage { .. },
+        )) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Answer a request for views of your image.

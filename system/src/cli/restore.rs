@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ClusterArgs, pages::all, say, session::UserArgs, view::refresh};
+use super::{ClusterArgs, pages::whole_list, say, session::UserArgs, view::refresh};
 use crate::{
     client::Client,
     directory::{ImageId, Listing},
@@ -48,11 +48,11 @@ pub(super) async fn run(args: RestoreArgs) -> anyhow::Result<()> {
     let RestoreArgs { folder, who, cluster } = args;
     let me = who.logged_in(&cluster).await?;
     let deadline = cluster.deadline();
-    let page = async |last: Option<&Listing>| {
-        me.client.list(me.user.clone(), last.map(|line| line.image), deadline).await
-    };
-    let images: BTreeMap<ImageId, Listing> =
-        all(page).await?.into_iter().map(|line| (line.image, line)).collect();
+    let images: BTreeMap<ImageId, Listing> = whole_list(&me.client, &me.user, deadline)
+        .await?
+        .into_iter()
+        .map(|line| (line.image, line))
+        .collect();
     let mut found = Vec::new();
     for path in pictures(&folder)? {
         if let Some((image, outcome)) = bring_up_to_date(&me.client, &cluster, &images, &path).await {

@@ -7,11 +7,12 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::ClusterArgs;
+use crate::alarm::ActiveAlarm;
 
 /// How long a node may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Show every node: who leads, how far its log is, how busy it is.
+/// Show every node: who leads, how far its log is, how busy it is, and what is wrong with it.
 ///
 /// Exits with 1 when no node answers.
 #[derive(Debug, Args)]
@@ -50,6 +51,11 @@ pub(super) async fn run(args: StatusArgs) -> anyhow::Result<()> {
                     s.health.score(),
                 ),
                 Err(error) => println!("   ?  {address:21}  {error}"),
+            }
+        }
+        for status in answers.iter().flatten() {
+            for ActiveAlarm { alarm, reason } in &status.alarms {
+                println!("alarm {} of node {}: {reason}", alarm.name(), status.node);
             }
         }
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{ClusterArgs, SEALED_LIMIT, ensure_apart, read_file, session::UserArgs, write_file};
 use crate::{
     client::{Client, ClientError},
-    directory::{ImageId, Refusal, UserName},
+    directory::{Refusal, UserName},
     identity::FinderKey,
     peer::SealedCopy,
     seal::{PermissionBlock, SealedFile},
@@ -93,11 +93,11 @@ async fn may_ask(
     if block.grants.views_left(finder, block.image, block.revision) != Some(0) {
         return Ok(());
     }
-    // The page after the id before this one begins with this one.
-    let before = block.image.0.checked_sub(1).map(ImageId);
-    let listed = client.list(user.clone(), before, cluster.deadline()).await?;
-    let raised = listed.iter().any(|line| line.image == block.image && line.views_left != Some(0));
-    match raised {
+    let details = client.image(user.clone(), block.image, cluster.deadline()).await?;
+    // Of others than the owner it holds what is theirs: the person's own grant, and those of their groups.
+    let grants = details.grants.iter().map(|(_, grant)| grant.left);
+    let left = grants.chain(details.group_grants.iter().map(|(_, grant)| grant.left)).any(|left| left > 0);
+    match left || details.owner == *user {
         true => Ok(()),
         false => Err(Refusal::QuotaUsedUp { image: block.image, viewer: user.clone() }.into()),
     }

@@ -3,12 +3,15 @@
 
 mod account;
 mod ask;
+mod block;
+mod clock;
 mod dump;
 mod follow;
 mod group;
 mod image;
 mod inbox;
 mod presence;
+mod quota;
 mod retry;
 mod stale;
 
@@ -35,7 +38,7 @@ pub use self::{
     stale::Staleness,
 };
 use crate::{
-    directory::{ImageId, Listing, OpenView, Query, Refusal, RequestId, SetGrant, UserName},
+    directory::{ImageId, ListPage, ListPlace, OpenView, Query, Refusal, RequestId, SetGrant, UserName},
     identity::{FinderKey, KeyNumber, PublicKey, SessionToken},
     node::{Entropy, UnixClock, system_clock},
     seal::{ContentKey, SignedBlock},
@@ -256,18 +259,18 @@ impl Client {
         }
     }
 
-    /// One page of the images that a user owns or may view.
+    /// One page of the images that a user owns or may view. The next one begins where it says.
     ///
     /// # Errors
     /// [`ClientError`]
     pub async fn list(
         &self,
         user: UserName,
-        after: Option<ImageId>,
+        after: Option<ListPlace>,
         deadline: Instant,
-    ) -> Result<Vec<Listing>, ClientError> {
+    ) -> Result<ListPage, ClientError> {
         match self.read(Query::List { user, after }, deadline).await? {
-            Reply::Listing(listing) => Ok(listing),
+            Reply::List(page) => Ok(page),
             other => Err(protocol(&other)),
         }
     }
@@ -412,7 +415,7 @@ impl Client {
     /// When it does not answer.
     pub async fn status(&self, address: &str, patience: Duration) -> Result<NodeStatus, AskError> {
         match self.ask_node(address, Request::Status, patience).await? {
-            Reply::Status(status) => Ok(status),
+            Reply::Status(status) => Ok(*status),
             other => Err(AskError::unexpected(&other)),
         }
     }

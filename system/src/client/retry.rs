@@ -290,13 +290,14 @@ impl Inner {
             }
             ServiceError::Busy { .. }
             | ServiceError::Behind
+            | ServiceError::Clock(_)
             | ServiceError::Internal(_)
             | ServiceError::Membership(MemberError::UnderWay) => Attempted::again(true, what, Next::Later),
             ServiceError::Rewrap(error) => Attempted::Settled(Err(error.into())),
             ServiceError::Presence(error) => Attempted::Settled(Err(error.into())),
             ServiceError::Transfer(error) => Attempted::Settled(Err(error.into())),
             ServiceError::NotProven => Attempted::Settled(Err(ClientError::NotProven)),
-            error @ ServiceError::TooManyAttempts { .. } => {
+            error @ (ServiceError::TooManyAttempts { .. } | ServiceError::TooManyRegistrations { .. }) => {
                 Attempted::Settled(Err(ClientError::TooManyAttempts(error.to_string())))
             }
             ServiceError::Membership(error) => Attempted::Settled(Err(error.into())),
@@ -357,8 +358,15 @@ impl Attempts {
     /// An earlier attempt may have been carried out, and its answer forgotten since.
     fn settle(&mut self, settled: Result<Reply, ClientError>) -> Result<Reply, ClientError> {
         match settled {
-            Err(ClientError::Refused(refusal @ Refusal::RequestOutOfTime { .. })) if self.unsettled => {
+            Err(ClientError::Refused(
+                refusal @ (Refusal::RequestOutOfTime { .. } | Refusal::RequestForgotten { .. }),
+            )) if self.unsettled => {
                 self.note(false, refusal);
+                Err(self.give_up())
+            }
+            // Whether it is one too many is asked before it is known that it was done.
+            Err(ClientError::TooManyAttempts(what)) if self.unsettled => {
+                self.note(false, what);
                 Err(self.give_up())
             }
             settled => settled,

@@ -56,7 +56,7 @@ impl Consensus {
     /// not heard of a leader yet.
     pub fn age(&self) -> Option<Duration> {
         if self.leads() {
-            return self.acknowledged().and_then(|_| self.unconfirmed());
+            return self.applied_as_leader().and_then(|_| self.unconfirmed());
         }
         let applied = self.machine.look(|image| image.applied.map_or(0, |log_id| log_id.index));
         self.reports.lock().reached(applied).map(|at| at.elapsed())
@@ -65,6 +65,11 @@ impl Consensus {
     /// If this node leads, the index up to which its directory reflects the log, and with that all that anybody has
     /// acknowledged. A leader that has applied nothing of its own term yet may lack what the one before it acknowledged.
     pub(super) fn acknowledged(&self) -> Option<u64> {
+        // One that is silent may have been replaced.
+        self.applied_as_leader().filter(|_| !self.is_silent())
+    }
+
+    fn applied_as_leader(&self) -> Option<u64> {
         let term = self.leads().then(|| self.leadership.borrow().term)?;
         let applied = self.machine.look(|image| image.applied)?;
         (applied.leader_id.term == term).then_some(applied.index)

@@ -1,64 +1,98 @@
-//! A snapshot that arrives from a leader in pieces.
+//! A snapshot that arrives from a leader in pieces: each is a chunk, the first one behind the header. They go straight to disk,
+//! and the next one is asked for when that is done.
 
 use super::{
     Consensus,
     message::{PeerAnswer, SnapshotPiece},
-    snapshot,
+    snapshot::{HEADER, Received, Receiving, SnapshotData, SnapshotError, SnapshotStore},
     types::Snapshot,
 };
-
-/// The largest snapshot accepted from a leader, bytes.
-const SNAPSHOT_LIMIT: usize = crate::wire::codec::MAX_VALUE;
+use crate::alarm::Alarm;
 
 pub(super) struct ArrivingSnapshot {
     transfer: u64,
-    bytes: Vec<u8>,
+    receiving: Receiving,
+}
+
+/// Why a piece is refused.
+#[derive(Debug, thiserror::Error)]
+enum PieceError {
+    #[error("snapshot transfer {0} is not under way")]
+    NotUnderWay(u64),
+    #[error("snapshot piece at byte {offset}, expected byte {expected}")]
+    OutOfOrder { offset: u64, expected: u64 },
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+}
+
+/// What there is after a piece.
+enum Arrived {
+    Part(Box<ArrivingSnapshot>),
+    Whole(Box<Received>),
 }
 
 impl Consensus {
     pub(super) async fn take_snapshot_piece(&self, piece: SnapshotPiece) -> PeerAnswer {
-        let (vote, last) = (piece.vote, piece.last);
-        let bytes = match collect(&mut self.arriving.lock(), piece) {
-            Ok(bytes) => bytes,
-            Err(reason) => return PeerAnswer::Failed(reason),
-        };
-        let Some(bytes) = bytes.filter(|_| last) else {
-            return PeerAnswer::MoreSnapshot;
-        };
-        let bytes = bytes::Bytes::from(bytes);
-        let copy = bytes.clone();
-        // Decoding a large directory takes a while: not where heartbeats are answered.
-        let meta = match tokio::task::spawn_blocking(move || snapshot::read(&copy).map(|i| i.meta())).await {
-            Ok(Ok(meta)) => meta,
+        let vote = piece.vote;
+        let arriving = self.arriving.lock().take();
+        let snapshots = self.machine.snapshots().clone();
+        // Checking, decoding and writing take a while: not where heartbeats are answered.
+        let taking = tokio::task::spawn_blocking(move || take(&snapshots, arriving, &piece));
+        let arrived = match taking.await {
+            Ok(Ok(arrived)) => arrived,
+            // Something is wrong with the snapshot, or with this disk.
+            Ok(Err(PieceError::Snapshot(error))) => {
+                let said = format!("a snapshot from the leader was not taken: {error}. It is sent again");
+                self.alarms.raise(Alarm::Snapshot, said);
+                return PeerAnswer::Failed(error.to_string());
+            }
             Ok(Err(error)) => return PeerAnswer::Failed(error.to_string()),
             Err(panic) => return PeerAnswer::Failed(panic.to_string()),
         };
-        let whole = Snapshot { meta, snapshot: bytes };
+        let received = match arrived {
+            Arrived::Part(part) => {
+                *self.arriving.lock() = Some(part);
+                return PeerAnswer::MoreSnapshot;
+            }
+            Arrived::Whole(received) => received,
+        };
+        let whole = Snapshot { meta: received.meta(), snapshot: SnapshotData::Received(received) };
         match self.raft.install_full_snapshot(vote, whole).await {
-            Ok(answer) => PeerAnswer::Snapshot(answer),
+            Ok(answer) => {
+                self.alarms.clear(Alarm::Snapshot);
+                PeerAnswer::Snapshot(answer)
+            }
             Err(error) => PeerAnswer::Failed(error.to_string()),
         }
     }
 }
 
-/// Adds a piece to what has arrived; hands out the whole with the last piece.
-fn collect(arriving: &mut Option<ArrivingSnapshot>, piece: SnapshotPiece) -> Result<Option<Vec<u8>>, String> {
-    if piece.offset == 0 {
-        *arriving = Some(ArrivingSnapshot { transfer: piece.transfer, bytes: Vec::new() });
-    }
-    let Some(snapshot) = arriving.as_mut().filter(|snapshot| snapshot.transfer == piece.transfer) else {
-        return Err(format!("snapshot transfer {} is not under way", piece.transfer));
+/// Adds a piece to what has arrived. What had arrived is gone when that fails.
+fn take(
+    snapshots: &SnapshotStore,
+    arriving: Option<Box<ArrivingSnapshot>>,
+    piece: &SnapshotPiece,
+) -> Result<Arrived, PieceError> {
+    let SnapshotPiece { transfer, offset, last, .. } = *piece;
+    let mut bytes = &piece.bytes[..];
+    let mut snapshot = match arriving {
+        _ if offset == 0 => {
+            // One that was under way is given up first, and its file with it.
+            drop(arriving);
+            let (header, rest) = bytes.split_at(bytes.len().min(HEADER));
+            bytes = rest;
+            Box::new(ArrivingSnapshot { transfer, receiving: Receiving::begin(snapshots, header)? })
+        }
+        Some(snapshot) if snapshot.transfer == transfer => snapshot,
+        _ => return Err(PieceError::NotUnderWay(transfer)),
     };
-    if snapshot.bytes.len() as u64 != piece.offset {
-        return Err(format!("snapshot piece at {}, expected {}", piece.offset, snapshot.bytes.len()));
+    let expected = if offset == 0 { 0 } else { snapshot.receiving.bytes() };
+    if offset != expected {
+        return Err(PieceError::OutOfOrder { offset, expected });
     }
-    if snapshot.bytes.len() + piece.bytes.len() > SNAPSHOT_LIMIT {
-        *arriving = None;
-        return Err(format!("snapshot larger than {SNAPSHOT_LIMIT} bytes"));
+    snapshot.receiving.take(bytes)?;
+    match last {
+        true => Ok(Arrived::Whole(Box::new(snapshot.receiving.finish()?))),
+        false => Ok(Arrived::Part(snapshot)),
     }
-    snapshot.bytes.extend_from_slice(&piece.bytes);
-    if !piece.last {
-        return Ok(None);
-    }
-    Ok(arriving.take().map(|snapshot| snapshot.bytes))
 }

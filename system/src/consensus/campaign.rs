@@ -6,15 +6,15 @@ use std::time::Duration;
 use openraft::{
     ServerState,
     async_runtime::watch::WatchReceiver,
-    raft::{TransferLeaderRequest, VoteResponse},
+    raft::{TransferLeaderRequest, VoteRequest, VoteResponse},
 };
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Consensus,
+    Consensus, Judgement,
     message::PeerAnswer,
-    suspicion::{Attention, REFUSED_PAUSE, UNANSWERED_PAUSE, Verdict, until_next_try},
-    types::Vote,
+    suspicion::{Attention, REFUSED_PAUSE, UNANSWERED_PAUSE, Verdict, election_patience, until_next_try},
+    types::{TypeConfig, Vote},
 };
 use crate::wire::client::NodeId;
 
@@ -59,19 +59,29 @@ impl Consensus {
             };
             let (verdict, heard) = match situation.leader {
                 Some(leader) => self.contacts.evidence(|evidence| {
-                    (evidence.verdict(leader, self.lease, now), evidence.last_heard(leader))
+                    let term = situation.vote.leader_id.term;
+                    (evidence.verdict(leader, term, self.lease, now), evidence.last_heard(leader))
                 }),
                 // Somebody stands for election, or has failed to be elected.
                 None => (Verdict::Silent, Some(since)),
             };
             let silence = attention.look(heard.max(Some(since)), now);
             let alone = situation.ranks == 1 && situation.leader.is_none();
+            let pace = self.slowest_pace(now);
+            let patience = match situation.leader {
+                Some(_) => self.lease,
+                None => election_patience(self.lease, pace),
+            };
             let lost = match verdict {
-                Verdict::Dead => true,
-                Verdict::Silent => silence > self.lease || alone,
+                Verdict::Dead | Verdict::Resigned => true,
+                Verdict::Silent => silence > patience || alone,
                 Verdict::Alive => false,
             };
-            let wait = if lost {
+            // Its own vote is the first that it needs, and could not be written down.
+            let able = !self.disk_hangs(now);
+            // A leader's time is the directory's.
+            let may_stand = lost && able && !matches!(self.clock(), Judgement::Wrong { .. });
+            let wait = if may_stand {
                 let began = match given_up {
                     Some((vote, began)) if vote == situation.vote => began,
                     _ => {
@@ -84,9 +94,10 @@ impl Consensus {
                     let pause = if refusals > before { REFUSED_PAUSE } else { UNANSWERED_PAUSE };
                     (at + pause).saturating_duration_since(now)
                 });
-                let wait = paused.max(until_next_try(situation.rank, situation.ranks, now - began));
+                let turn = until_next_try(situation.rank, situation.ranks, now - began, pace);
+                let wait = paused.max(turn);
                 if wait.is_zero() {
-                    self.stand(&situation, verdict).await;
+                    self.stand(&situation).await;
                     last_try = Some((now, refusals));
                 }
                 wait.clamp(REFUSED_PAUSE, Attention::STEP)
@@ -120,46 +131,87 @@ impl Consensus {
     }
 
     /// Asks the others whether they would vote for this node; if a majority would, openraft holds the election.
-    async fn stand(&self, situation: &Situation, verdict: Verdict) {
+    async fn stand(&self, situation: &Situation) {
         // Raft may be writing down a vote, which may be slow, and tells of it afterwards: standing again would undo the
         // election that the vote is for. Once Raft has answered, it has told.
         let answered = self.raft.with_raft_state(|_| ()).await;
         if answered.is_err() || self.situation().is_none_or(|now| now.vote != situation.vote) {
             return;
         }
-        if verdict == Verdict::Dead {
-            self.lift_lease(situation).await;
+        if let Some(leader) = situation.leader {
+            self.lift_lease(situation.vote, leader).await;
         }
         if let Err(error) = self.raft.trigger().elect(true).await {
             tracing::debug!(%error, "no election");
         }
     }
 
-    /// Takes back the lease that openraft has granted the leader here.
-    async fn lift_lease(&self, situation: &Situation) {
-        let Some(leader) = situation.leader else { return };
+    /// Takes back the lease that openraft has granted the leader here. That is long, see [`LONGEST_ELECTION`]; how long a
+    /// leader is believed in is decided by the evidence alone.
+    ///
+    /// [`LONGEST_ELECTION`]: super::LONGEST_ELECTION
+    async fn lift_lease(&self, vote: Vote, leader: NodeId) {
         // Meant for another node than this, a transfer of the leadership does nothing else.
-        let lift = TransferLeaderRequest::new(situation.vote, leader, None);
+        let lift = TransferLeaderRequest::new(vote, leader, None);
         if let Err(error) = self.raft.handle_transfer_leader(lift).await {
             tracing::debug!(%error, "the lease of the leader cannot be lifted");
         }
     }
 
     /// Judges the leader before somebody is answered who wants its place. Gives the refusal, if it is alive as far as
-    /// is known here. openraft would refuse, too, but for a lease that was once lifted: it does not grant that
-    /// again in the same term.
+    /// is known here, or if the vote could not be written down.
+    ///
+    /// Whatever is answered, at most one leader a term is elected: each vote is written down before it is given, once a term.
     pub(super) async fn defend_leader(&self) -> Option<PeerAnswer> {
-        let situation = self.situation()?;
-        let leader = situation.leader?;
         let now = Instant::now();
-        match self.contacts.evidence(|evidence| evidence.verdict(leader, self.lease, now)) {
-            Verdict::Alive => Some(PeerAnswer::Vote(VoteResponse::new(situation.vote, None, false))),
-            Verdict::Silent => None,
-            Verdict::Dead => {
-                self.lift_lease(&situation).await;
+        let (vote, leader) = {
+            let metrics = self.raft.server_metrics();
+            let metrics = metrics.borrow_watched();
+            (metrics.vote, metrics.current_leader.filter(|_| metrics.state != ServerState::Leader))
+        };
+        let refused = Some(PeerAnswer::Vote(VoteResponse::new(vote, None, false)));
+        if self.disk_hangs(now) {
+            return refused;
+        }
+        let leader = leader.filter(|leader| *leader != *self.raft.node_id())?;
+        match self
+            .contacts
+            .evidence(|evidence| evidence.verdict(leader, vote.leader_id.term, self.lease, now))
+        {
+            Verdict::Alive => refused,
+            Verdict::Silent | Verdict::Dead | Verdict::Resigned => {
+                self.lift_lease(vote, leader).await;
                 None
             }
         }
+    }
+
+    /// Whether this node leads, and somebody else had better. openraft would defend it for [`LONGEST_ELECTION`] after a
+    /// majority was last heard; a leader that goes on leading is defended by that, too.
+    ///
+    /// Safety does not depend on it. openraft's lease keeps the peace alone: nothing is read by it, each read asks a majority.
+    /// A vote past the lease is given to a candidate that has all of this node's log, is written down first, and is the end of
+    /// this node's own term here.
+    ///
+    /// [`LONGEST_ELECTION`]: super::LONGEST_ELECTION
+    pub(super) fn lets_go(&self) -> bool {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.state == ServerState::Leader && (self.has_stepped_back(metrics.vote) || self.is_silent())
+    }
+
+    /// Whether this node has told others to elect a successor, when it led by this vote.
+    pub(super) fn has_stepped_back(&self, vote: Vote) -> bool {
+        *self.leaving.lock() == Some(vote)
+    }
+
+    /// Says whether this node, which [lets go](Self::lets_go), would vote for somebody. openraft's Pre-Vote knows of no leader
+    /// that does. It promises nothing: the vote itself is openraft's.
+    pub(super) fn would_vote(&self, asked: &VoteRequest<TypeConfig>) -> VoteResponse<TypeConfig> {
+        let vote = self.raft.server_metrics().borrow_watched().vote;
+        let last_log = self.raft.data_metrics().borrow_watched().last_log;
+        let granted = asked.last_log_id >= last_log && asked.vote >= vote;
+        VoteResponse::new(vote, last_log, granted)
     }
 
     /// For how long the leader has said nothing here, if it ever has and is another node.

@@ -11,16 +11,18 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use super::{
     age::Reports,
+    clocks::Clocks,
     message::{PeerAnswer, PeerRequest},
     suspicion::Evidence,
     types::{Seat, ServerMetrics},
@@ -32,9 +34,9 @@ use crate::wire::{
     transport::Network,
 };
 
-/// How long the other side holds a question before it answers, and how much longer it may take. A connection
-/// that is silent for longer leads nowhere; that alone is no evidence of anything else.
-pub(super) const HOLD: Duration = Duration::from_millis(100);
+/// How often the other side is asked, how long it holds a question before it answers, and how much longer it may take. A
+/// connection that is silent for longer leads nowhere; that alone is no evidence of anything else.
+pub(super) const HOLD: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_millis(300);
 /// How long opening a connection may take.
 const OPEN_PATIENCE: Duration = Duration::from_secs(1);
@@ -53,6 +55,8 @@ pub(super) struct Contacts {
     evidence: Arc<Mutex<Evidence>>,
     /// How far the leader says that the log is acknowledged.
     reports: Arc<Mutex<Reports>>,
+    /// What their clocks show.
+    clocks: Clocks,
     /// How often this node's Pre-Vote was refused.
     refusals: Arc<AtomicU64>,
     /// Wakes whoever judges by the evidence.
@@ -60,10 +64,11 @@ pub(super) struct Contacts {
 }
 
 impl Contacts {
-    pub(super) fn new(network: Arc<dyn Network>, reports: Arc<Mutex<Reports>>) -> Self {
+    pub(super) fn new(network: Arc<dyn Network>, reports: Arc<Mutex<Reports>>, clocks: Clocks) -> Self {
         let news = watch::Sender::new(());
         Self {
             reports,
+            clocks,
             network,
             open: Arc::default(),
             evidence: Arc::default(),
@@ -77,6 +82,27 @@ impl Contacts {
         let open = self.open.lock();
         let (_, connection) = open.get(&id).filter(|(known, _)| known == seat)?;
         (!connection.is_closed()).then(|| connection.clone())
+    }
+
+    /// All standing connections.
+    pub(super) fn all(&self) -> Vec<(Seat, PeerConnection)> {
+        self.open.lock().values().cloned().collect()
+    }
+
+    /// A node has answered a question of this one.
+    pub(super) fn answered(&self, id: NodeId) {
+        self.evidence.lock().answer(id, Instant::now());
+    }
+
+    /// `leader` has said that it leads no more in this term.
+    pub(super) fn resign(&self, leader: NodeId, term: u64) {
+        self.evidence.lock().resign(leader, term, Instant::now());
+        self.news.send_replace(());
+    }
+
+    /// `leader` has said that it leads on in this term after all.
+    pub(super) fn lead_on(&self, leader: NodeId, term: u64) {
+        self.evidence.lock().lead_on(leader, term);
     }
 
     /// Looks at the evidence.
@@ -134,16 +160,28 @@ impl Contacts {
         }
     }
 
-    /// Asks again and again until the connection has ended, or is silent.
-    async fn hold(&self, connection: &PeerConnection) {
+    /// Asks again and again until the connection has ended, or is silent. However long the way, answers come as often as
+    /// it asks.
+    async fn hold(&self, id: NodeId, connection: &PeerConnection) {
+        let ask = async || (Instant::now(), timeout(HOLD + GRACE, connection.call(&PeerRequest::Hold)).await);
+        let (mut asked, mut often) = (FuturesUnordered::new(), interval(HOLD));
+        often.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let asked = Instant::now();
-            match timeout(HOLD + GRACE, connection.call(&PeerRequest::Hold)).await {
-                Ok(Ok(PeerAnswer::Held { acknowledged: Some(index) })) => {
-                    self.reports.lock().note(asked, index);
+            let (at, answer) = tokio::select! {
+                _ = often.tick() => {
+                    asked.push(ask());
+                    continue;
                 }
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => return,
+                Some(answered) = asked.next() => answered,
+            };
+            let Ok(Ok(answer)) = answer else { return };
+            self.answered(id);
+            if let PeerAnswer::Held { acknowledged, pace, clock_ms } = answer {
+                self.evidence.lock().set_pace(id, Some(pace));
+                self.clocks.note(id, clock_ms);
+                if let Some(index) = acknowledged {
+                    self.reports.lock().note(at, index);
+                }
             }
         }
     }
@@ -158,7 +196,7 @@ impl Contacts {
                     self.evidence.lock().reach(id);
                     let _listed = Listed::enter(&self, id, &seat, &connection);
                     pause = PAUSE_MIN;
-                    self.hold(&connection).await;
+                    self.hold(id, &connection).await;
                     // At once, and once: whether it still answers is what matters now.
                 }
                 Err(error) => {
@@ -199,6 +237,7 @@ impl<'a> Listed<'a> {
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
         self.contacts.open.lock().remove(&self.id);
+        self.contacts.evidence.lock().set_pace(self.id, None);
     }
 }
 

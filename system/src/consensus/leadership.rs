@@ -2,13 +2,16 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use openraft::{Instant as _, async_runtime::watch::WatchReceiver};
+use openraft::{Instant as _, async_runtime::watch::WatchReceiver, errors::Fatal};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
 
-use super::{Consensus, types::Raft};
+use super::{
+    Consensus,
+    types::{Raft, TypeConfig},
+};
 use crate::wire::client::{Leadership, NodeId, TransferError};
 
 /// How long another node may take to have all that the leader had when it was asked to hand over.
@@ -58,6 +61,10 @@ impl Consensus {
         let Some(to) = to else {
             let mut failure = TransferError::Alone.into();
             for candidate in candidates {
+                if let Some(unfit) = self.unfit_to_lead(candidate) {
+                    failure = unfit.into();
+                    continue;
+                }
                 match self.transfer_to(candidate).await {
                     Err(refused @ TransferFailure::Refused(_)) => failure = refused,
                     settled => return settled,
@@ -67,6 +74,9 @@ impl Consensus {
         };
         if to == *self.raft.node_id() {
             return Err(TransferError::LeadsAlready { id: to }.into());
+        }
+        if let Some(unfit) = self.unfit_to_lead(to) {
+            return Err(unfit.into());
         }
         if !candidates.contains(&to) {
             let member = self.members().iter().any(|member| member.id == to);
@@ -79,7 +89,7 @@ impl Consensus {
 
     /// The other voters, the one whose log is most complete first. Among equals it is whoever was heard of last: one
     /// of them may be dead. Only a leader knows.
-    fn successors(&self) -> Result<Vec<NodeId>, TransferFailure> {
+    pub(super) fn successors(&self) -> Result<Vec<NodeId>, TransferFailure> {
         let id = *self.raft.node_id();
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
@@ -91,7 +101,16 @@ impl Consensus {
         Ok(voters)
     }
 
-    async fn transfer_to(&self, to: NodeId) -> Result<Leadership, TransferFailure> {
+    /// Why a node would not take over. To be known before it is asked: a leader that has asked somebody leads no more.
+    pub(super) fn unfit_to_lead(&self, id: NodeId) -> Option<TransferError> {
+        if let Some(off_ms) = self.clock_of(id) {
+            return Some(TransferError::WrongClock { id, off_ms });
+        }
+        let waits = self.contacts.evidence(|evidence| evidence.pace(id));
+        (waits >= self.disk_timeout).then_some(TransferError::DiskHangs { id, waits })
+    }
+
+    pub(super) async fn transfer_to(&self, to: NodeId) -> Result<Leadership, TransferFailure> {
         let stopped = |error: &dyn std::fmt::Display| TransferFailure::Stopped(error.to_string());
         let (id, began) = (*self.raft.node_id(), Instant::now());
         match timeout(CATCH_UP_PATIENCE, self.caught_up_since(to, began)).await {
@@ -99,7 +118,7 @@ impl Consensus {
             Err(_) => return Err(TransferError::NotCaughtUp { id: to, waited: began.elapsed() }.into()),
         }
         let mut leadership = self.leadership();
-        self.raft.trigger().transfer_leader(to).await.map_err(|error| stopped(&error))?;
+        self.step_back_for(to).await.map_err(|error| stopped(&error))?;
         let moved = leadership.wait_for(|now| now.leader.as_ref().is_some_and(|leader| leader.id != id));
         match timeout(HAND_OVER_PATIENCE, moved).await {
             Ok(Ok(now)) => Ok(now.clone()),
@@ -108,11 +127,22 @@ impl Consensus {
         }
     }
 
-    /// Waits until a node was heard of after `began`, and has all that was in the log then.
+    /// Leads no more, and tells everybody that a node is to be elected. Others may be as well, should it not step in: see
+    /// [`lets_go`](Self::lets_go).
+    pub(super) async fn step_back_for(&self, to: NodeId) -> Result<(), Fatal<TypeConfig>> {
+        let vote = self.raft.server_metrics().borrow_watched().vote;
+        *self.leaving.lock() = Some(vote);
+        self.raft.trigger().transfer_leader(to).await
+    }
+
+    /// Waits until a node was heard of after `began`, and has all that was in the log then. A leader that has stepped back for
+    /// another sends no heartbeats that could be answered: then the log alone has to do.
     async fn caught_up_since(&self, to: NodeId, began: Instant) -> Result<(), TransferFailure> {
         let stopped = |error: &dyn std::fmt::Display| TransferFailure::Stopped(error.to_string());
         let mut metrics = self.raft.metrics();
         let goal = metrics.borrow_watched().last_log_index;
+        let vote = self.raft.server_metrics().borrow_watched().vote;
+        let stepped_back = self.has_stepped_back(vote);
         self.raft.trigger().heartbeat().await.map_err(|error| stopped(&error))?;
         loop {
             {
@@ -123,7 +153,8 @@ impl Consensus {
                 let matched = matched.get(&to).copied().flatten().map(|log_id| log_id.index);
                 let heard = heard.get(&to).copied().flatten();
                 let asked_for = began.elapsed();
-                if matched >= goal && heard.is_some_and(|heard| heard.elapsed() <= asked_for) {
+                let heard = heard.is_some_and(|heard| heard.elapsed() <= asked_for);
+                if matched >= goal && (heard || stepped_back) {
                     return Ok(());
                 }
             }

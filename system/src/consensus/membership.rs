@@ -93,11 +93,21 @@ impl Consensus {
         Ok(seats.into_iter().map(role).collect())
     }
 
-    /// Founds the cluster of the `founding` members, if there are any and nobody's disk holds anything.
-    /// Then waits until the members know this node with its disk, and only from then on lets it stand for
-    /// election: a node that reads an old log from its beginning passes through memberships in which
-    /// another disk had a vote under its number. Goes on as long as the node does.
+    /// Founds the cluster of the `founding` members, if there are any and nobody's disk holds anything, and plays this node's
+    /// part in it from then on, as long as the node does.
     pub async fn take_part(&self, founding: Option<BTreeMap<NodeId, Member>>) {
+        tokio::join!(
+            self.stand_once_seated(founding),
+            self.look_after_leadership(),
+            self.keep_house(),
+            self.make_snapshots()
+        );
+    }
+
+    /// Waits until the members know this node with its disk, and only from then on lets it stand for
+    /// election: a node that reads an old log from its beginning passes through memberships in which
+    /// another disk had a vote under its number.
+    async fn stand_once_seated(&self, founding: Option<BTreeMap<NodeId, Member>>) {
         if let Some(members) = founding
             && let Err(reason) = self.found(members).await
         {

@@ -1,5 +1,7 @@
 //! What nodes say to one another.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, VoteRequest,
@@ -56,6 +58,10 @@ pub enum RaftMessage {
     TransferLeader(TransferLeaderRequest<TypeConfig>),
     /// A piece of a snapshot.
     Snapshot(SnapshotPiece),
+    /// Whoever leads by this vote cannot go on: elect somebody, and do not wait until it falls silent.
+    Resign(Vote),
+    /// Whoever leads by this vote had resigned, and can go on after all.
+    LeadOn(Vote),
 }
 
 /// Who a node is.
@@ -78,7 +84,7 @@ pub struct SnapshotPiece {
     pub transfer: u64,
     /// Where the piece begins. 0 begins a transfer.
     pub offset: u64,
-    /// The piece.
+    /// The piece: a chunk, behind the header of the snapshot in the first piece.
     pub bytes: Bytes,
     /// Whether it is the last.
     pub last: bool,
@@ -105,9 +111,15 @@ pub enum PeerAnswer {
     Held {
         /// If this node leads: all that it had acknowledged when it was asked has this index in the log, or a lower one.
         acknowledged: Option<u64>,
+        /// What it takes, as a rule, until a write is safe on its disk.
+        pace: Duration,
+        /// What its clock shows, milliseconds since the Unix epoch.
+        clock_ms: u64,
     },
     /// The request made no sense, was meant for another disk, or Raft has stopped.
     Failed(String),
     /// To [`PeerRequest::ReadIndex`].
     ReadIndex(Result<u64, BarrierError>),
+    /// To [`RaftMessage::Resign`] and [`RaftMessage::LeadOn`]: heard.
+    Resigned,
 }

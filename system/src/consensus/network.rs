@@ -2,20 +2,13 @@
 //! delays a heartbeat.
 
 mod appending;
+mod sending;
 
 #[cfg(test)]
 mod tests;
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::{
     Stream, StreamExt,
     future::BoxFuture,
@@ -34,16 +27,23 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use self::appending::{Appended, Appending};
 use super::{
+    LONGEST_ELECTION,
     contacts::{Contacts, PeerConnection},
-    message::{PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
+    message::{PeerAnswer, PeerRequest, RaftMessage},
+    retention::{FirstKept, Transfers},
+    snapshot::{SnapshotData, SnapshotStore},
     stages::Stages,
+    suspicion::election_patience,
     types::{Seat, Snapshot, TypeConfig, Vote},
 };
-use crate::wire::{
-    client::NodeId,
-    connection::{CallError, Connection},
-    frame::Link,
-    transport::Network,
+use crate::{
+    alarm::Alarms,
+    wire::{
+        client::NodeId,
+        connection::{CallError, Connection},
+        frame::Link,
+        transport::Network,
+    },
 };
 
 /// A node may take so long for a piece of a snapshot; for the last one it also installs the whole.
@@ -52,14 +52,17 @@ const PIECE_PATIENCE: Duration = Duration::from_secs(60);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
 /// A connection on which nothing was answered for so long is given up for a new one.
 const SILENCE_LIMIT: Duration = Duration::from_secs(1);
-/// How much of a snapshot travels in one frame, bytes.
-const PIECE: usize = 1 << 20;
 
 /// Makes connections for Raft.
 pub(super) struct PeerNetwork {
     pub(super) network: Arc<dyn Network>,
     pub(super) contacts: Contacts,
     pub(super) stages: Stages,
+    pub(super) snapshots: Arc<SnapshotStore>,
+    pub(super) alarms: Alarms,
+    pub(super) first_kept: FirstKept,
+    pub(super) transfers: Transfers,
+    pub(super) lease: Duration,
 }
 
 impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
@@ -70,6 +73,11 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
             network: self.network.clone(),
             contacts: self.contacts.clone(),
             stages: self.stages.clone(),
+            snapshots: self.snapshots.clone(),
+            alarms: self.alarms.clone(),
+            first_kept: self.first_kept.clone(),
+            transfers: self.transfers.clone(),
+            lease: self.lease,
             target,
             seat: seat.clone(),
             connection: Slot::Empty,
@@ -84,6 +92,11 @@ pub(super) struct PeerLink {
     network: Arc<dyn Network>,
     contacts: Contacts,
     stages: Stages,
+    snapshots: Arc<SnapshotStore>,
+    alarms: Alarms,
+    first_kept: FirstKept,
+    transfers: Transfers,
+    lease: Duration,
     target: NodeId,
     seat: Seat,
     connection: Slot,
@@ -108,10 +121,19 @@ impl PeerLink {
         match tokio::time::timeout(patience, asked).await {
             Ok(answer) => {
                 self.silent_since = None;
+                if answer.is_ok() {
+                    self.contacts.answered(self.target);
+                }
                 answer
             }
             Err(_) => Err(self.lost()),
         }
+    }
+
+    /// How long the other side may take to say whether it would vote: it may be writing a vote down.
+    fn vote_patience(&self) -> Duration {
+        let pace = self.contacts.evidence(|evidence| evidence.pace(self.target));
+        election_patience(self.lease, pace).min(LONGEST_ELECTION)
     }
 
     fn lost(&self) -> CallError {
@@ -172,7 +194,11 @@ impl PeerLink {
         };
         let request = PeerRequest::Raft { to: self.seat.disk, message };
         let asked = tokio::time::timeout(patience, contact.call(&request)).await;
-        Self::understood(asked.unwrap_or_else(|_| Err(self.lost())))
+        let answer = asked.unwrap_or_else(|_| Err(self.lost()));
+        if answer.is_ok() {
+            self.contacts.answered(self.target);
+        }
+        Self::understood(answer)
     }
 
     fn understood(answer: Result<PeerAnswer, CallError>) -> Result<PeerAnswer, RpcError> {
@@ -197,7 +223,7 @@ fn unexpected(answer: &PeerAnswer) -> RpcError {
 }
 
 impl RaftNetworkV2<TypeConfig> for PeerLink {
-    type SnapshotData = Bytes;
+    type SnapshotData = SnapshotData;
 
     async fn append_entries(
         &mut self,
@@ -229,9 +255,9 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
     async fn vote(
         &mut self,
         request: VoteRequest<TypeConfig>,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        match self.solicit(RaftMessage::Vote(request), option.hard_ttl()).await? {
+        match self.solicit(RaftMessage::Vote(request), LONGEST_ELECTION).await? {
             PeerAnswer::Vote(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }
@@ -240,9 +266,9 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
     async fn pre_vote(
         &mut self,
         request: VoteRequest<TypeConfig>,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RpcError> {
-        match self.solicit(RaftMessage::PreVote(request), option.hard_ttl()).await? {
+        match self.solicit(RaftMessage::PreVote(request), self.vote_patience()).await? {
             PeerAnswer::Vote(answer) => {
                 if !answer.vote_granted {
                     self.contacts.count_refusal();
@@ -256,9 +282,9 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
     async fn transfer_leader(
         &mut self,
         request: TransferLeaderRequest<TypeConfig>,
-        option: RPCOption,
+        _option: RPCOption,
     ) -> Result<TransferLeaderResponse<TypeConfig>, RpcError> {
-        match self.solicit(RaftMessage::TransferLeader(request), option.hard_ttl()).await? {
+        match self.solicit(RaftMessage::TransferLeader(request), self.vote_patience()).await? {
             PeerAnswer::TransferLeader(answer) => Ok(answer),
             answer => Err(unexpected(&answer)),
         }
@@ -271,31 +297,17 @@ impl RaftNetworkV2<TypeConfig> for PeerLink {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        static TRANSFERS: AtomicU64 = AtomicU64::new(0);
-        let transfer = TRANSFERS.fetch_add(1, Ordering::Relaxed);
-        let bytes = snapshot.snapshot;
-        let send = async {
-            let mut offset = 0;
-            loop {
-                let end = bytes.len().min(offset + PIECE);
-                let last = end == bytes.len();
-                let piece = SnapshotPiece {
-                    vote,
-                    transfer,
-                    offset: offset as u64,
-                    bytes: bytes.slice(offset..end),
-                    last,
-                };
-                match self.rpc(RaftMessage::Snapshot(piece), PIECE_PATIENCE).await? {
-                    PeerAnswer::MoreSnapshot if !last => offset = end,
-                    PeerAnswer::Snapshot(answer) => return Ok(answer),
-                    answer => return Err(unexpected(&answer).into()),
-                }
-            }
+        let covered = snapshot.meta.last_log_id.map_or(0, |log_id| log_id.index);
+        let under_way = self.transfers.begin(covered);
+        let SnapshotData::Stored(stored) = snapshot.snapshot else {
+            return Err(RpcError::from(Unreachable::from_string("only a stored snapshot can be sent")).into());
         };
-        tokio::select! {
+        let send = self.send_snapshot(vote, stored);
+        let sent = tokio::select! {
             sent = send => sent,
             closed = cancel => Err(closed.into()),
-        }
+        };
+        tokio::spawn(under_way.end_later());
+        sent
     }
 }

@@ -12,11 +12,16 @@ use openraft::{
     errors::{LinearizableReadError, RaftError},
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::timeout,
+};
 
 use super::{
     Consensus,
+    contacts::Contacts,
     message::{PeerAnswer, PeerRequest},
+    suspicion::Evidence,
     types::Raft,
 };
 use crate::wire::{client::Leadership, frame::Link, links::Links, transport::Network};
@@ -25,6 +30,10 @@ use crate::wire::{client::Leadership, frame::Link, links::Links, transport::Netw
 const LEADER_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a read may wait for the directory to reach what is committed.
 const APPLY_PATIENCE: Duration = Duration::from_secs(1);
+/// A majority may take so much longer than the lease to confirm that this node leads, be the disks as slow as they may.
+const LONGEST_CONFIRMATION: Duration = Duration::from_secs(1);
+/// In a round, so many writes of a follower may come one after the other: one that is under way, and what came meanwhile.
+const WRITES_A_ROUND: u32 = 2;
 /// How many rounds are under way at a time. With two, the next one is at the leader when the first is answered.
 const ROUNDS: usize = 2;
 
@@ -51,8 +60,10 @@ impl Consensus {
     /// # Errors
     /// [`BarrierError`]; of a node that does not know who leads, [`BarrierError::NotLeader`].
     pub async fn read_barrier(&self) -> Result<(), BarrierError> {
-        let queue = if self.leads() { &self.own_indices } else { &self.leaders_indices };
-        let index = queued(queue).await?;
+        let index = match self.leads() {
+            true => self.read_index().await?,
+            false => queued(&self.leaders_indices).await?,
+        };
         self.reach(index).await
     }
 
@@ -62,21 +73,25 @@ impl Consensus {
     /// # Errors
     /// [`BarrierError`].
     pub async fn leader_barrier(&self) -> Result<(), BarrierError> {
-        let index = queued(&self.own_indices).await?;
+        let index = self.read_index().await?;
         self.reach(index).await
     }
 
     /// Up to where the log is committed. Only the leader can tell.
     pub(super) async fn read_index(&self) -> Found {
+        if self.is_silent() {
+            return Err(BarrierError::NotLeader);
+        }
         queued(&self.own_indices).await
     }
 
-    pub(super) fn leads(&self) -> bool {
+    /// Whether this node leads, as far as it knows.
+    pub fn leads(&self) -> bool {
         self.leadership.borrow().leader.as_ref().is_some_and(|leader| leader.id == *self.raft.node_id())
     }
 
     async fn reach(&self, index: u64) -> Result<(), BarrierError> {
-        let applied = tokio::time::timeout(APPLY_PATIENCE, self.machine.wait_applied(index));
+        let applied = timeout(APPLY_PATIENCE, self.machine.wait_applied(index));
         let behind = |_| BarrierError::Unconfirmed("the directory lags behind the log".to_owned());
         applied.await.map_err(behind)
     }
@@ -90,17 +105,23 @@ async fn queued(queue: &IndexQueue) -> Found {
 }
 
 /// Has the heartbeats of `raft` tell what is committed, for as long as anybody may ask.
-pub(super) fn ask_majority(raft: &Raft) -> IndexQueue {
-    let raft = raft.clone();
+pub(super) fn ask_majority(raft: &Raft, contacts: &Contacts, lease: Duration) -> IndexQueue {
+    let (raft, contacts) = (raft.clone(), contacts.clone());
     in_rounds(move || {
         let raft = raft.clone();
+        // A follower answers a heartbeat when it has written what came before it.
+        let writing = WRITES_A_ROUND * contacts.evidence(Evidence::slowest_pace);
+        let patience = lease + writing.min(LONGEST_CONFIRMATION);
         async move {
-            match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-                Ok(linearizer) => Ok(linearizer.read_log_id().index()),
-                Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {
+            match timeout(patience, raft.get_read_linearizer(ReadPolicy::ReadIndex)).await {
+                Ok(Ok(linearizer)) => Ok(linearizer.read_log_id().index()),
+                Ok(Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_)))) => {
                     Err(BarrierError::NotLeader)
                 }
-                Err(error) => Err(BarrierError::Unconfirmed(error.to_string())),
+                Ok(Err(error)) => Err(BarrierError::Unconfirmed(error.to_string())),
+                Err(_) => {
+                    Err(BarrierError::Unconfirmed(format!("no majority has answered within {patience:?}")))
+                }
             }
         }
     })

@@ -11,6 +11,10 @@ use super::{
     *,
 };
 
+mod cluster;
+mod snapshots;
+mod survival;
+
 struct Builder;
 
 impl StoreBuilder<TypeConfig, LogStore, Machine> for Builder {
@@ -18,7 +22,7 @@ impl StoreBuilder<TypeConfig, LogStore, Machine> for Builder {
         let disk = Memory::default();
         let (log, _closed) =
             LogStore::open(disk.open_log().unwrap(), DiskId::default(), Stages::new()).unwrap();
-        Ok(((), log, Machine::open(Arc::new(disk), Stages::new()).unwrap()))
+        Ok(((), log, Machine::open(Arc::new(disk), Stages::new(), Alarms::default()).unwrap()))
     }
 }
 
@@ -156,7 +160,7 @@ mod durable {
         close(log, closed).await;
     }
 
-    fn wrapped() -> crate::identity::WrappedKey {
+    pub(super) fn wrapped() -> crate::identity::WrappedKey {
         let keys = crate::identity::ClusterKeys::from_secret([1; 32]);
         let content = crate::seal::ContentKey::from_bytes([1; 32]);
         keys.ring().wrap(1, crate::directory::ImageId(7), &content, [0; 12]).unwrap()
@@ -225,14 +229,23 @@ mod durable {
         let slow = SlowDisk::new(Arc::new(Memory::default()), Duration::from_millis(50));
         let (mut log, closed) =
             LogStore::open(slow.open_log().unwrap(), DiskId::default(), Stages::new()).unwrap();
-        let unwritten = log.unwritten();
-        assert_eq!(unwritten.count(), 0);
+        let extent = log.extent();
+        assert_eq!(extent.unwritten(), (0, 0));
+        let size = |entries: std::ops::Range<u64>| {
+            entries.map(|index| codec::encode(&entry(1, index)).unwrap().len()).sum::<usize>()
+        };
         log.append((0..700).map(|index| entry(1, index)), IOFlushed::noop()).await.unwrap();
-        assert_eq!(unwritten.count(), 700);
+        assert_eq!(extent.unwritten(), (700, size(0..700)));
         log.save_vote(&Vote::new(1, 1)).await.unwrap();
-        assert_eq!(unwritten.count(), 0);
-        log.purge(id(1, 699)).await.unwrap();
-        assert_eq!(unwritten.count(), 0);
+        assert_eq!(extent.unwritten(), (0, 0));
+        log.append((700..800).map(|index| entry(1, index)), IOFlushed::noop()).await.unwrap();
+        log.truncate_after(Some(id(1, 749))).await.unwrap();
+        assert_eq!(extent.unwritten(), (0, 0));
+        log.append((750..760).map(|index| entry(1, index)), IOFlushed::noop()).await.unwrap();
+        log.purge(id(1, 754)).await.unwrap();
+        assert_eq!(extent.unwritten().1, size(755..760));
+        log.save_vote(&Vote::new(2, 1)).await.unwrap();
+        assert_eq!(extent.unwritten(), (0, 0));
         close(log, closed).await;
     }
 
@@ -310,26 +323,32 @@ mod seats {
         transport::Pipes,
     };
 
-    fn seat(disk: DiskId) -> Seat {
+    pub(super) fn seat(disk: DiskId) -> Seat {
         Seat { member: Member { id: 1, client: "c".to_owned(), peer: "p".to_owned() }, disk }
     }
 
     /// Node 1, on an empty disk with this number.
     async fn node(disk: DiskId) -> Consensus {
+        node_on(disk, &Memory::default()).await
+    }
+
+    /// Node 1, on this disk, with this number if it is empty.
+    pub(super) async fn node_on(disk: DiskId, memory: &Memory) -> Consensus {
         let timing = Timing {
             heartbeat: Duration::from_millis(10),
             lease: Duration::from_millis(40),
+            snapshot_every: 16,
             ..Timing::default()
         };
-        let memory = Arc::new(Memory::default());
-        let consensus = Consensus::start(1, timing, memory, Arc::new(Pipes::default()), disk).await.unwrap();
+        let (memory, network) = (Arc::new(memory.clone()), Arc::new(Pipes::default()));
+        let consensus = Consensus::start(1, timing, memory, network, disk, clock()).await.unwrap();
         let part = consensus.clone();
         tokio::spawn(async move { part.take_part(None).await });
         consensus
     }
 
     /// What node 2, which leads in term 1, sends: at `index`, node 1 with `seat` is the only member.
-    fn only_member(index: u64, seat: Seat) -> RaftMessage {
+    pub(super) fn only_member(index: u64, seat: Seat) -> RaftMessage {
         let id = |index| LogId::new(CommittedLeaderId::new(1), index);
         let membership = Membership::new(vec![[1].into()], std::collections::BTreeMap::from([(1, seat)]));
         RaftMessage::Append(AppendEntriesRequest {
@@ -345,13 +364,13 @@ mod seats {
         let (lost, disk) = (DiskId::new(1, 1), DiskId::new(2, 2));
         let consensus = node(disk).await;
         let meant_for = |to| PeerRequest::Raft { to, message: only_member(0, seat(to)) };
-        let refused = consensus.answer(meant_for(lost), 0, 0).await;
+        let refused = consensus.answer(meant_for(lost), 0).await;
         assert!(
             matches!(&refused, PeerAnswer::Failed(reason) if reason.contains("remove node 1")),
             "{refused:?}"
         );
         assert!(consensus.identity().await.unwrap().empty);
-        let taken = consensus.answer(meant_for(disk), 0, 0).await;
+        let taken = consensus.answer(meant_for(disk), 0).await;
         assert!(matches!(taken, PeerAnswer::Append(_)), "{taken:?}");
     }
 
@@ -361,7 +380,7 @@ mod seats {
         let (lost, disk) = (DiskId::new(1, 1), DiskId::new(2, 2));
         let consensus = node(disk).await;
         let old_log = PeerRequest::Raft { to: disk, message: only_member(0, seat(lost)) };
-        let taken = consensus.answer(old_log, 0, 0).await;
+        let taken = consensus.answer(old_log, 0).await;
         assert!(matches!(taken, PeerAnswer::Append(_)), "{taken:?}");
         // Time for some ten elections.
         let mut metrics = consensus.raft.server_metrics();
@@ -374,7 +393,7 @@ mod seats {
         assert!(early.is_err(), "elected by the vote of a disk that is gone");
 
         let end_of_log = PeerRequest::Raft { to: disk, message: only_member(1, seat(disk)) };
-        consensus.answer(end_of_log, 0, 0).await;
+        consensus.answer(end_of_log, 0).await;
         consensus
             .leadership()
             .wait_for(|now| now.leader.as_ref().is_some_and(|leader| leader.id == 1))
@@ -388,11 +407,12 @@ mod seats {
         let disk = DiskId::new(1, 1);
         let slow = SlowDisk::new(Arc::new(Memory::default()), Duration::from_millis(400));
         let network = Arc::new(Pipes::default());
-        let consensus = Consensus::start(1, Timing::default(), Arc::new(slow), network, disk).await.unwrap();
+        let consensus =
+            Consensus::start(1, Timing::default(), Arc::new(slow), network, disk, clock()).await.unwrap();
         let node = consensus.clone();
         let answering = tokio::spawn(async move {
             let append = PeerRequest::Raft { to: disk, message: only_member(0, seat(disk)) };
-            node.answer(append, 0, 0).await
+            node.answer(append, 0).await
         });
         while consensus.contacts.evidence(|evidence| evidence.last_heard(2)).is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -407,7 +427,7 @@ mod seats {
         let consensus = node(DiskId::new(1, 1)).await;
         let places = consensus.places.clone();
         let waiting = places.try_acquire_many_owned(PROPOSAL_LIMIT as u32).unwrap();
-        let propose = || consensus.propose(RequestId(1), Actor::Operator, register(), 7);
+        let propose = || consensus.propose(RequestId(1), Actor::Operator, register());
         assert_eq!(propose().await, Err(ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 }));
         drop(waiting);
         // There is room now, and nobody leads.
@@ -448,7 +468,7 @@ mod seats {
         tokio::spawn(serve(listener, Link::Peer, follower, Connections::default()));
         let timing = Timing { lease: Duration::from_millis(500), ..Timing::default() };
         let memory = Arc::new(Memory::default());
-        let consensus = Consensus::start(1, timing, memory, Arc::new(network), disk).await.unwrap();
+        let consensus = Consensus::start(1, timing, memory, Arc::new(network), disk, clock()).await.unwrap();
         let part = consensus.clone();
         tokio::spawn(async move { part.take_part(None).await });
         // What node 2 had sent when it led.
@@ -462,18 +482,22 @@ mod seats {
             entries: vec![Entry::new(first, EntryPayload::Membership(membership.unwrap()))],
             leader_commit: None,
         });
-        consensus.answer(PeerRequest::Raft { to: disk, message: append }, 0, 0).await;
+        consensus.answer(PeerRequest::Raft { to: disk, message: append }, 0).await;
         consensus.lose(0);
 
         while !consensus.leads() {
             consensus.leadership().changed().await.unwrap();
         }
-        let proposing = consensus.propose(RequestId(1), Actor::Operator, register(), 7);
+        let proposing = consensus.propose(RequestId(1), Actor::Operator, register());
         let mut proposing = std::pin::pin!(proposing);
         let early = tokio::time::timeout(Duration::from_millis(20), &mut proposing).await;
         assert!(early.is_err(), "{early:?} before anybody has answered");
         taking.add_permits(1);
         assert_eq!(proposing.await, Ok(Ok(crate::directory::Effect::Registered)));
+    }
+
+    fn clock() -> UnixClock {
+        Arc::new(|| 7)
     }
 
     fn register() -> Action {

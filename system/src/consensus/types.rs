@@ -90,7 +90,8 @@ pub(super) type Entry = openraft::type_config::alias::EntryOf<TypeConfig>;
 pub(super) type Membership = openraft::Membership<NodeId, Seat>;
 pub(super) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
 pub(super) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
-pub(super) type Snapshot = openraft::type_config::alias::SnapshotOf<TypeConfig, Bytes>;
+pub(super) type Snapshot =
+    openraft::type_config::alias::SnapshotOf<TypeConfig, super::snapshot::SnapshotData>;
 pub(super) type ServerMetrics = openraft::type_config::alias::WatchReceiverOf<
     TypeConfig,
     openraft::metrics::RaftServerMetrics<TypeConfig>,

@@ -53,7 +53,7 @@ impl Directory {
             Actor::Operator => Ok(Caller::Operator),
             Actor::Node => Ok(Caller::Node),
             Actor::Session(id) => match self.sessions.get(&id) {
-                Some(session) if session.expires_ms > now_ms => Ok(Caller::User(session.user.clone(), id)),
+                Some(session) if session.lives_at(now_ms) => Ok(Caller::User(session.user.clone(), id)),
                 _ => Err(Refusal::NoSession),
             },
         }

@@ -3,14 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Directory, Effect, ImageId, MAX_VIEWS, Notice, PAGE_LIMIT, Refusal, Subject, UserName, at_least,
-    at_most, text::check_text,
+    Answer, Directory, Effect, ImageId, MAX_VIEWS, Notice, PAGE_LIMIT, Refusal, Subject, Usage, UserName,
+    at_least, at_most, text::check_text,
 };
 
 /// The longest note with a request for views, in characters.
 pub const MAX_NOTE_LEN: usize = 200;
 /// The most requests for views that wait for one owner.
 pub const MAX_ASKS: usize = 1_000;
+/// The most of them that are of one user.
+pub const MAX_ASKS_OF_ONE: usize = 100;
 
 /// Asks the owner of an image for views of it. Any user may but the owner. What the same user asked before for the
 /// same image, and was not answered, is replaced.
@@ -48,6 +50,8 @@ pub struct Ask {
     pub note: String,
     /// When it was made, milliseconds since the Unix epoch.
     pub asked_ms: u64,
+    /// Whether the owner had dealt with whoever asks: strangers give way first when there are too many.
+    pub known: bool,
 }
 
 impl Ask {
@@ -61,18 +65,31 @@ impl Ask {
 impl Directory {
     pub(super) fn ask_for_views(&mut self, asked: AskForViews) -> Answer {
         let AskForViews { user, image: id, views, note } = asked;
-        let ask = Ask { views, note: note.clone(), asked_ms: self.clock_ms };
-        ask.check()?;
         self.known_user(&user)?;
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
         let owner = image.owner.clone();
+        let known = self.knows(&owner, &user);
+        let ask = Ask { views, note: note.clone(), asked_ms: self.clock_ms, known };
+        ask.check()?;
+        self.not_blocked(&owner, &user)?;
         let key = (owner.clone(), id, user.clone());
-        if !self.asks.contains_key(&key) {
-            let waiting = self.index.asks.get(&owner).copied().unwrap_or_default();
-            at_most("number of requests that wait for the owner", waiting + 1, MAX_ASKS as u64)?;
-            self.index.count_ask(&owner, true);
+        let replaced = self.asks.get(&key).map(Usage::of_ask);
+        self.room_for(&user, Usage::of_ask(&ask).minus(replaced.unwrap_or_default()))?;
+        if replaced.is_none() {
+            let of_one = self.index.asks.count(&owner, &user) + 1;
+            at_most("number of your requests that wait for the owner", of_one, MAX_ASKS_OF_ONE as u64)?;
         }
-        self.asks.insert(key, ask);
+        self.insert_ask(key, ask);
+        if self.index.asks.len(&owner) > MAX_ASKS as u64
+            && let Some(loudest) = self.index.asks.loudest(&owner)
+        {
+            let image = ImageId(loudest.at.1);
+            self.settle_ask(&owner, image, &loudest.sender);
+            if (image, &loudest.sender) == (id, &user) {
+                let (value, limit) = (MAX_ASKS as u64 + 1, MAX_ASKS as u64);
+                at_most("number of requests that wait for the owner", value, limit)?;
+            }
+        }
         self.notify(&owner, Notice::Requested { image: id, user, views, note });
         Ok(Effect::Done)
     }
@@ -95,21 +112,28 @@ impl Directory {
         }
     }
 
-    /// Forgets a request for views, and the notice of it, if there is one.
-    pub(super) fn settle_ask(&mut self, owner: &UserName, image: ImageId, user: &UserName) {
-        if self.asks.remove(&(owner.clone(), image, user.clone())).is_some() {
-            self.index.count_ask(owner, false);
-            self.forget_notice(owner, Subject::Ask(image, user.clone()));
+    pub(super) fn insert_ask(&mut self, key: (UserName, ImageId, UserName), ask: Ask) {
+        self.work.touch(1);
+        // First: within one millisecond both have the same place in the index.
+        if let Some(replaced) = self.asks.remove(&key) {
+            self.index.remove_ask(&key, &replaced);
         }
+        self.index.add_ask(&key, &ask);
+        self.asks.insert(key, ask);
     }
 
-    /// Forgets all requests for an image, and says whose they were.
-    pub(super) fn forget_asks(&mut self, owner: &UserName, image: ImageId) -> Vec<UserName> {
-        let asked: Vec<UserName> = self.asks_for(owner, image).map(|(user, _)| user.clone()).collect();
-        for user in &asked {
-            self.settle_ask(owner, image, user);
+    /// Forgets a request for views, and the notice of it, if there is one.
+    pub(super) fn settle_ask(&mut self, owner: &UserName, image: ImageId, user: &UserName) {
+        let key = (owner.clone(), image, user.clone());
+        if let Some(settled) = self.asks.remove(&key) {
+            self.work.touch(1);
+            self.index.remove_ask(&key, &settled);
+            // What is to be cleared away follows from the state: it has to be exact, or nodes would do different work.
+            if self.index.withdrawn.contains_key(&image) && self.asks_for(owner, image).next().is_none() {
+                self.index.withdrawn.remove(&image);
+            }
+            self.forget_notice(owner, Subject::Ask(image, user.clone()));
         }
-        asked
     }
 
     pub(super) fn asks_for<'a>(
@@ -136,7 +160,10 @@ impl Directory {
             None => Included((owner.clone(), ImageId(0), first)),
         };
         let to = Included((owner.clone(), ImageId(u128::MAX), last));
-        let asks = self.asks.range((from, to)).take(limit.min(PAGE_LIMIT));
-        asks.map(|((_, image, user), ask)| (*image, user.clone(), ask.clone())).collect()
+        // Those for what was withdrawn are being cleared away.
+        let asks = self.asks.range((from, to)).filter(|((_, image, _), _)| self.images.contains_key(image));
+        asks.take(limit.min(PAGE_LIMIT))
+            .map(|((_, image, user), ask)| (*image, user.clone(), ask.clone()))
+            .collect()
     }
 }

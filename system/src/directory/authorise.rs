@@ -52,7 +52,9 @@ impl Directory {
                 user(caller, &set.owner)?;
                 self.owner(&set.owner, set.image)
             }
-            Action::Rewrap(_) | Action::Restore(_) => operator(caller),
+            Action::Rewrap(_) | Action::Restore(_) | Action::SetClock(_) | Action::SetQuotas(_) => {
+                operator(caller)
+            }
             Action::CreateGroup(create) => user(caller, &create.user),
             Action::AskToJoin(ask) => user(caller, &ask.user),
             Action::LeaveGroup(leave) => user(caller, &leave.user),
@@ -98,6 +100,8 @@ impl Directory {
                 self.owner(&answer.owner, answer.image)
             }
             Action::Acknowledge(acknowledge) => user(caller, &acknowledge.user),
+            Action::Block(block) => user(caller, &block.user),
+            Action::Unblock(unblock) => user(caller, &unblock.user),
         }
     }
 
@@ -108,8 +112,12 @@ impl Directory {
             | Query::Owned { user: of, .. }
             | Query::Requests { user: of, .. }
             | Query::Inbox { user: of, .. }
-            | Query::MyGroups { user: of } => user(caller, of),
-            Query::Users { .. } | Query::Images { .. } | Query::Hash | Query::Dump { .. } => operator(caller),
+            | Query::MyGroups { user: of }
+            | Query::Blocked { user: of }
+            | Query::Usage { user: of } => user(caller, of),
+            Query::Users { .. } | Query::Images { .. } | Query::Hash | Query::Dump { .. } | Query::Limits => {
+                operator(caller)
+            }
             Query::Groups { .. } => logged_in(caller),
             Query::Image { user: of, image } => {
                 user(caller, of)?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Directory, Effect, Refusal, UserName};
+use super::{Answer, Directory, Effect, Refusal, Usage, User, UserName};
 use crate::identity::{PasswordHash, PublicKey, SessionId};
 
 /// Gives a user another password. A node may, for a user who has proven to be it. All sessions end but one.
@@ -37,7 +37,7 @@ impl Directory {
         let mut changed = self.proven(&user, credentials)?.clone();
         changed.password = Some(password);
         changed.credentials += 1;
-        self.users.insert(user.clone(), changed);
+        self.replace_user(&user, changed);
         Ok(Effect::SessionsEnded { count: self.end_sessions_but(&user, keep) })
     }
 
@@ -45,12 +45,21 @@ impl Directory {
         let mut changed = self.proven(&user, credentials)?.clone();
         changed.key = key;
         changed.credentials += 1;
-        self.users.insert(user.clone(), changed);
+        self.replace_user(&user, changed);
         Ok(Effect::SessionsEnded { count: self.end_sessions_but(&user, keep) })
     }
 
+    /// A password is not refused for the few bytes it takes.
+    fn replace_user(&mut self, user: &UserName, changed: User) {
+        self.work.touch(1);
+        self.index.accounts.charge(user, Usage::of_user(user, &changed));
+        if let Some(before) = self.users.insert(user.clone(), changed) {
+            self.index.accounts.release(user, Usage::of_user(user, &before));
+        }
+    }
+
     /// The user, if nothing has changed since the proof was checked.
-    fn proven(&self, user: &UserName, credentials: u64) -> Result<&super::User, Refusal> {
+    fn proven(&self, user: &UserName, credentials: u64) -> Result<&User, Refusal> {
         let known = self.known_user(user)?;
         if known.credentials == credentials {
             Ok(known)

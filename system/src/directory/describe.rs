@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{About, Answer, Directory, Effect, ImageId, Refusal, UserName, text::check_text};
+use super::{About, Answer, Directory, Effect, Image, ImageId, Refusal, Usage, UserName, text::check_text};
 
 /// The longest title of an image, in characters.
 pub const MAX_TITLE_LEN: usize = 100;
@@ -37,8 +37,15 @@ impl Directory {
         let Describe { owner: _, image: id, title, description } = describe;
         let about = About { title, description };
         about.check()?;
-        let image = self.images.get_mut(&id).ok_or(Refusal::UnknownImage { image: id })?;
-        image.about = about.boxed();
+        let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        let (before, owner) = (Usage::of_image(image), image.owner.clone());
+        let described = Image { about: about.boxed(), ..image.clone() };
+        let after = Usage::of_image(&described);
+        self.room_for(&owner, after.minus(before))?;
+        self.work.touch(1);
+        self.index.accounts.release(&owner, before);
+        self.index.accounts.charge(&owner, after);
+        self.images.insert(id, described);
         Ok(Effect::Done)
     }
 }

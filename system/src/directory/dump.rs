@@ -12,8 +12,8 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{
-    Ask, Directory, Grant, Group, GroupName, Image, ImageId, MAX_NOTICES, PAGE_LIMIT, Posted, Role, User,
-    UserName, View,
+    Ask, Directory, Grant, Group, GroupName, Image, ImageId, MAX_NOTICES, PAGE_LIMIT, Posted, Quotas, Role,
+    User, UserName, View,
 };
 use crate::{
     identity::{KeyNumber, PublicKey},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The version of the records.
-pub const DUMP_VERSION: u32 = 1;
+pub const DUMP_VERSION: u32 = 2;
 /// The most records of one page, or of one [`Restore`](super::Restore).
 pub const MAX_RECORDS: usize = PAGE_LIMIT / 2;
 /// The most that the records of one page weigh together, or of one [`Restore`](super::Restore): each of them, and each
@@ -100,6 +100,8 @@ pub enum Place {
 pub struct SettingsRecord {
     /// The number of the key-encryption key that content keys are put under.
     pub wrapping_key: KeyNumber,
+    /// The quotas, if any were ever set.
+    pub quotas: Option<Quotas>,
 }
 
 /// A user.
@@ -116,6 +118,8 @@ pub struct UserRecord {
     pub password_hash: Option<Hex>,
     /// How often key or password were changed.
     pub credentials: u64,
+    /// Whom they have blocked, by name.
+    pub blocked: Vec<UserName>,
 }
 
 /// A group.
@@ -152,6 +156,8 @@ pub struct JoinRecord {
     pub user: UserName,
     /// Since when, milliseconds since the Unix epoch.
     pub asked_ms: u64,
+    /// Whether an admin had dealt with them.
+    pub known: bool,
 }
 
 /// An image.
@@ -226,6 +232,8 @@ pub struct AskRecord {
     pub note: String,
     /// When, milliseconds since the Unix epoch.
     pub asked_ms: u64,
+    /// Whether the owner had dealt with them.
+    pub known: bool,
 }
 
 /// An inbox.
@@ -236,6 +244,8 @@ pub struct InboxRecord {
     pub user: UserName,
     /// The number of the last notice that was ever put in.
     pub last: u64,
+    /// Everything up to this number was read.
+    pub read: u64,
     /// How many notices gave way.
     pub dropped: u64,
     /// The highest number that gave way.
@@ -269,7 +279,8 @@ impl Record {
     /// What it counts for in a page.
     pub fn weight(&self) -> u64 {
         let listed = match self {
-            Self::Settings(_) | Self::User(_) => 0,
+            Self::Settings(_) => 0,
+            Self::User(record) => record.blocked.len(),
             Self::Group(record) => record.members.len() + record.requests.len(),
             Self::Image(ImageRecord { grants, group_grants, views, requests, .. }) => {
                 grants.len() + group_grants.len() + views.len() + requests.len()
@@ -307,10 +318,11 @@ impl Directory {
             Place::Settings => Box::new(std::iter::once(Ok(Record::Settings(self.settings_record())))),
             Place::Users(after) => {
                 let users = self.users.range((bound(after), Unbounded));
-                Box::new(users.map(|(name, user)| user_record(name, user).map(Record::User)))
+                Box::new(users.map(|(name, user)| self.user_record(name, user).map(Record::User)))
             }
             Place::Groups(after) => {
                 let groups = self.groups.range((bound(after), Unbounded));
+                let groups = groups.filter(|(_, group)| !group.has_ended());
                 Box::new(groups.map(|(name, group)| Ok(Record::Group(group_record(name, group)))))
             }
             Place::Images(after) => {
@@ -339,10 +351,10 @@ impl Directory {
         Ok(match record {
             Record::Settings(_) => Some(Record::Settings(self.settings_record())),
             Record::User(UserRecord { user, .. }) => {
-                self.users.get(user).map(|known| user_record(user, known)).transpose()?.map(Record::User)
+                self.users.get(user).map(|known| self.user_record(user, known)).transpose()?.map(Record::User)
             }
             Record::Group(GroupRecord { group, .. }) => {
-                self.groups.get(group).map(|known| Record::Group(group_record(group, known)))
+                self.group(group).map(|known| Record::Group(group_record(group, known)))
             }
             Record::Image(ImageRecord { image, .. }) => {
                 let known = self.images.get(image).map(|known| self.image_record(*image, known));
@@ -352,8 +364,19 @@ impl Directory {
         })
     }
 
+    fn user_record(&self, name: &UserName, user: &User) -> Result<UserRecord, CodecError> {
+        Ok(UserRecord {
+            user: name.clone(),
+            registered_ms: user.registered_ms,
+            key: hex_of_key(&user.key),
+            password_hash: user.password.as_ref().map(codec::encode).transpose()?.map(Hex),
+            credentials: user.credentials,
+            blocked: self.blocked(name),
+        })
+    }
+
     fn settings_record(&self) -> SettingsRecord {
-        SettingsRecord { wrapping_key: self.wrapping_key }
+        SettingsRecord { wrapping_key: self.wrapping_key, quotas: self.quotas }
     }
 
     fn image_record(&self, id: ImageId, image: &Image) -> Result<ImageRecord, CodecError> {
@@ -363,12 +386,15 @@ impl Directory {
             viewer: viewer.clone(),
             at_ms: *at_ms,
         });
-        let asks = self.asks_for(&image.owner, id).map(|(user, Ask { views, note, asked_ms })| AskRecord {
-            user: user.clone(),
-            views: *views,
-            note: note.clone(),
-            asked_ms: *asked_ms,
-        });
+        let asks =
+            self.asks_for(&image.owner, id).map(|(user, Ask { views, note, asked_ms, known })| AskRecord {
+                user: user.clone(),
+                views: *views,
+                note: note.clone(),
+                asked_ms: *asked_ms,
+                known: *known,
+            });
+        let of_groups = image.group_grants.iter().filter(|(group, _)| self.group(group).is_some());
         // The number of the key comes first, in its own form; the rest has a fixed length.
         let mut wrapped = codec::encode(&image.key)?;
         wrapped.drain(..codec::encode(&image.key.under)?.len());
@@ -385,7 +411,7 @@ impl Directory {
             wrapped_key: Hex(wrapped),
             revision: image.revision,
             grants: image.grants.iter().map(grant_record).collect(),
-            group_grants: image.group_grants.iter().map(grant_record).collect(),
+            group_grants: of_groups.map(grant_record).collect(),
             views: views.collect(),
             requests: asks.collect(),
         })
@@ -393,11 +419,12 @@ impl Directory {
 
     fn inbox_record(&self, user: &UserName) -> Option<InboxRecord> {
         let mailbox = self.mailboxes.get(user)?;
-        let notices = self.notices_of(user, 0);
+        let notices = self.notices_of(user, self.first_unread(user));
         let notices = notices.map(|(number, posted)| NoticeRecord { number, posted: posted.clone() });
         Some(InboxRecord {
             user: user.clone(),
             last: mailbox.last,
+            read: mailbox.read,
             dropped: mailbox.dropped,
             last_dropped: mailbox.last_dropped,
             notices: notices.collect(),
@@ -409,16 +436,6 @@ fn bound<T: Clone>(after: &Option<T>) -> std::ops::Bound<T> {
     after.clone().map_or(Unbounded, Excluded)
 }
 
-fn user_record(name: &UserName, user: &User) -> Result<UserRecord, CodecError> {
-    Ok(UserRecord {
-        user: name.clone(),
-        registered_ms: user.registered_ms,
-        key: hex_of_key(&user.key),
-        password_hash: user.password.as_ref().map(codec::encode).transpose()?.map(Hex),
-        credentials: user.credentials,
-    })
-}
-
 fn group_record(name: &GroupName, group: &Group) -> GroupRecord {
     let members = group.members.iter().map(|(user, member)| MemberRecord {
         user: user.clone(),
@@ -426,7 +443,11 @@ fn group_record(name: &GroupName, group: &Group) -> GroupRecord {
         joined_ms: member.joined_ms,
     });
     let requests = group.requests.iter();
-    let requests = requests.map(|(user, asked_ms)| JoinRecord { user: user.clone(), asked_ms: *asked_ms });
+    let requests = requests.map(|(user, request)| JoinRecord {
+        user: user.clone(),
+        asked_ms: request.asked_ms,
+        known: request.known,
+    });
     GroupRecord {
         group: name.clone(),
         founded_ms: group.founded_ms,

@@ -1,8 +1,11 @@
 //! The names by which the directory knows users, groups, images and requests.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{cell::RefCell, collections::HashSet, fmt, str::FromStr, sync::Arc};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, Visitor},
+};
 
 /// An identifier that is not 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,13 +115,56 @@ fn check_name(what: &'static str, text: &str) -> Result<(), InvalidName> {
     }
 }
 
+thread_local! {
+    /// The texts that names share that are being read on this thread, if they share any.
+    static SHARED: RefCell<Option<HashSet<Arc<str>>>> = const { RefCell::new(None) };
+}
+
+/// Has names that are read share one text where they are equal.
+#[derive(Debug, Default)]
+pub(super) struct Interner(HashSet<Arc<str>>);
+
+impl Interner {
+    /// Reads something, the names in which share their texts with one another and with those that were read before.
+    pub(super) fn share<T>(&mut self, read: impl FnOnce() -> T) -> T {
+        SHARED.set(Some(std::mem::take(&mut self.0)));
+        let read = read();
+        self.0 = SHARED.take().unwrap_or_default();
+        read
+    }
+}
+
+/// Reads a name; what it is the name of is for the error.
+struct ReadName(&'static str);
+
+impl Visitor<'_> for ReadName {
+    type Value = Arc<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a {} name", self.0)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Arc<str>, E> {
+        SHARED.with_borrow_mut(|shared| {
+            if let Some(known) = shared.as_ref().and_then(|shared| shared.get(text)) {
+                return Ok(known.clone());
+            }
+            check_name(self.0, text).map_err(E::custom)?;
+            let text: Arc<str> = text.into();
+            if let Some(shared) = shared {
+                shared.insert(text.clone());
+            }
+            Ok(text)
+        })
+    }
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         ///
         /// Copies share one text: a directory holds each name many times.
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-        #[serde(try_from = "String")]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -139,6 +185,12 @@ macro_rules! name {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 to.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                from.deserialize_str(ReadName($what)).map(Self)
             }
         }
 
@@ -205,6 +257,19 @@ mod tests {
         for bad in ["", "1f", "+0000000000000000000000000000001", "zz000000000000000000000000000000"] {
             assert!(bad.parse::<ImageId>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn names_that_are_read_together_share_their_text() {
+        let read = || -> Vec<UserName> { serde_json::from_str(r#"["anna", "ben", "anna"]"#).unwrap() };
+        let mut interner = Interner::default();
+        let (names, more) = (interner.share(read), interner.share(read));
+        assert_eq!(names, read());
+        assert!(Arc::ptr_eq(&names[0].0, &names[2].0) && Arc::ptr_eq(&names[0].0, &more[0].0));
+        let alone = read();
+        assert!(!Arc::ptr_eq(&alone[0].0, &alone[2].0));
+        let refused = interner.share(|| serde_json::from_str::<UserName>(r#""Anna""#));
+        assert!(refused.unwrap_err().to_string().starts_with("user name \"Anna\" refused"));
     }
 
     #[test]

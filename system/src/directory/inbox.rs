@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Directory, Effect, GroupName, ImageId, PAGE_LIMIT, UserName};
+use super::{Answer, Directory, Effect, GroupName, ImageId, PAGE_LIMIT, Usage, UserName};
 
-/// The most notices in an inbox. One more, and the oldest gives way; the reader is told how many have. What the notices
-/// are about is in the lists all the same.
-pub const MAX_NOTICES: u64 = 10_000;
+/// The most notices in an inbox. One more, and one gives way, of a stranger before one of somebody the reader has dealt
+/// with, and of whoever has most in it; the reader is told how many have. What the notices are about is in the lists all
+/// the same.
+pub const MAX_NOTICES: u64 = 2_000;
+/// The most of them that are of one sender. One more, and their oldest gives way.
+pub const MAX_NOTICES_OF_ONE: u64 = 500;
 
 /// What somebody is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +91,19 @@ pub(super) enum Subject {
 }
 
 impl Notice {
+    /// Who had it sent; news of groups have no sender.
+    pub fn sender(&self) -> Option<&UserName> {
+        match self {
+            Self::Requested { user, .. } | Self::JoinRequested { user, .. } => Some(user),
+            Self::Granted { owner, .. } | Self::Refused { owner, .. } | Self::Withdrawn { owner, .. } => {
+                Some(owner)
+            }
+            Self::Joined { .. } | Self::JoinRefused { .. } | Self::Removed { .. } | Self::NowAdmin { .. } => {
+                None
+            }
+        }
+    }
+
     pub(super) fn subject(&self) -> Subject {
         match self {
             Self::Requested { image, user, .. } => Subject::Ask(*image, user.clone()),
@@ -110,6 +126,8 @@ pub struct Posted {
     pub at_ms: u64,
     /// What is told.
     pub notice: Notice,
+    /// Whether the reader had dealt with whoever sent it: strangers' notices give way first when there are too many.
+    pub known: bool,
 }
 
 /// What the directory keeps of an inbox beside the notices in it.
@@ -117,8 +135,8 @@ pub struct Posted {
 pub struct Mailbox {
     /// The number of the last notice that was ever put in.
     pub last: u64,
-    /// How many notices are in it.
-    pub held: u64,
+    /// Everything up to this number was read. What is still there of it is shown no more, and being cleared away.
+    pub read: u64,
     /// How many gave way since all that gave way were acknowledged.
     pub dropped: u64,
     /// The highest number that gave way.
@@ -144,62 +162,102 @@ pub struct Acknowledge {
 }
 
 impl Directory {
-    /// Puts a notice into an inbox, at its end.
+    /// Puts a notice into an inbox, at its end, unless the reader has blocked its sender.
     pub(super) fn notify(&mut self, user: &UserName, notice: Notice) {
+        let sender = notice.sender().cloned();
+        if let Some(sender) = &sender
+            && self.has_blocked(user, sender)
+        {
+            return;
+        }
+        self.work.touch(1);
+        self.forget_notice(user, notice.subject());
         let mut mailbox = self.mailboxes.get(user).copied().unwrap_or_default();
         mailbox.last += 1;
-        let about = (user.clone(), notice.subject());
-        match self.index.subjects.insert(about, mailbox.last) {
-            Some(earlier) => drop(self.notices.remove(&(user.clone(), earlier))),
-            None => mailbox.held += 1,
-        }
-        let posted = Posted { at_ms: self.clock_ms, notice };
-        self.notices.insert((user.clone(), mailbox.last), posted);
-        let oldest = match mailbox.held > MAX_NOTICES {
-            true => self.notices_of(user, 0).next().map(|(number, _)| number),
-            false => None,
-        };
-        if let Some(oldest) = oldest {
-            self.take_notice(user, oldest);
-            mailbox.held -= 1;
-            mailbox.dropped += 1;
-            mailbox.last_dropped = oldest;
-        }
+        let number = mailbox.last;
         self.mailboxes.insert(user.clone(), mailbox);
+        // What it tells of has happened, whether or not there is room to say so.
+        if self.room_for(sender.as_ref().unwrap_or(user), Usage::of_notice(&notice)).is_err() {
+            self.count_dropped(user, number);
+            return;
+        }
+        let known = sender.as_ref().is_none_or(|sender| self.knows(user, sender));
+        let posted = Posted { at_ms: self.clock_ms, notice, known };
+        self.index.add_notice(user, number, &posted);
+        self.notices.insert((user.clone(), number), posted);
+        let of_one = sender.filter(|sender| self.index.inbox.count(user, sender) > MAX_NOTICES_OF_ONE);
+        if let Some(oldest) = of_one.and_then(|sender| self.index.inbox.oldest(user, &sender)) {
+            self.drop_notice(user, oldest.at);
+        }
+        if self.index.inbox.len(user) > MAX_NOTICES {
+            match self.first_read(user) {
+                Some(number) => self.take_notice(user, number),
+                None => {
+                    if let Some(loudest) = self.index.inbox.loudest(user) {
+                        self.drop_notice(user, loudest.at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a notice out that nobody may have read.
+    fn drop_notice(&mut self, user: &UserName, number: u64) {
+        self.take_notice(user, number);
+        self.count_dropped(user, number);
+    }
+
+    fn count_dropped(&mut self, user: &UserName, number: u64) {
+        if let Some(mailbox) = self.mailboxes.get_mut(user)
+            && number > mailbox.read
+        {
+            mailbox.dropped += 1;
+            mailbox.last_dropped = mailbox.last_dropped.max(number);
+        }
     }
 
     /// Takes the notice about something out of an inbox, if it is still there.
     pub(super) fn forget_notice(&mut self, user: &UserName, subject: Subject) {
-        let Some(number) = self.index.subjects.get(&(user.clone(), subject)).copied() else { return };
-        self.take_notice(user, number);
-        if let Some(mailbox) = self.mailboxes.get_mut(user) {
-            mailbox.held = mailbox.held.saturating_sub(1);
+        if let Some(number) = self.index.subjects.get(&(user.clone(), subject)).copied() {
+            self.take_notice(user, number);
         }
     }
 
-    fn take_notice(&mut self, user: &UserName, number: u64) {
+    pub(super) fn take_notice(&mut self, user: &UserName, number: u64) {
         if let Some(posted) = self.notices.remove(&(user.clone(), number)) {
-            self.index.subjects.remove(&(user.clone(), posted.notice.subject()));
+            self.work.touch(1);
+            self.index.remove_notice(user, number, &posted);
+            // What is to be cleared away follows from the state: it has to be exact, or nodes would do different work.
+            if self.index.read.contains(user) && self.first_read(user).is_none() {
+                self.index.read.remove(user);
+            }
         }
     }
 
     pub(super) fn acknowledge(&mut self, Acknowledge { user, upto }: Acknowledge) -> Answer {
-        let read: Vec<u64> = self
-            .notices_of(&user, 0)
-            .map(|(number, _)| number)
-            .take_while(|number| *number <= upto)
-            .collect();
-        for number in &read {
-            self.take_notice(&user, *number);
+        let Some(mailbox) = self.mailboxes.get_mut(&user) else { return Ok(Effect::Done) };
+        mailbox.read = mailbox.read.max(upto.min(mailbox.last));
+        // What gave way further on was never read.
+        if mailbox.last_dropped <= mailbox.read {
+            mailbox.dropped = 0;
         }
-        if let Some(mailbox) = self.mailboxes.get_mut(&user) {
-            mailbox.held = mailbox.held.saturating_sub(read.len() as u64);
-            // What gave way further on was never read.
-            if mailbox.last_dropped <= upto {
-                mailbox.dropped = 0;
-            }
+        self.work.touch(1);
+        if self.first_read(&user).is_some() {
+            self.index.read.insert(user);
         }
         Ok(Effect::Done)
+    }
+
+    /// The number of the first notice that is there though it was read.
+    pub(super) fn first_read(&self, user: &UserName) -> Option<u64> {
+        let read = self.mailboxes.get(user)?.read;
+        let (number, _) = self.notices_of(user, 0).next()?;
+        (number <= read).then_some(number)
+    }
+
+    /// The first number of an inbox that was not read.
+    pub(super) fn first_unread(&self, user: &UserName) -> u64 {
+        self.mailboxes.get(user).map_or(0, |mailbox| mailbox.read.saturating_add(1))
     }
 
     /// The notices in an inbox from a number on, in order.
@@ -214,8 +272,11 @@ impl Directory {
 
     /// What is in an inbox, in order, after the notice of number `after`, at most [`PAGE_LIMIT`].
     pub fn inbox(&self, user: &UserName, after: Option<u64>, limit: usize) -> InboxPage {
-        let first = after.map_or(0, |after| after.saturating_add(1));
-        let notices = self.notices_of(user, first).take(limit.min(PAGE_LIMIT));
+        let first = after.map_or(0, |after| after.saturating_add(1)).max(self.first_unread(user));
+        let wanted =
+            |posted: &Posted| posted.notice.sender().is_none_or(|sender| !self.has_blocked(user, sender));
+        let notices = self.notices_of(user, first).filter(|(_, posted)| wanted(posted));
+        let notices = notices.take(limit.min(PAGE_LIMIT));
         InboxPage {
             notices: notices.map(|(number, posted)| (number, posted.clone())).collect(),
             dropped: self.mailboxes.get(user).map_or(0, |mailbox| mailbox.dropped),

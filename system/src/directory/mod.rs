@@ -11,25 +11,37 @@ mod answers;
 mod ask;
 mod authorise;
 mod backup;
+mod block;
 mod credentials;
+mod crowd;
 mod describe;
 mod dump;
+mod familiar;
+mod forgotten;
 mod group;
 mod id;
 mod inbox;
 mod index;
+mod list;
 mod open_view;
+mod packed;
 mod query;
+mod quotas;
 mod record_image;
 mod refusal;
 mod register;
 mod restore;
 mod rewrap;
+mod sections;
 mod session;
+mod set_clock;
 mod set_grant;
 mod text;
+mod upkeep;
+mod usage;
 mod view_log;
 mod withdraw;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -38,10 +50,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     actor::{Actor, Caller},
-    answers::REQUEST_WINDOW_MS,
-    ask::{AnswerRequest, Ask, AskForViews, MAX_ASKS, MAX_NOTE_LEN},
+    answers::{REQUEST_WINDOW_MS, in_time},
+    ask::{AnswerRequest, Ask, AskForViews, MAX_ASKS, MAX_ASKS_OF_ONE, MAX_NOTE_LEN},
     authorise::Wish,
     backup::{Backup, BackupError},
+    block::{Block, MAX_BLOCKED, Unblock},
     credentials::{SetKey, SetPassword},
     describe::{Describe, MAX_DESCRIPTION_LEN, MAX_TITLE_LEN},
     dump::{
@@ -50,33 +63,42 @@ pub use self::{
         ViewRecord,
     },
     group::{
-        AnswerJoin, AskToJoin, CreateGroup, Group, LeaveGroup, MAX_ADMINS, MAX_GROUP_GRANTS,
-        MAX_GROUP_IMAGES, MAX_GROUPS, MAX_JOIN_REQUESTS, MAX_MEMBERS, Membership, RemoveMember, Role,
-        SetGroupGrant, SetRole,
+        AnswerJoin, AskToJoin, CreateGroup, Group, JoinRequest, LeaveGroup, MAX_ADMINS, MAX_GROUP_GRANTS,
+        MAX_GROUP_IMAGES, MAX_JOIN_REQUESTS, MAX_MEMBERS, Membership, RemoveMember, Role, SetGroupGrant,
+        SetRole,
     },
     id::{GroupName, ImageId, InvalidId, InvalidName, RequestId, UserName},
-    inbox::{Acknowledge, InboxPage, MAX_NOTICES, Mailbox, Notice, Posted},
+    inbox::{Acknowledge, InboxPage, MAX_NOTICES, MAX_NOTICES_OF_ONE, Mailbox, Notice, Posted},
+    list::{ListPage, ListPlace},
     open_view::OpenView,
     query::{ImageDetails, Listing, PAGE_LIMIT, Query},
+    quotas::{Limits, Quota, Quotas, SetQuotas},
     record_image::RecordImage,
     refusal::Refusal,
     register::Register,
     restore::Restore,
     rewrap::{MAX_REWRAPPED, Rewrap},
+    sections::{Export, Import, ImportError},
     session::{EndSession, EndSessions, LogIn, MAX_DEVICE_LEN, MAX_SESSION_MS, MAX_SESSIONS, Renew, Session},
+    set_clock::SetClock,
     set_grant::SetGrant,
+    upkeep::CLEARED_AT_ONCE,
+    usage::Usage,
     view_log::{VIEWS_KEPT, View},
     withdraw::Withdraw,
+    work::MAX_WORK,
 };
 use self::{
+    answers::Payer,
     inbox::Subject,
     index::Index,
     refusal::{at_least, at_most},
+    work::Work,
 };
 use crate::{
     identity::{FIRST_KEY, KeyNumber, PasswordHash, PublicKey, SessionId, WrappedKey},
     seal::Media,
-    wire::codec::{self, CodecError},
+    wire::codec,
 };
 
 /// The most viewers one image can be granted to.
@@ -148,6 +170,14 @@ pub enum Action {
     Acknowledge(Acknowledge),
     /// Brings records back that were dumped.
     Restore(Restore),
+    /// Sets quotas.
+    SetQuotas(SetQuotas),
+    /// Blocks a user.
+    Block(Block),
+    /// Takes that back.
+    Unblock(Unblock),
+    /// Sets the directory's clock right.
+    SetClock(SetClock),
 }
 
 /// What a command did, or why it was refused. A refusal changes nothing but the memory of itself.
@@ -204,6 +234,13 @@ pub enum Effect {
     Restored {
         /// How many that were not there yet.
         count: u64,
+    },
+    /// The clock was set.
+    ClockSet {
+        /// What it showed, milliseconds since the Unix epoch.
+        was_ms: u64,
+        /// What it shows now, likewise.
+        clock_ms: u64,
     },
 }
 
@@ -265,8 +302,7 @@ pub struct Grant {
 
 /// The whole state. Cloning is cheap and shares structure, so a snapshot or a hash can be made from
 /// a clone while commands go on being applied.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Stored")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Directory {
     clock_ms: u64,
     /// The key-encryption key that content keys are wrapped under.
@@ -283,55 +319,17 @@ pub struct Directory {
     mailboxes: OrdMap<UserName, Mailbox>,
     /// What is in the inboxes, by number.
     notices: OrdMap<(UserName, u64), Posted>,
-    #[serde(skip)]
+    /// None, until any is set.
+    quotas: Option<Quotas>,
+    /// Who has blocked whom.
+    blocked: OrdSet<(UserName, UserName)>,
     index: Index,
+    /// Of the last command.
+    work: Work,
     /// Whose sessions they are. Follows from `sessions`.
-    #[serde(skip)]
     sessions_by_user: OrdSet<(UserName, SessionId)>,
     /// When they end. Follows from `sessions`.
-    #[serde(skip)]
     sessions_by_expiry: OrdSet<(u64, SessionId)>,
-}
-
-/// What a snapshot holds of a [`Directory`]: the fields of it that do not follow from others. Maps are
-/// read as lists, which reserve no more than has arrived; their bytes are the same.
-#[derive(Deserialize)]
-struct Stored {
-    clock_ms: u64,
-    wrapping_key: KeyNumber,
-    users: Vec<(UserName, User)>,
-    images: Vec<(ImageId, Image)>,
-    sessions: Vec<(SessionId, Session)>,
-    answers: answers::Answers,
-    groups: Vec<(GroupName, Group)>,
-    views: Vec<((ImageId, u64), View)>,
-    asks: Vec<((UserName, ImageId, UserName), Ask)>,
-    mailboxes: Vec<(UserName, Mailbox)>,
-    notices: Vec<((UserName, u64), Posted)>,
-}
-
-impl From<Stored> for Directory {
-    fn from(stored: Stored) -> Self {
-        let Stored { clock_ms, wrapping_key, users, images, sessions, answers, .. } = stored;
-        let mut directory = Self {
-            clock_ms,
-            wrapping_key,
-            users: users.into(),
-            images: images.into(),
-            answers,
-            groups: stored.groups.into(),
-            views: stored.views.into(),
-            asks: stored.asks.into(),
-            mailboxes: stored.mailboxes.into(),
-            notices: stored.notices.into(),
-            ..Self::default()
-        };
-        directory.index = directory.make_index();
-        for (id, session) in sessions {
-            directory.insert_session(id, session);
-        }
-        directory
-    }
 }
 
 impl Default for Directory {
@@ -348,7 +346,10 @@ impl Default for Directory {
             asks: OrdMap::new(),
             mailboxes: OrdMap::new(),
             notices: OrdMap::new(),
+            quotas: None,
+            blocked: OrdSet::new(),
             index: Index::default(),
+            work: Work::default(),
             sessions_by_user: OrdSet::new(),
             sessions_by_expiry: OrdSet::new(),
         }
@@ -359,22 +360,44 @@ impl Directory {
     /// Carries out one command and says what it did. A request that was answered before gets that
     /// answer again and changes nothing. Whoever is not logged in any more gets no answer, not even one
     /// that was given before.
+    ///
+    /// The clock goes by the leader's, and only for a request of that time: one whose clock is wrong, and whoever asks it
+    /// with a right one, change nothing.
     pub fn apply(&mut self, command: Command) -> Answer {
         let Command { request, at_ms, actor, action } = command;
-        self.clock_ms = self.clock_ms.max(at_ms);
-        self.answers.forget_before(self.clock_ms);
-        self.forget_expired_sessions();
-        let caller = self.identify(actor, self.clock_ms)?;
-        let fingerprint = action.fingerprint(&caller);
-        if let Some(answer) = self.answers.recall(request, fingerprint, self.clock_ms) {
-            return answer;
+        self.work = Work::default();
+        let answer = self.settle(request, at_ms, actor, action);
+        self.clear_away();
+        answer
+    }
+
+    fn settle(&mut self, request: RequestId, at_ms: u64, actor: Actor, action: Action) -> Answer {
+        let now_ms = match &action {
+            Action::SetClock(set) => set.clock_ms,
+            _ => self.clock_ms.max(at_ms),
+        };
+        self.answers.check_time(request, now_ms)?;
+        if self.answers.contains(request) {
+            let caller = self.identify(actor, now_ms)?;
+            return self.answers.recall(request, action.fingerprint(&caller));
         }
+        // A wrong clock ends nothing more.
+        if !matches!(action, Action::SetClock(_)) {
+            self.clock_ms = now_ms;
+            let forgotten = self.answers.forget_out_of_time(self.clock_ms);
+            self.work.touch(forgotten);
+            self.forget_ended_sessions();
+        }
+        let caller = self.identify(actor, now_ms)?;
+        let fingerprint = action.fingerprint(&caller);
+        let payer = Payer::of(&caller, &action);
+        self.answers.room_for(payer, self.quotas().answer_bytes)?;
         let answer = match self.authorise(&caller, Wish::Action(&action)) {
             Ok(()) => self.carry_out(request, action),
             Err(refusal) => Err(refusal),
         };
         if !matches!(answer, Err(Refusal::OlderKey { .. })) {
-            self.answers.remember(request, fingerprint, answer.clone());
+            self.answers.remember(request, fingerprint, payer, &answer);
         }
         answer
     }
@@ -405,15 +428,11 @@ impl Directory {
             Action::AnswerRequest(answer) => self.answer_request(answer),
             Action::Acknowledge(acknowledge) => self.acknowledge(acknowledge),
             Action::Restore(restore) => self.restore(restore),
+            Action::SetQuotas(set) => self.set_quotas(set),
+            Action::Block(block) => self.block(block),
+            Action::Unblock(unblock) => self.unblock(unblock),
+            Action::SetClock(set) => self.set_clock(set),
         }
-    }
-
-    /// BLAKE3 of the whole state. Equal on all nodes that have applied the same log.
-    ///
-    /// # Errors
-    /// When the state is too large to be encoded.
-    pub fn hash(&self) -> Result<[u8; 32], CodecError> {
-        Ok(blake3::hash(&codec::encode(self)?).into())
     }
 
     /// Whether a request was carried out, or refused, not long ago: asked again, it gets the same answer and changes
@@ -422,18 +441,61 @@ impl Directory {
         self.answers.contains(request)
     }
 
+    /// The latest time that a leader has put into the log, milliseconds since the Unix epoch, unless an operator has
+    /// [set](SetClock) it since.
+    pub fn clock_ms(&self) -> u64 {
+        self.clock_ms
+    }
+
+    /// Until when all new requests are refused, if those of this time are: the clock was wrong, had reached this time, and
+    /// was set back. Milliseconds since the Unix epoch.
+    pub fn refused_until(&self, now_ms: u64) -> Option<u64> {
+        self.answers.refused_until(now_ms)
+    }
+
     /// The key-encryption key that content keys are to be wrapped under.
     pub fn wrapping_key(&self) -> KeyNumber {
         self.wrapping_key
     }
 
+    /// How many records the last command has touched: at most [`MAX_WORK`], but for what operators bring back.
+    pub fn work(&self) -> u64 {
+        self.work.done()
+    }
+
+    /// All but what follows from the sessions.
     fn make_index(&self) -> Index {
-        let mut index = Index::default();
-        self.images.iter().for_each(|(id, image)| index.add_image(*id, image));
-        self.groups.iter().for_each(|(name, group)| index.add_group(name, group));
-        self.asks.keys().for_each(|(owner, ..)| index.count_ask(owner, true));
+        let mut index = Index::of_images(&self.images);
+        for (name, user) in &self.users {
+            index.accounts.charge(name, Usage::of_user(name, user));
+        }
+        for (name, group) in &self.groups {
+            group.members.iter().for_each(|(user, member)| index.add_member(name, user, *member));
+            group.requests.iter().for_each(|(user, request)| index.add_join(name, user, *request));
+            if group.has_ended() {
+                index.ended.insert(name.clone());
+            }
+        }
+        for (id, _) in self.views.keys() {
+            if let Some(image) = self.images.get(id) {
+                index.accounts.charge(&image.owner, Usage::of_view());
+            }
+        }
+        for (key, ask) in &self.asks {
+            index.add_ask(key, ask);
+            let (owner, image, _) = key;
+            if !self.images.contains_key(image) {
+                index.withdrawn.insert(*image, owner.clone());
+            }
+        }
         for ((user, number), posted) in &self.notices {
-            index.subjects.insert((user.clone(), posted.notice.subject()), *number);
+            index.add_notice(user, *number, posted);
+            if self.mailboxes.get(user).is_some_and(|mailbox| *number <= mailbox.read) {
+                index.read.insert(user.clone());
+            }
+        }
+        for (user, _) in &self.blocked {
+            index.accounts.charge(user, Usage::of_block());
         }
         index
     }
@@ -445,7 +507,8 @@ impl Directory {
 
 impl Action {
     /// Tells two requests apart that carry the same id: by who asks, and for what. Leaves out what a retry may
-    /// legitimately make anew: the content key that each worker draws for itself, the salt that each node draws.
+    /// legitimately make anew: the content key that each worker draws for itself, the salt that each node draws, the time at
+    /// which it is asked again.
     fn fingerprint(&self, caller: &Caller) -> [u8; 8] {
         let encoded = match self {
             Self::RecordImage(record) => {
@@ -456,6 +519,7 @@ impl Action {
             }
             Self::SetPassword(set) => codec::encode(&("password", &set.user)),
             Self::SetKey(set) => codec::encode(&("key", &set.user, set.key)),
+            Self::SetClock(SetClock { clock_ms: _ }) => codec::encode(&"clock"),
             other => codec::encode(other),
         };
         let name = match caller {

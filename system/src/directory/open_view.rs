@@ -41,14 +41,19 @@ impl Directory {
         };
         grant.left -= 1;
         grant.used += 1;
+        let first_time = group.is_none() && grant.used == 1;
         let used_up = grant.left == 0;
         image.revision += 1;
         let views_left = index.views_left(image, &viewer);
-        let (key, revision) = (image.key.clone(), image.revision);
+        let (key, revision, owner) = (image.key.clone(), image.revision, image.owner.clone());
+        self.work.touch(1 + image.group_grants.len());
+        if first_time {
+            self.index.add_opened(&owner, &viewer);
+        }
         if let (Some(group), true) = (&group, used_up) {
             self.index.set_group_image(group, id, true);
         }
-        self.log_view(id, viewer);
+        self.log_view(id, &owner, viewer);
         Ok(Effect::Opened { image: id, key, views_left, revision })
     }
 }

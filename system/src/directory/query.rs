@@ -1,10 +1,11 @@
 //! What can be asked of the directory. Questions change nothing.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
-
 use serde::{Deserialize, Serialize};
 
-use super::{Directory, Grant, GroupName, Image, ImageId, Place, Session, User, UserName, index::Index};
+use super::{
+    Directory, Grant, GroupName, Image, ImageId, ListPlace, Place, Session, Usage, User, UserName,
+    index::Index,
+};
 use crate::{
     identity::{KeyNumber, SessionId, WrappedKey},
     seal::Media,
@@ -16,12 +17,12 @@ pub const PAGE_LIMIT: usize = 1_000;
 /// A question to the directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
-    /// The images a user owns or may view, after an id.
+    /// The images a user owns or may view.
     List {
         /// Who asks.
         user: UserName,
         /// Where the last page ended.
-        after: Option<ImageId>,
+        after: Option<ListPlace>,
     },
     /// All users, after a name. For audits.
     Users {
@@ -87,7 +88,7 @@ pub enum Query {
         /// Where the last page ended.
         after: Option<GroupName>,
     },
-    /// The groups of a user: at most [`MAX_GROUPS`](super::MAX_GROUPS).
+    /// The groups of a user: all of them.
     MyGroups {
         /// Who asks.
         user: UserName,
@@ -123,6 +124,18 @@ pub enum Query {
     Dump {
         /// Where the page begins.
         from: Place,
+    },
+    /// The quotas, and what all records take. For operators.
+    Limits,
+    /// What a user's records take, and may take.
+    Usage {
+        /// Who asks.
+        user: UserName,
+    },
+    /// Whom a user has blocked: at most [`MAX_BLOCKED`](super::MAX_BLOCKED).
+    Blocked {
+        /// Who asks.
+        user: UserName,
     },
 }
 
@@ -180,46 +193,7 @@ pub(super) fn next_id(after: Option<ImageId>) -> Option<ImageId> {
     }
 }
 
-/// What several sorted lists hold, in order, each id once.
-fn merged<'a>(mut lists: Vec<Box<dyn Iterator<Item = ImageId> + 'a>>) -> impl Iterator<Item = ImageId> + 'a {
-    let mut heads: BinaryHeap<Reverse<(ImageId, usize)>> =
-        lists.iter_mut().enumerate().filter_map(|(at, list)| Some(Reverse((list.next()?, at)))).collect();
-    let mut last = None;
-    std::iter::from_fn(move || {
-        loop {
-            let Reverse((id, at)) = heads.pop()?;
-            heads.extend(lists[at].next().map(|next| Reverse((next, at))));
-            if last.replace(id) != Some(id) {
-                return Some(id);
-            }
-        }
-    })
-}
-
 impl Directory {
-    /// The images that `user` owns, was granted or may view through a group, by id, after `after`, at most
-    /// [`PAGE_LIMIT`].
-    pub fn list(&self, user: &UserName, after: Option<ImageId>, limit: usize) -> Vec<Listing> {
-        let Some(first) = next_id(after) else { return Vec::new() };
-        let index = &self.index;
-        let mut lists: Vec<Box<dyn Iterator<Item = ImageId>>> = vec![
-            Box::new(Index::images_of(&index.owned, user, first)),
-            Box::new(Index::images_of(&index.granted, user, first)),
-        ];
-        for group in index.groups_of(user) {
-            lists.push(Box::new(index.images_of_group(group, false, first)));
-        }
-        let lines = merged(lists).filter_map(|id| {
-            let image = self.images.get(&id)?;
-            let views_left = match image.owner == *user {
-                true => None,
-                false => Some(index.views_left(image, user).unwrap_or_default()),
-            };
-            Some(Listing::new(id, image, views_left))
-        });
-        lines.take(limit.min(PAGE_LIMIT)).collect()
-    }
-
     /// The images that `user` owns, by id, after `after`, at most [`PAGE_LIMIT`].
     pub fn owned(&self, user: &UserName, after: Option<ImageId>, limit: usize) -> Vec<Listing> {
         let Some(first) = next_id(after) else { return Vec::new() };
@@ -235,7 +209,8 @@ impl Directory {
         let about = image.about.as_deref().cloned().unwrap_or_default();
         let grants = image.grants.iter().filter(|(viewer, _)| all || *viewer == user);
         let groups = image.group_grants.iter();
-        let groups = groups.filter(|(group, _)| all || self.index.is_member(user, group));
+        let seen = |group| all && self.known_group(group).is_ok() || self.index.is_member(user, group);
+        let groups = groups.filter(|(group, _)| seen(group));
         Some(ImageDetails {
             image: id,
             owner: image.owner.clone(),
@@ -252,7 +227,7 @@ impl Directory {
     /// The sessions of a user that have not expired at `now_ms`, milliseconds since the Unix epoch.
     pub fn sessions(&self, user: &UserName, now_ms: u64) -> Vec<(SessionId, Session)> {
         self.sessions_of(user)
-            .filter(|(_, session)| session.expires_ms > now_ms)
+            .filter(|(_, session)| session.lives_at(now_ms))
             .map(|(id, session)| (*id, session.clone()))
             .collect()
     }
@@ -298,6 +273,11 @@ impl Directory {
             .take(limit.min(PAGE_LIMIT))
             .map(|(name, _)| name.clone())
             .collect()
+    }
+
+    /// What a user's records take.
+    pub fn usage(&self, user: &UserName) -> Usage {
+        self.index.accounts.of(user)
     }
 
     /// How many users and images there are.

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Directory, Effect, Grant, Image, ImageId, MAX_GRANTS, MAX_VIEWS, Refusal, RequestId, UserName,
-    at_most,
+    Answer, Directory, Effect, Grant, Image, ImageId, MAX_GRANTS, MAX_VIEWS, Refusal, RequestId, Usage,
+    UserName, at_most,
 };
 use crate::{identity::WrappedKey, seal::Media};
 
@@ -37,6 +37,7 @@ impl Directory {
         for (viewer, views) in &grants {
             self.known_user(viewer)?;
             at_most("views of a grant", u64::from(*views), u64::from(MAX_VIEWS))?;
+            self.may_grant(&owner, viewer)?;
         }
         let id = ImageId(request.0);
         if self.images.contains_key(&id) {
@@ -56,6 +57,8 @@ impl Directory {
             group_grants: BTreeMap::new(),
             about: None,
         };
+        self.room_for(&image.owner, Usage::of_image(&image))?;
+        self.work.touch(1 + image.grants.len());
         self.index.add_image(id, &image);
         self.images.insert(id, image);
         Ok(Effect::Recorded { key, owner_key })

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupName, ImageId, REQUEST_WINDOW_MS, RequestId, UserName};
+use super::{GroupName, ImageId, Quota, REQUEST_WINDOW_MS, RequestId, UserName};
 use crate::identity::KeyNumber;
 
 /// Why a command, or a question, was refused.
@@ -209,6 +209,56 @@ pub enum Refusal {
     OlderKey {
         /// The one in use.
         in_use: KeyNumber,
+    },
+    /// There is no more room for it.
+    #[error("{field} is {value}, the quota is {limit}: {}", .quota.remedy())]
+    QuotaReached {
+        /// Which quota.
+        quota: Quota,
+        /// What is counted.
+        field: String,
+        /// How much it would be.
+        value: u64,
+        /// How much it may be.
+        limit: u64,
+    },
+    /// Its answer could not be remembered, so it was not begun. Asked again later it may be: this is not remembered as
+    /// the answer.
+    #[error(
+        "too many answers are remembered: they take {value} bytes, the limit is {limit}; ask again later"
+    )]
+    AnswersFull {
+        /// What they take.
+        value: u64,
+        /// What they may take.
+        limit: u64,
+    },
+    /// A group of the name has ended a moment ago, and its grants are still being taken back.
+    #[error("group {group} has just ended, and its grants are still being taken back: try again in a moment")]
+    GroupEnding {
+        /// The name.
+        group: GroupName,
+    },
+    /// Who is asked, or given something, wants nothing of whoever does so.
+    #[error("{user} has blocked you")]
+    Blocked {
+        /// Who has blocked.
+        user: UserName,
+    },
+    /// Nobody blocks themselves.
+    #[error("that is you")]
+    OwnSelf,
+    /// The directory's clock was wrong, and set back: there were requests of that time already, whose answers are forgotten.
+    #[error(
+        "request id {request} is of a time that the cluster's clock had reached before it was set back: ask again under \
+         a new one, {} s later",
+        (until_ms - request.unix_ms()).div_ceil(1_000).max(1)
+    )]
+    RequestForgotten {
+        /// The id.
+        request: RequestId,
+        /// The last such time, milliseconds since the Unix epoch.
+        until_ms: u64,
     },
 }
 

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Directory, Effect, Refusal, User, UserName};
+use super::{Answer, Directory, Effect, Quota, Refusal, Usage, User, UserName};
 use crate::identity::{PasswordHash, PublicKey};
 
 /// Makes a user known. Anybody may; a name is given once.
@@ -19,7 +19,13 @@ impl Directory {
         if self.users.contains_key(&user) {
             return Err(Refusal::NameTaken { user });
         }
-        self.users.insert(user, User { registered_ms: self.clock_ms, key, password, credentials: 0 });
+        let record = User { registered_ms: self.clock_ms, key, password, credentials: 0 };
+        let usage = Usage::of_user(&user, &record);
+        Quota::Users.check(None, self.users.len() as u64 + 1, self.quotas().users)?;
+        self.room_for_all(usage.bytes)?;
+        self.index.accounts.charge(&user, usage);
+        self.users.insert(user, record);
+        self.work.touch(1);
         Ok(Effect::Registered)
     }
 }

@@ -2,23 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Answer, Ask, Directory, Effect, Grant, Group, Image, MAX_ADMINS, MAX_ASKS, MAX_GRANTS,
-    MAX_GROUP_GRANTS, MAX_GROUP_IMAGES, MAX_JOIN_REQUESTS, MAX_MEMBERS, MAX_NOTICES, MAX_VIEWS, Mailbox,
-    Membership, Refusal, User, VIEWS_KEPT, View, at_most,
+    About, Answer, Ask, Directory, Effect, Grant, Group, Image, JoinRequest, MAX_ADMINS, MAX_ASKS,
+    MAX_ASKS_OF_ONE, MAX_BLOCKED, MAX_GRANTS, MAX_GROUP_GRANTS, MAX_GROUP_IMAGES, MAX_JOIN_REQUESTS,
+    MAX_MEMBERS, MAX_NOTICES, MAX_NOTICES_OF_ONE, MAX_VIEWS, Mailbox, Membership, Quota, Refusal, Usage,
+    User, VIEWS_KEPT, View, at_most,
     dump::{
         GrantRecord, GroupRecord, Hex, ImageRecord, InboxRecord, MAX_RECORDS, MAX_WEIGHT, Record, UserRecord,
     },
 };
-use crate::{identity::PublicKey, wire::codec};
+use crate::{
+    identity::PublicKey,
+    wire::{codec, foreign},
+};
 
 /// Puts records in that are not there yet, all of them or none. Operators may. What is there already has to be the
-/// same; so the same records may be brought twice.
+/// same; so the same records may be brought twice. The quotas of one user do not count, those of the cluster do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restore {
     /// Users come before what is about them, groups before the images that are granted to them.
+    #[serde(deserialize_with = "foreign::list::<_, _, { 2 * MAX_RECORDS }>")]
     pub records: Vec<Record>,
 }
 
@@ -35,7 +41,8 @@ fn counters(record: &Record) -> Vec<u64> {
         Record::Image(image) => {
             let used = image.grants.iter().map(|grant| grant.used);
             let by_groups = image.group_grants.iter().map(|grant| grant.used);
-            used.chain(by_groups).chain([image.revision]).collect()
+            let views = image.views.iter().map(|view| view.number);
+            used.chain(by_groups).chain(views).chain([image.revision]).collect()
         }
         Record::Inbox(inbox) => vec![inbox.last, inbox.dropped],
     }
@@ -67,13 +74,22 @@ impl Directory {
             })?;
             count += 1;
         }
+        let quotas = after.quotas();
+        Quota::Users.check(None, after.users.len() as u64, quotas.users)?;
+        Quota::Bytes.check(None, after.index.accounts.bytes(), quotas.bytes)?;
         *self = after;
         Ok(Effect::Restored { count })
     }
 
     fn put(&mut self, record: Record) -> Result<(), Flaw> {
         match record {
-            Record::Settings(settings) => self.wrapping_key = self.wrapping_key.max(settings.wrapping_key),
+            Record::Settings(settings) => {
+                self.wrapping_key = self.wrapping_key.max(settings.wrapping_key);
+                if let Some(quotas) = settings.quotas {
+                    quotas.check()?;
+                    self.quotas.get_or_insert(quotas);
+                }
+            }
             Record::User(record) => self.put_user(record)?,
             Record::Group(record) => self.put_group(record)?,
             Record::Image(record) => self.put_image(record)?,
@@ -83,10 +99,19 @@ impl Directory {
     }
 
     fn put_user(&mut self, record: UserRecord) -> Result<(), Flaw> {
-        let UserRecord { user, registered_ms, key, password_hash, credentials } = record;
+        let UserRecord { user, registered_ms, key, password_hash, credentials, blocked } = record;
         let password = password_hash.map(|hash| codec::decode(&hash.0));
         let password = password.transpose().map_err(|_| Flaw::Malformed("password_hash is none"))?;
-        self.users.insert(user, User { registered_ms, key: public_key(&key)?, password, credentials });
+        let record = User { registered_ms, key: public_key(&key)?, password, credentials };
+        at_most("number of users that are blocked", blocked.len() as u64, MAX_BLOCKED as u64)?;
+        for other in blocked {
+            if other == user || self.has_blocked(&user, &other) {
+                return Err(Flaw::Malformed("it blocks itself, or somebody twice"));
+            }
+            self.insert_block(user.clone(), other);
+        }
+        self.index.accounts.charge(&user, Usage::of_user(&user, &record));
+        self.users.insert(user, record);
         Ok(())
     }
 
@@ -95,25 +120,31 @@ impl Directory {
         let entry = |joined_ms, role| Membership { role, joined_ms };
         let members =
             unique(members.into_iter().map(|member| (member.user, entry(member.joined_ms, member.role))))?;
-        let requests = unique(requests.into_iter().map(|request| (request.user, request.asked_ms)))?;
+        let request = |asked_ms, known| JoinRequest { asked_ms, known };
+        let requests =
+            unique(requests.into_iter().map(|record| (record.user, request(record.asked_ms, record.known))))?;
         at_most("number of members", members.len() as u64, MAX_MEMBERS as u64)?;
         at_most("number of requests to join", requests.len() as u64, MAX_JOIN_REQUESTS as u64)?;
+        if self.index.ended.contains(&name) {
+            return Err(Refusal::GroupEnding { group: name }.into());
+        }
+        let (members, requests) = (OrdMap::from(members), OrdMap::from(requests));
         let group = Group { founded_ms, members, requests };
         at_most("number of admins", group.admins().count() as u64, MAX_ADMINS as u64)?;
         if group.admins().next().is_none() {
             return Err(Flaw::Malformed("it has no admin"));
         }
-        for user in group.members.keys() {
+        for (user, member) in &group.members {
             self.known_user(user)?;
-            self.room_for_one_more(user)?;
+            self.index.add_member(&name, user, *member);
         }
-        for user in group.requests.keys() {
+        for (user, request) in &group.requests {
             self.known_user(user)?;
             if group.members.contains_key(user) {
                 return Err(Flaw::Malformed("a member asks to join"));
             }
+            self.index.add_join(&name, user, *request);
         }
-        self.index.add_group(&name, &group);
         self.groups.insert(name, group);
         Ok(())
     }
@@ -132,9 +163,11 @@ impl Directory {
         }
         for group in group_grants.keys() {
             self.known_group(group)?;
-            let granted = |used_up| self.index.images_of_group(group, used_up, super::ImageId(0)).count();
-            let images = (granted(false) + granted(true)) as u64 + 1;
+            let images = self.index.group_size(group) + 1;
             at_most("number of images that are granted to the group", images, MAX_GROUP_IMAGES as u64)?;
+        }
+        if self.index.withdrawn.contains_key(&id) {
+            return Err(Flaw::Malformed("it was withdrawn a moment ago"));
         }
         let about = About { title: record.title, description: record.description };
         about.check()?;
@@ -158,18 +191,26 @@ impl Directory {
             }
             number = number.checked_add(1).ok_or(Flaw::Malformed("the number of a view is the last"))?;
             self.known_user(&view.viewer)?;
+            self.index.accounts.charge(&owner, Usage::of_view());
             self.views.insert((id, view.number), View { viewer: view.viewer, at_ms: view.at_ms });
         }
         for ask in record.requests {
             self.known_user(&ask.user)?;
-            let waiting = self.index.asks.get(&owner).copied().unwrap_or_default() + 1;
+            let waiting = self.index.asks.len(&owner) + 1;
             at_most("number of requests that wait for the owner", waiting, MAX_ASKS as u64)?;
-            let kept = Ask { views: ask.views, note: ask.note, asked_ms: ask.asked_ms };
+            let of_one = self.index.asks.count(&owner, &ask.user) + 1;
+            at_most(
+                "number of requests of one user that wait for the owner",
+                of_one,
+                MAX_ASKS_OF_ONE as u64,
+            )?;
+            let kept = Ask { views: ask.views, note: ask.note, asked_ms: ask.asked_ms, known: ask.known };
             kept.check()?;
-            if ask.user == owner || self.asks.insert((owner.clone(), id, ask.user), kept).is_some() {
+            let key = (owner.clone(), id, ask.user);
+            if key.2 == owner || self.asks.contains_key(&key) {
                 return Err(Flaw::Malformed("the owner asks, or somebody twice"));
             }
-            self.index.count_ask(&owner, true);
+            self.insert_ask(key, kept);
         }
         self.index.add_image(id, &image);
         self.images.insert(id, image);
@@ -177,21 +218,29 @@ impl Directory {
     }
 
     fn put_inbox(&mut self, record: InboxRecord) -> Result<(), Flaw> {
-        let InboxRecord { user, last, dropped, last_dropped, notices } = record;
+        let InboxRecord { user, last, read, dropped, last_dropped, notices } = record;
         self.known_user(&user)?;
         at_most("number of notices", notices.len() as u64, MAX_NOTICES)?;
-        let held = notices.len() as u64;
-        let mut before = 0;
+        if read > last || last_dropped > last {
+            return Err(Flaw::Malformed("more was read, or gave way, than was ever in it"));
+        }
+        let mut before = read;
         for notice in notices {
             let in_order = before < notice.number && notice.number <= last;
             before = notice.number;
             let about = (user.clone(), notice.posted.notice.subject());
-            if !in_order || self.index.subjects.insert(about, notice.number).is_some() {
+            if !in_order || self.index.subjects.contains_key(&about) {
                 return Err(Flaw::Malformed("its notices are not in order, or two are about the same"));
             }
+            let sender = notice.posted.notice.sender().cloned();
+            self.index.add_notice(&user, notice.number, &notice.posted);
             self.notices.insert((user.clone(), notice.number), notice.posted);
+            if let Some(sender) = sender {
+                let of_one = self.index.inbox.count(&user, &sender);
+                at_most("number of notices of one user", of_one, MAX_NOTICES_OF_ONE)?;
+            }
         }
-        self.mailboxes.insert(user, Mailbox { last, held, dropped, last_dropped });
+        self.mailboxes.insert(user, Mailbox { last, read, dropped, last_dropped });
         Ok(())
     }
 }

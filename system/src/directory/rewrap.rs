@@ -4,7 +4,7 @@ use super::{Answer, Directory, Effect, ImageId, at_most};
 use crate::identity::{KeyNumber, WrappedKey};
 
 /// The most content keys in one [`Rewrap`].
-pub const MAX_REWRAPPED: usize = 1_000;
+pub const MAX_REWRAPPED: usize = 256;
 
 /// Makes a key-encryption key the one that is used from now on, and puts content keys that were wrapped under older
 /// ones in its place. Operators may; the leader makes it for them.
@@ -22,6 +22,7 @@ impl Directory {
         // Never back: what was retired may be gone.
         self.wrapping_key = self.wrapping_key.max(under);
         let mut count = 0;
+        self.work.touch(keys.len());
         for (id, key) in keys {
             if let Some(image) = self.images.get_mut(&id)
                 && image.key.under < key.under

@@ -2,16 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Directory, Effect, Refusal, UserName, at_most};
+use super::{Answer, Directory, Effect, REQUEST_WINDOW_MS, Refusal, Usage, UserName, at_most};
 use crate::identity::SessionId;
 
 /// The longest that a session lives without being renewed: 30 days, in milliseconds.
 pub const MAX_SESSION_MS: u64 = 30 * 24 * 3_600_000;
-/// The most sessions that a user has at a time. One more ends the one that would have expired first.
+/// The most sessions that a user has at a time. One more ends the one that would have expired first; so does every one
+/// beyond the first while a quota of bytes is reached.
 pub const MAX_SESSIONS: usize = 32;
 /// The longest name of a device, bytes.
 pub const MAX_DEVICE_LEN: usize = 64;
-/// How many expired sessions are forgotten with each change at most: none must take long.
+/// How many sessions that have ended are forgotten with each change at most: none must take long.
 const FORGET_AT_ONCE: usize = 16;
 
 /// A session. Whoever holds its token acts for its user.
@@ -25,6 +26,14 @@ pub struct Session {
     pub began_ms: u64,
     /// When it ends, likewise.
     pub expires_ms: u64,
+}
+
+impl Session {
+    /// Whether it lives at `now_ms`, milliseconds since the Unix epoch. One that would go on for longer than any may was
+    /// begun, or renewed, while the clock was wrong.
+    pub fn lives_at(&self, now_ms: u64) -> bool {
+        self.expires_ms > now_ms && self.expires_ms - now_ms <= MAX_SESSION_MS + REQUEST_WINDOW_MS
+    }
 }
 
 /// Begins a session for a user who has proven to be it. Nodes may.
@@ -83,13 +92,17 @@ impl Directory {
             return Err(Refusal::SessionTaken);
         }
         let theirs: Vec<_> = self.sessions_of(&user).map(|(id, session)| (session.expires_ms, *id)).collect();
-        if theirs.len() >= MAX_SESSIONS
+        let began_ms = self.clock_ms;
+        let session_of = Session { user, device, began_ms, expires_ms: began_ms.saturating_add(lifetime_ms) };
+        let no_room = self.room_for(&session_of.user, Usage::of_session(&session_of)).is_err();
+        if (theirs.len() >= MAX_SESSIONS || no_room)
             && let Some((_, first)) = theirs.iter().min()
         {
             self.forget_session(*first);
         }
-        let expires_ms = self.clock_ms.saturating_add(lifetime_ms);
-        self.insert_session(session, Session { user, device, began_ms: self.clock_ms, expires_ms });
+        let expires_ms = session_of.expires_ms;
+        self.work.touch(1 + theirs.len());
+        self.insert_session(session, session_of);
         Ok(Effect::LoggedIn { expires_ms })
     }
 
@@ -133,15 +146,15 @@ impl Directory {
         ids.filter_map(|(_, id)| Some((id, self.sessions.get(id)?)))
     }
 
-    /// Forgets a few sessions that have expired.
-    pub(super) fn forget_expired_sessions(&mut self) {
+    /// Forgets a few sessions that live no more, the first to expire and the last.
+    pub(super) fn forget_ended_sessions(&mut self) {
         for _ in 0..FORGET_AT_ONCE {
-            match self.sessions_by_expiry.get_min() {
-                Some((expires_ms, id)) if *expires_ms <= self.clock_ms => {
-                    let id = *id;
-                    self.forget_session(id);
-                }
-                _ => return,
+            let ends = [self.sessions_by_expiry.get_min(), self.sessions_by_expiry.get_max()];
+            let lives = |id: &SessionId| self.sessions.get(id).is_some_and(|s| s.lives_at(self.clock_ms));
+            let ended = ends.into_iter().flatten().map(|(_, id)| *id).find(|id| !lives(id));
+            match ended {
+                Some(id) => self.forget_session(id),
+                None => return,
             }
         }
     }
@@ -152,6 +165,7 @@ impl Directory {
     }
 
     pub(super) fn insert_session(&mut self, id: SessionId, session: Session) {
+        self.index.accounts.charge(&session.user, Usage::of_session(&session));
         self.sessions_by_user.insert((session.user.clone(), id));
         self.sessions_by_expiry.insert((session.expires_ms, id));
         self.sessions.insert(id, session);
@@ -159,6 +173,8 @@ impl Directory {
 
     fn forget_session(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.remove(&id) {
+            self.work.touch(1);
+            self.index.accounts.release(&session.user, Usage::of_session(&session));
             self.sessions_by_expiry.remove(&(session.expires_ms, id));
             self.sessions_by_user.remove(&(session.user, id));
         }

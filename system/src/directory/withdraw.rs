@@ -14,12 +14,15 @@ pub struct Withdraw {
 impl Directory {
     pub(super) fn withdraw(&mut self, Withdraw { owner, image: id }: Withdraw) -> Answer {
         let image = self.images.remove(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        self.work.touch(1 + image.grants.len() + image.group_grants.len());
+        self.forget_views(id, &owner);
         self.index.remove_image(id, &image);
-        self.forget_views(id);
-        let asked = self.forget_asks(&owner, id);
-        let viewers = image.grants.iter().filter(|(_, grant)| grant.left > 0).map(|(viewer, _)| viewer);
-        for user in viewers.chain(&asked) {
-            self.notify(user, Notice::Withdrawn { image: id, owner: owner.clone() });
+        // There may be many: whoever waits is told as they are cleared away.
+        if self.asks_for(&owner, id).next().is_some() {
+            self.index.withdrawn.insert(id, owner.clone());
+        }
+        for (viewer, _) in image.grants.iter().filter(|(_, grant)| grant.left > 0) {
+            self.notify(viewer, Notice::Withdrawn { image: id, owner: owner.clone() });
         }
         Ok(Effect::Done)
     }

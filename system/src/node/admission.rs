@@ -7,16 +7,21 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{
-    attempts::{Attempts, Means, Origin},
-    environment::{Entropy, UnixClock},
+    attempts::Attempts,
+    environment::Entropy,
     keys::SharedKeys,
     pool::{Pool, PoolError},
+    registrations::Registrations,
 };
 use crate::{
-    directory::{Action, Actor, Directory, LogIn, Register, RequestId, SetKey, SetPassword, User, UserName},
+    consensus::Consensus,
+    directory::{
+        Action, Actor, Directory, LogIn, Register, RequestId, SetClock, SetKey, SetPassword, User, UserName,
+    },
     identity::{Password, PasswordHash, Purpose, SessionId, SessionToken},
     wire::{
         client::{Change, Proof, ServiceError},
+        origin::Origin,
         server::Caller,
         transport::Standing,
     },
@@ -73,22 +78,31 @@ impl Known {
 /// Turns what users ask into what the directory does.
 pub(super) struct Admission {
     attempts: Mutex<Attempts>,
+    registrations: Mutex<Registrations>,
     began: Instant,
     pub(super) pool: Arc<Pool>,
     pub(super) entropy: Arc<Entropy>,
     pub(super) keys: SharedKeys,
-    pub(super) clock: UnixClock,
+    pub(super) consensus: Consensus,
 }
 
 impl Admission {
-    pub(super) fn new(pool: Arc<Pool>, entropy: Arc<Entropy>, keys: SharedKeys, clock: UnixClock) -> Self {
-        Self { attempts: Mutex::default(), began: Instant::now(), pool, entropy, keys, clock }
+    pub(super) fn new(
+        pool: Arc<Pool>,
+        entropy: Arc<Entropy>,
+        keys: SharedKeys,
+        consensus: Consensus,
+        registrations: Registrations,
+    ) -> Self {
+        let (attempts, registrations) = (Mutex::default(), Mutex::new(registrations));
+        Self { attempts, registrations, began: Instant::now(), pool, entropy, keys, consensus }
     }
 
     /// What is to be put into the log, on whose behalf. What is `known` must be up to date.
     ///
     /// # Errors
-    /// [`ServiceError::NotProven`] and [`ServiceError::TooManyAttempts`]; [`ServiceError::Busy`].
+    /// [`ServiceError::NotProven`], [`ServiceError::TooManyAttempts`] and [`ServiceError::TooManyRegistrations`];
+    /// [`ServiceError::Busy`].
     pub(super) async fn admit(
         &self,
         asker: &Asker,
@@ -114,7 +128,16 @@ impl Admission {
             Change::AnswerRequest(change) => Action::AnswerRequest(change),
             Change::Acknowledge(change) => Action::Acknowledge(change),
             Change::Restore(change) => Action::Restore(change),
+            Change::SetQuotas(change) => Action::SetQuotas(change),
+            Change::Block(change) => Action::Block(change),
+            Change::Unblock(change) => Action::Unblock(change),
+            Change::SetClock => Action::SetClock(SetClock { clock_ms: self.consensus.time().now_ms }),
             Change::Register { user, key, password } => {
+                // An operator may bring as many as they like.
+                if !known.answered && asker.actor != Actor::Operator {
+                    let counted = self.registrations.lock().begin(&asker.origin, self.began.elapsed());
+                    counted.map_err(too_many_registrations)?;
+                }
                 let password = match password {
                     // Asked again, it gets its first answer: nothing has to be hashed for that.
                     Some(_) if known.answered => Some(PasswordHash::of_nobody()),
@@ -169,37 +192,34 @@ impl Admission {
         if answered {
             return Ok(credentials);
         }
-        let means = match proof {
-            Proof::Password(_) => Means::Password,
-            Proof::Signature { .. } => Means::Key,
-        };
         let now = || self.began.elapsed();
-        self.attempts.lock().begin(user, &asker.origin, means, now()).map_err(too_many)?;
         let proven = match proof {
             Proof::Password(password) => {
+                let counted = self.attempts.lock().begin(user, &asker.origin, now()).map_err(too_many)?;
                 let hash = known.and_then(|known| known.password.clone());
                 let has_one = hash.is_some();
                 let hash = hash.unwrap_or(PasswordHash::of_nobody());
                 match self.at_work(move || hash.verifies(&password)).await {
-                    Ok(verifies) => verifies && has_one,
+                    Ok(verifies) if verifies && has_one => {
+                        self.attempts.lock().succeeded(user, &asker.origin, counted, now());
+                        true
+                    }
+                    Ok(_) => false,
                     Err(busy) => {
                         // Nothing was tried.
-                        self.attempts.lock().take_back(user, &asker.origin, means);
+                        self.attempts.lock().take_back(user, &asker.origin, counted);
                         return Err(busy);
                     }
                 }
             }
+            // Whatever others have tried: it takes no longer than to read a request, and nobody guesses one.
             Proof::Signature { challenge, signature } => {
                 let answered = |known: &User| challenge.is_answered_by(&known.key, user, purpose, &signature);
-                let fresh = self.keys.get().check_challenge(&challenge, (self.clock)()).is_ok();
+                let fresh = self.keys.get().check_challenge(&challenge, self.consensus.time().now_ms).is_ok();
                 fresh && known.is_some_and(answered)
             }
         };
-        if !proven {
-            return Err(ServiceError::NotProven);
-        }
-        self.attempts.lock().succeeded(user, &asker.origin, means, now());
-        Ok(credentials)
+        if proven { Ok(credentials) } else { Err(ServiceError::NotProven) }
     }
 
     async fn hash(&self, password: Password) -> Result<PasswordHash, ServiceError> {
@@ -225,4 +245,8 @@ impl Admission {
 
 fn too_many(wait: Duration) -> ServiceError {
     ServiceError::TooManyAttempts { wait_ms: wait.as_millis() as u64 }
+}
+
+fn too_many_registrations(wait: Duration) -> ServiceError {
+    ServiceError::TooManyRegistrations { wait_ms: wait.as_millis() as u64 }
 }

@@ -1,123 +1,53 @@
-//! How often somebody may try to prove to be a user.
+//! How often somebody may try the passwords of a user. (Whoever signs with a key is held to nothing: nobody guesses one, and
+//! to look at a signature costs no more than any other request.)
 //!
-//! Failures are counted by address and by user. A stranger who tries another's passwords uses up the allowance of
-//! strangers, not that of the user: whoever has logged in from an address before has an allowance of their own there,
-//! and whoever signs with a key is held to the allowance of the address alone. So nobody can lock a user out who has
-//! the key at hand or sits where they sat before.
+//! Failures are counted by user and by where they come from, so that nobody is shut out by what others do beside them. A
+//! stranger who tries another's passwords uses up the allowance of strangers, not that of the user: whoever has logged in
+//! from an address before has an allowance of their own there.
 //!
 //! The counts are this node's own. Only the leader lets anybody in, and a new one begins with none.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
-use crate::directory::UserName;
+use super::rate::{Allowance, Counts, REMEMBERED};
+use crate::{directory::UserName, wire::origin::Origin};
 
-/// Failures that an address may have at once, and how long each counts.
-const ADDRESS: Allowance = Allowance { at_once: 20, each: Duration::from_secs(6) };
-/// Failed passwords for one user from addresses where the user has not logged in before.
-const STRANGERS: Allowance = Allowance { at_once: 10, each: Duration::from_secs(30) };
+/// Failures that an address may have, whomever it tries where they have not logged in before: so many passwords are hashed
+/// for it.
+const ADDRESS: Allowance = Allowance { at_once: 100, each: Duration::from_secs(2) };
+/// Failed passwords for one user from one address where the user has not logged in before.
+const STRANGER: Allowance = Allowance { at_once: 10, each: Duration::from_secs(30) };
+/// Failed passwords for one user from all such addresses.
+const STRANGERS: Allowance = Allowance { at_once: 30, each: Duration::from_secs(30) };
 /// Failed passwords for one user from an address where they have.
-const KNOWN: Allowance = Allowance { at_once: 10, each: Duration::from_secs(6) };
+const KNOWN: Allowance = Allowance { at_once: 30, each: Duration::from_secs(6) };
 /// Passwords of new users that an address may have hashed: that takes a sealing thread for a while, and anybody may
 /// register.
 const NEWCOMERS: Allowance = Allowance { at_once: 20, each: Duration::from_secs(3) };
-/// How many addresses, users, and places where a user has logged in, are remembered each. Beyond that, what has
-/// counted longest is forgotten.
-const REMEMBERED: usize = 100_000;
-
-/// So many failures at once; each counts for so long, one after the other.
-#[derive(Debug, Clone, Copy)]
-struct Allowance {
-    at_once: u32,
-    each: Duration,
-}
-
-/// Where somebody comes from: an IPv4 address, the /64 of an IPv6 address, or what else the transport calls it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Origin {
-    Network(IpAddr),
-    Other(String),
-}
-
-impl Origin {
-    /// Of an address with a port.
-    pub(super) fn of(address: &str) -> Self {
-        match address.parse::<SocketAddr>().map(|address| address.ip().to_canonical()) {
-            Ok(IpAddr::V6(address)) => {
-                Self::Network(IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()))
-            }
-            Ok(address) => Self::Network(address),
-            Err(_) => Self::Other(address.to_owned()),
-        }
-    }
-}
-
-/// What somebody proves to be a user with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Means {
-    Password,
-    Key,
-}
-
-/// When the failures that count will all have stopped counting, by whom they count for. (The generic cell rate
-/// algorithm, ITU-T I.371.)
-#[derive(Debug)]
-struct Counts<K>(HashMap<K, Duration>);
-
-impl<K> Default for Counts<K> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<K: std::hash::Hash + Eq + Clone> Counts<K> {
-    /// How long until one more failure may happen.
-    fn wait(&self, key: &K, allowance: Allowance, now: Duration) -> Duration {
-        let until = self.0.get(key).copied().unwrap_or(now).max(now);
-        (until + allowance.each).saturating_sub(now + allowance.each * allowance.at_once)
-    }
-
-    fn note(&mut self, key: &K, allowance: Allowance, now: Duration) {
-        self.make_room(now);
-        let until = self.0.get(key).copied().unwrap_or(now).max(now);
-        self.0.insert(key.clone(), until + allowance.each);
-    }
-
-    fn take_back(&mut self, key: &K, allowance: Allowance) {
-        if let Some(until) = self.0.get_mut(key) {
-            *until = until.saturating_sub(allowance.each);
-        }
-    }
-
-    fn make_room(&mut self, now: Duration) {
-        if self.0.len() < REMEMBERED {
-            return;
-        }
-        self.0.retain(|_, until| *until > now);
-        if self.0.len() >= REMEMBERED
-            && let Some(first) = self.0.iter().min_by_key(|(_, until)| **until).map(|(key, _)| key.clone())
-        {
-            self.0.remove(&first);
-        }
-    }
-}
 
 /// The failures that count.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     by_address: Counts<Origin>,
     by_strangers: Counts<UserName>,
+    /// Of one user, from one address.
     by_place: Counts<(UserName, Origin)>,
     newcomers: Counts<Origin>,
     /// Where users have logged in by password, and when they last did.
     places: HashMap<(UserName, Origin), Duration>,
 }
 
+/// What a password was counted against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// The allowance of a user at an address where they have logged in before.
+    Known,
+    /// Those of strangers.
+    Stranger,
+}
+
 impl Attempts {
-    /// Counts an attempt as failed until it is known to have succeeded: those that go on at the same time count, too.
+    /// Counts a password as wrong until it is known to be right: those that are tried at the same time count, too.
     ///
     /// # Errors
     /// How long to wait, when too many have failed.
@@ -125,31 +55,33 @@ impl Attempts {
         &mut self,
         user: &UserName,
         origin: &Origin,
-        means: Means,
         now: Duration,
-    ) -> Result<(), Duration> {
+    ) -> Result<Counted, Duration> {
         let place = (user.clone(), origin.clone());
-        let known = self.places.contains_key(&place);
-        let wait = match means {
-            Means::Key => self.by_address.wait(origin, ADDRESS, now),
-            Means::Password if known => self.by_place.wait(&place, KNOWN, now),
-            Means::Password => {
-                let strangers = self.by_strangers.wait(user, STRANGERS, now);
-                strangers.max(self.by_address.wait(origin, ADDRESS, now))
+        let counted = match self.places.contains_key(&place) {
+            true => Counted::Known,
+            false => Counted::Stranger,
+        };
+        let wait = match counted {
+            Counted::Known => self.by_place.wait(&place, KNOWN, now),
+            Counted::Stranger => {
+                let here = self.by_place.wait(&place, STRANGER, now);
+                let everywhere = self.by_strangers.wait(user, STRANGERS, now);
+                here.max(everywhere).max(self.by_address.wait(origin, ADDRESS, now))
             }
         };
         if !wait.is_zero() {
             return Err(wait);
         }
-        match means {
-            Means::Key => self.by_address.note(origin, ADDRESS, now),
-            Means::Password if known => self.by_place.note(&place, KNOWN, now),
-            Means::Password => {
+        match counted {
+            Counted::Known => self.by_place.note(&place, KNOWN, now),
+            Counted::Stranger => {
+                self.by_place.note(&place, STRANGER, now);
                 self.by_strangers.note(user, STRANGERS, now);
                 self.by_address.note(origin, ADDRESS, now);
             }
         }
-        Ok(())
+        Ok(counted)
     }
 
     /// Counts a new user's password.
@@ -166,12 +98,12 @@ impl Attempts {
     }
 
     /// Takes an attempt back that did not fail.
-    pub(super) fn take_back(&mut self, user: &UserName, origin: &Origin, means: Means) {
+    pub(super) fn take_back(&mut self, user: &UserName, origin: &Origin, counted: Counted) {
         let place = (user.clone(), origin.clone());
-        match means {
-            Means::Key => self.by_address.take_back(origin, ADDRESS),
-            Means::Password if self.places.contains_key(&place) => self.by_place.take_back(&place, KNOWN),
-            Means::Password => {
+        match counted {
+            Counted::Known => self.by_place.take_back(&place, KNOWN),
+            Counted::Stranger => {
+                self.by_place.take_back(&place, STRANGER);
                 self.by_strangers.take_back(user, STRANGERS);
                 self.by_address.take_back(origin, ADDRESS);
             }
@@ -179,18 +111,18 @@ impl Attempts {
     }
 
     /// Takes an attempt back that succeeded, and remembers from where.
-    pub(super) fn succeeded(&mut self, user: &UserName, origin: &Origin, means: Means, now: Duration) {
-        self.take_back(user, origin, means);
-        let place = (user.clone(), origin.clone());
-        if means == Means::Password {
-            if self.places.len() >= REMEMBERED
-                && let Some(first) =
-                    self.places.iter().min_by_key(|(_, when)| **when).map(|(at, _)| at.clone())
-            {
-                self.places.remove(&first);
-            }
-            self.places.insert(place, now);
+    pub(super) fn succeeded(&mut self, user: &UserName, origin: &Origin, counted: Counted, now: Duration) {
+        self.take_back(user, origin, counted);
+        if counted == Counted::Stranger {
+            // Those were failures of a stranger, which weigh more.
+            self.by_place.forget(&(user.clone(), origin.clone()));
         }
+        if self.places.len() >= REMEMBERED
+            && let Some(first) = self.places.iter().min_by_key(|(_, when)| **when).map(|(at, _)| at.clone())
+        {
+            self.places.remove(&first);
+        }
+        self.places.insert((user.clone(), origin.clone()), now);
     }
 }
 
@@ -209,50 +141,71 @@ mod tests {
     }
 
     /// How many attempts in a row fail before one is not let through.
-    fn failures(attempts: &mut Attempts, name: &str, origin: &Origin, means: Means) -> u32 {
-        (0..1_000).take_while(|_| attempts.begin(&user(name), origin, means, NOW).is_ok()).count() as u32
+    fn failures(attempts: &mut Attempts, name: &str, origin: &Origin) -> u32 {
+        (0..1_000).take_while(|_| attempts.begin(&user(name), origin, NOW).is_ok()).count() as u32
     }
 
     #[test]
     fn a_stranger_is_stopped_and_the_user_is_not_locked_out() {
         let mut attempts = Attempts::default();
-        let (anna, home, elsewhere) = (user("anna"), from("10.0.0.1:5000"), from("10.0.0.2:6000"));
-        attempts.begin(&anna, &home, Means::Password, NOW).unwrap();
-        attempts.succeeded(&anna, &home, Means::Password, NOW);
+        let (anna, home) = (user("anna"), from("10.0.0.1:5000"));
+        let counted = attempts.begin(&anna, &home, NOW).unwrap();
+        attempts.succeeded(&anna, &home, counted, NOW);
 
-        assert_eq!(failures(&mut attempts, "anna", &elsewhere, Means::Password), STRANGERS.at_once);
-        assert_eq!(attempts.begin(&anna, &elsewhere, Means::Password, NOW), Err(STRANGERS.each));
-        // From a third place, too: it is the user whose password is tried.
-        assert!(attempts.begin(&anna, &from("10.0.0.3:1"), Means::Password, NOW).is_err());
-        // By key from anywhere, and by password from where she sat before.
-        attempts.begin(&anna, &from("10.0.0.3:1"), Means::Key, NOW).unwrap();
-        attempts.begin(&anna, &home, Means::Password, NOW).unwrap();
-        // Everybody else as before.
-        attempts.begin(&user("ben"), &from("10.0.0.4:1"), Means::Password, NOW).unwrap();
+        for place in 2..5 {
+            let elsewhere = from(&format!("10.0.0.{place}:6000"));
+            assert_eq!(failures(&mut attempts, "anna", &elsewhere), STRANGER.at_once);
+        }
+        // From a fifth place, too: it is the user whose password is tried.
+        assert_eq!(attempts.begin(&anna, &from("10.0.0.5:1"), NOW), Err(STRANGERS.each));
+        // From where she sat before she gets in, and everybody else as before.
+        attempts.begin(&anna, &home, NOW).unwrap();
+        attempts.begin(&user("ben"), &from("10.0.0.4:1"), NOW).unwrap();
+    }
+
+    #[test]
+    fn who_fails_for_one_user_shuts_nobody_else_out_at_the_same_place() {
+        let mut attempts = Attempts::default();
+        let office = from("10.0.0.2:6000");
+        let counted = attempts.begin(&user("anna"), &office, NOW).unwrap();
+        attempts.succeeded(&user("anna"), &office, counted, NOW);
+        for victim in 0..5 {
+            assert_eq!(failures(&mut attempts, &format!("victim-{victim}"), &office), STRANGER.at_once);
+        }
+        // Neither whoever has been there before, nor whoever has not.
+        attempts.begin(&user("anna"), &office, NOW).unwrap();
+        attempts.begin(&user("ben"), &office, NOW).unwrap();
     }
 
     #[test]
     fn an_address_is_stopped_whomever_it_tries() {
         let mut attempts = Attempts::default();
         let origin = from("10.0.0.2:6000");
-        let tried = (0..1_000)
-            .take_while(|n| attempts.begin(&user(&format!("u{n}")), &origin, Means::Key, NOW).is_ok());
+        let tried = (0..1_000).take_while(|n| attempts.begin(&user(&format!("u{n}")), &origin, NOW).is_ok());
         assert_eq!(tried.count() as u32, ADDRESS.at_once);
-        // Another port is the same address, and so is the rest of an IPv6 network.
-        assert!(attempts.begin(&user("anna"), &from("10.0.0.2:6001"), Means::Key, NOW).is_err());
-        assert_eq!(from("[2001:db8::1]:1"), from("[2001:db8::2]:9"));
-        assert_ne!(from("[2001:db8::1]:1"), from("[2001:db8:0:1::1]:1"));
-        assert_eq!(from("[::ffff:10.0.0.2]:1"), origin);
+        assert!(attempts.begin(&user("anna"), &from("10.0.0.2:6001"), NOW).is_err(), "another port");
+    }
+
+    #[test]
+    fn who_gets_it_right_at_last_has_all_the_attempts_of_a_known_place() {
+        let mut attempts = Attempts::default();
+        let (anna, home) = (user("anna"), from("10.0.0.1:5000"));
+        assert_eq!(failures(&mut attempts, "anna", &home), STRANGER.at_once);
+        let later = NOW + STRANGER.each;
+        let at_once = attempts.begin(&anna, &home, later).unwrap();
+        attempts.succeeded(&anna, &home, at_once, later);
+        let tried = (0..1_000).take_while(|_| attempts.begin(&anna, &home, later).is_ok());
+        assert_eq!(tried.count() as u32, KNOWN.at_once);
     }
 
     #[test]
     fn failures_stop_counting_one_by_one() {
         let mut attempts = Attempts::default();
         let origin = from("10.0.0.2:6000");
-        assert_eq!(failures(&mut attempts, "anna", &origin, Means::Password), STRANGERS.at_once);
-        let later = NOW + STRANGERS.each;
-        attempts.begin(&user("anna"), &origin, Means::Password, later).unwrap();
-        assert!(attempts.begin(&user("anna"), &origin, Means::Password, later).is_err());
+        assert_eq!(failures(&mut attempts, "anna", &origin), STRANGER.at_once);
+        let later = NOW + STRANGER.each;
+        attempts.begin(&user("anna"), &origin, later).unwrap();
+        assert!(attempts.begin(&user("anna"), &origin, later).is_err());
     }
 
     #[test]
@@ -270,22 +223,20 @@ mod tests {
         let mut attempts = Attempts::default();
         let (anna, origin) = (user("anna"), from("10.0.0.2:6000"));
         for _ in 0..100 {
-            attempts.begin(&anna, &origin, Means::Password, NOW).unwrap();
-            attempts.take_back(&anna, &origin, Means::Password);
+            let counted = attempts.begin(&anna, &origin, NOW).unwrap();
+            attempts.take_back(&anna, &origin, counted);
         }
         assert!(attempts.places.is_empty());
-        assert_eq!(failures(&mut attempts, "anna", &origin, Means::Password), STRANGERS.at_once);
+        assert_eq!(failures(&mut attempts, "anna", &origin), STRANGER.at_once);
     }
 
     #[test]
     fn who_succeeds_uses_nothing_up() {
         let mut attempts = Attempts::default();
         let (anna, origin) = (user("anna"), from("10.0.0.2:6000"));
-        for means in [Means::Password, Means::Key] {
-            for _ in 0..100 {
-                attempts.begin(&anna, &origin, means, NOW).unwrap();
-                attempts.succeeded(&anna, &origin, means, NOW);
-            }
+        for _ in 0..200 {
+            let counted = attempts.begin(&anna, &origin, NOW).unwrap();
+            attempts.succeeded(&anna, &origin, counted, NOW);
         }
     }
 }

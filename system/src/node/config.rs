@@ -1,7 +1,7 @@
 //! The node's configuration file.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Read,
     path::{Path, PathBuf},
     time::Duration,
@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::TlsFiles;
 use crate::{
     consensus::Timing,
+    directory::{Quotas, Refusal},
     identity::{ClusterKeys, InvalidKey},
     wire::{
         client::{Member, NodeId},
+        limits::Limits,
         loopback::is_loopback,
     },
 };
@@ -56,6 +58,12 @@ pub struct NodeConfig {
     /// The sealing threads.
     #[serde(default)]
     pub sealing: SealingConfig,
+    /// What strangers may take.
+    #[serde(default, skip_serializing_if = "LimitsConfig::is_default")]
+    pub limits: LimitsConfig,
+    /// What the cluster may hold, if this node founds it. Changed later by `veil cluster limits --set`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quotas: Option<Quotas>,
     /// What makes a node worse than it is. For experiments only.
     #[serde(default, skip_serializing_if = "ExperimentConfig::is_nothing")]
     pub experiment: ExperimentConfig,
@@ -72,6 +80,9 @@ pub struct Listen {
     /// For health checks and Prometheus; without it there is no HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<String>,
+    /// Names under which HTTP is asked for, beside addresses, `localhost` and the names of hosts in this file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http_hosts: Vec<String>,
 }
 
 /// One detour.
@@ -96,19 +107,30 @@ pub struct RaftConfig {
     pub lease: Duration,
     /// A snapshot is taken every so many log entries.
     pub snapshot_every: u64,
+    /// For nodes that lack entries, the log keeps so many; who lacks more gets a snapshot.
+    pub keep_entries: u64,
+    /// The same, bytes.
+    pub keep_bytes: u64,
+    /// A leader whose disk has not finished a write for so long hands over.
+    #[serde(with = "duration")]
+    pub disk_timeout: Duration,
 }
 
 impl Default for RaftConfig {
     fn default() -> Self {
-        let Timing { heartbeat, lease, snapshot_every } = Timing::default();
-        Self { heartbeat, lease, snapshot_every }
+        let Timing { heartbeat, lease, snapshot_every, keep_entries, keep_bytes, disk_timeout } =
+            Timing::default();
+        Self { heartbeat, lease, snapshot_every, keep_entries, keep_bytes, disk_timeout }
     }
 }
 
 impl RaftConfig {
+    /// The least `keep_bytes`: a few segments of the log.
+    pub const MIN_KEEP_BYTES: u64 = 64 << 20;
+
     pub(super) fn timing(&self) -> Timing {
-        let Self { heartbeat, lease, snapshot_every } = *self;
-        Timing { heartbeat, lease, snapshot_every }
+        let Self { heartbeat, lease, snapshot_every, keep_entries, keep_bytes, disk_timeout } = *self;
+        Timing { heartbeat, lease, snapshot_every, keep_entries, keep_bytes, disk_timeout }
     }
 }
 
@@ -126,6 +148,76 @@ impl Default for SealingConfig {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self { threads, queue: 64 }
+    }
+}
+
+/// What strangers may take: in all, and from one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Connections of clients.
+    pub connections: usize,
+    /// Those of one address.
+    pub connections_per_address: usize,
+    /// Memory for requests and answers on their way, MiB.
+    pub memory_mib: usize,
+    /// That of one address.
+    pub memory_per_address_mib: usize,
+    /// Users who register in a minute; 0 is no limit. Operators are not limited.
+    pub registrations_per_minute: u32,
+    /// Those of one address.
+    pub registrations_per_minute_per_address: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let Limits { connections, connections_per_address, memory, memory_per_address, .. } =
+            Limits::default();
+        Self {
+            connections,
+            connections_per_address,
+            memory_mib: memory >> 20,
+            memory_per_address_mib: memory_per_address >> 20,
+            registrations_per_minute: 1_200,
+            registrations_per_minute_per_address: 60,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// The least memory for an address: a seal of the largest original, its answer included.
+    const MIN_MEMORY_MIB: usize = 96;
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Those of the listener for clients.
+    pub(super) fn of_clients(&self) -> Limits {
+        Limits {
+            connections: self.connections,
+            connections_per_address: self.connections_per_address,
+            memory: self.memory_mib << 20,
+            memory_per_address: self.memory_per_address_mib << 20,
+            ..Limits::default()
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let between = |field, value: usize, least: usize, most: usize, expected| match (least..=most)
+            .contains(&value)
+        {
+            true => Ok(()),
+            false => Err(ConfigError::Value { field, value: value.to_string(), expected }),
+        };
+        let (connections, memory) = (self.connections, self.memory_mib);
+        between("limits.connections", connections, 16, 1_000_000, "16 to 1000000")?;
+        let expected = "16 or more, and no more than limits.connections";
+        between("limits.connections_per_address", self.connections_per_address, 16, connections, expected)?;
+        between("limits.memory_mib", memory, Self::MIN_MEMORY_MIB, 1 << 20, "96 to 1048576")?;
+        let expected = "96 or more, and no more than limits.memory_mib";
+        let of_address = self.memory_per_address_mib;
+        between("limits.memory_per_address_mib", of_address, Self::MIN_MEMORY_MIB, memory, expected)
     }
 }
 
@@ -184,6 +276,9 @@ pub enum ConfigError {
         /// What would do.
         expected: &'static str,
     },
+    /// A quota is set to what it cannot be.
+    #[error(transparent)]
+    Quota(Refusal),
     /// The file of the cluster's secret cannot be read.
     #[error("{path}: {source}; `veil cluster init` makes a cluster key, and all nodes need the same")]
     NoClusterKey {
@@ -254,7 +349,7 @@ impl NodeConfig {
                 "exactly one entry for this node",
             );
         }
-        let distinct: std::collections::BTreeSet<_> = self.members.iter().map(|member| member.id).collect();
+        let distinct: BTreeSet<_> = self.members.iter().map(|member| member.id).collect();
         if distinct.len() != self.members.len() {
             return refuse("member", "a list with an id twice".to_owned(), "each id once");
         }
@@ -269,17 +364,30 @@ impl NodeConfig {
         if raft.snapshot_every < 16 {
             return refuse("raft.snapshot_every", raft.snapshot_every.to_string(), "16 or more");
         }
+        if raft.keep_entries < raft.snapshot_every {
+            return refuse("raft.keep_entries", raft.keep_entries.to_string(), "raft.snapshot_every or more");
+        }
+        if raft.keep_bytes < RaftConfig::MIN_KEEP_BYTES {
+            return refuse("raft.keep_bytes", raft.keep_bytes.to_string(), "67108864 or more");
+        }
+        if raft.disk_timeout < Duration::from_millis(100) {
+            let value = humantime::format_duration(raft.disk_timeout).to_string();
+            return refuse("raft.disk_timeout", value, "100ms or more");
+        }
         if !(1..=1024).contains(&self.sealing.threads) {
             return refuse("sealing.threads", self.sealing.threads.to_string(), "1 to 1024");
         }
         if !(1..=65_536).contains(&self.sealing.queue) {
             return refuse("sealing.queue", self.sealing.queue.to_string(), "1 to 65536");
         }
+        if let Some(quotas) = &self.quotas {
+            quotas.check().map_err(ConfigError::Quota)?;
+        }
         if self.experiment.sync_delay > ExperimentConfig::MAX_SYNC_DELAY {
             let value = humantime::format_duration(self.experiment.sync_delay).to_string();
             return refuse("experiment.sync_delay", value, "at most 10s");
         }
-        Ok(())
+        self.limits.check()
     }
 
     /// Checks that it is said how links are secured, and that nothing leaves this machine if they are not.
@@ -305,6 +413,17 @@ impl NodeConfig {
             Some((field, address)) => refuse(field, address.clone(), LOOPBACK),
             None => Ok(()),
         }
+    }
+
+    /// The names under which HTTP may be asked for: whatever else a browser was led to believe leads here is no name of
+    /// this node.
+    pub(super) fn http_hosts(&self) -> BTreeSet<String> {
+        let Listen { client, peer, http, http_hosts } = &self.listen;
+        let addresses = [client, peer].into_iter().chain(http);
+        let addresses =
+            addresses.chain(self.members.iter().flat_map(|member| [&member.client, &member.peer]));
+        let hosts = addresses.filter_map(|address| address.rsplit_once(':')).map(|(host, _)| host);
+        hosts.chain(http_hosts.iter().map(String::as_str)).map(str::to_ascii_lowercase).collect()
     }
 
     /// The founding members if this node is to found the cluster. Where this node asked for any free
@@ -383,6 +502,19 @@ mod tests {
         let slow = load(&GOOD.replace("[raft]", "[experiment]\nsync_delay = \"20ms\"\n[raft]")).unwrap();
         assert_eq!(slow.experiment.sync_delay, Duration::from_millis(20));
         assert_eq!(load(&toml::to_string(&slow).unwrap()).unwrap(), slow);
+    }
+
+    #[test]
+    fn quotas_are_read_and_what_they_cannot_be_is_named() {
+        let with = |quotas: &str| load(&GOOD.replace("[raft]", &format!("[quotas]\n{quotas}\n[raft]")));
+        let config = with("users = 50\nimages_per_user = 1_000").unwrap();
+        let expected = Quotas { users: 50, images_per_user: 1_000, ..Quotas::default() };
+        assert_eq!(config.quotas, Some(expected));
+        assert_eq!(load(&toml::to_string(&config).unwrap()).unwrap(), config);
+        assert_eq!(load(GOOD).unwrap().quotas, None);
+        let refused = with("answer_bytes = 5").unwrap_err();
+        assert!(refused.contains("quota answer-bytes is 5, the least is 1048576"), "{refused}");
+        assert!(with("people = 5").unwrap_err().contains("people"));
     }
 
     #[test]
@@ -481,6 +613,9 @@ mod tests {
             ("heartbeat = \"50ms\"", "heartbeat = \"90ms\"", "raft.heartbeat is 90ms"),
             ("heartbeat = \"50ms\"", "heartbeat = \"50\"", "not a duration"),
             ("heartbeat = \"50ms\"", "hartbeat = \"50ms\"", "unknown field `hartbeat`"),
+            ("heartbeat = \"50ms\"", "keep_entries = 19999", "raft.keep_entries is 19999"),
+            ("heartbeat = \"50ms\"", "keep_bytes = 67108863", "raft.keep_bytes is 67108863"),
+            ("heartbeat = \"50ms\"", "disk_timeout = \"99ms\"", "raft.disk_timeout is 99ms"),
             ("        id = 1\n        client", "        id = 2\n        client", "0 entries of id 1"),
             ("[raft]", "[sealing]\nthreads = 0\n[raft]", "sealing.threads is 0"),
             ("        cluster_key = \"cluster.key\"\n", "", "missing field `cluster_key`"),

@@ -1,29 +1,14 @@
 //! What a node is given from outside: in production sockets, files, the clock and the system's
 //! randomness; in a simulation pipes, memory, a set clock and a seed.
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
 use super::SharedKeys;
-use crate::{consensus::Disk, wire::transport::Network};
-
-/// Milliseconds since the Unix epoch.
-pub type UnixClock = Arc<dyn Fn() -> u64 + Send + Sync>;
-
-/// The system's clock.
-pub fn system_clock() -> UnixClock {
-    Arc::new(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        // A clock set before 1970 reads as 1970.
-        since.map_or(0, |duration| duration.as_millis() as u64)
-    })
-}
+use crate::{clock::UnixClock, consensus::Disk, wire::transport::Network};
 
 /// A source of random numbers that may be shared.
 #[derive(Debug)]

@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::environment::UnixClock;
 use crate::{
     consensus::{Consensus, PeerAnswer, PeerRequest, ProposeError},
-    directory::{Action, Actor, Answer, RequestId},
+    directory::{Action, Actor, Answer, Refusal, RequestId},
     wire::{
         client::{Leadership, Member, NodeId},
         links::Links,
@@ -26,7 +25,6 @@ pub(super) struct Forwarder {
     pub(super) id: NodeId,
     pub(super) consensus: Consensus,
     pub(super) links: Arc<Links<PeerRequest, PeerAnswer>>,
-    pub(super) clock: UnixClock,
 }
 
 impl Forwarder {
@@ -42,6 +40,8 @@ impl Forwarder {
         let mut leadership = self.consensus.leadership();
         let mut last = "nobody leads".to_owned();
         let mut unsettled = false;
+        // Of a leader that goes by a clock that may be wrong.
+        let mut refused = None;
         while Instant::now() < deadline {
             let Leadership { leader, .. } = leadership.borrow_and_update().clone();
             if let Some(leader) = leader {
@@ -56,14 +56,19 @@ impl Forwarder {
                     }
                 };
                 match attempted {
+                    // That says nothing of an earlier attempt, which may yet be taken.
+                    Ok(Ok(Err(refusal @ Refusal::AnswersFull { .. }))) if unsettled => {
+                        last = refusal.to_string();
+                    }
                     Ok(Ok(answer)) => return Ok(answer),
                     // Only when no earlier attempt can have been taken is it certain that nothing was done.
-                    Ok(Err(ProposeError::Busy { limit })) if !unsettled => {
-                        return Err(ProposeError::Busy { limit });
+                    Ok(Err(busy @ (ProposeError::Busy { .. } | ProposeError::Full { .. }))) if !unsettled => {
+                        return Err(busy);
                     }
                     Ok(Err(error)) => {
                         unsettled |= matches!(error, ProposeError::Unsettled(_));
                         last = error.to_string();
+                        refused = matches!(error, ProposeError::Clock(_)).then_some(error);
                     }
                     Err(_) => {
                         unsettled = true;
@@ -76,7 +81,7 @@ impl Forwarder {
         }
         match unsettled {
             true => Err(ProposeError::Unsettled(last)),
-            false => Err(ProposeError::NotLeader),
+            false => Err(refused.unwrap_or(ProposeError::NotLeader)),
         }
     }
 
@@ -88,7 +93,7 @@ impl Forwarder {
         action: Action,
     ) -> Result<Answer, ProposeError> {
         if leader.id == self.id {
-            return self.consensus.propose(request, actor, action, (self.clock)()).await;
+            return self.consensus.propose(request, actor, action).await;
         }
         let propose = PeerRequest::Propose { request, actor, action };
         match self.links.ask(&leader.peer, &propose, ATTEMPT).await {

@@ -82,6 +82,13 @@ labels! {
         Dump = "dump",
         WriteStages = "write_stages",
         TransferLeadership = "transfer_leadership",
+        SetQuotas = "set_quotas",
+        BlockUser = "block_user",
+        UnblockUser = "unblock_user",
+        Limits = "limits",
+        Usage = "usage",
+        Blocked = "blocked",
+        SetClock = "set_clock",
     }
 }
 
@@ -98,6 +105,7 @@ labels! {
         BadOriginal = "bad_original",
         Unsettled = "unsettled",
         Internal = "internal",
+        Clock = "clock",
     }
 }
 
@@ -130,6 +138,10 @@ impl Kind {
                 Change::AnswerRequest(_) => Self::AnswerRequest,
                 Change::Acknowledge(_) => Self::Acknowledge,
                 Change::Restore(_) => Self::Restore,
+                Change::SetQuotas(_) => Self::SetQuotas,
+                Change::Block(_) => Self::BlockUser,
+                Change::Unblock(_) => Self::UnblockUser,
+                Change::SetClock => Self::SetClock,
             },
             Request::AssignWorker { .. } => Self::Assign,
             Request::Seal { .. } => Self::Seal,
@@ -151,6 +163,9 @@ impl Kind {
                 Query::JoinRequests { .. } => Self::JoinRequests,
                 Query::GroupImages { .. } => Self::GroupImages,
                 Query::Dump { .. } => Self::Dump,
+                Query::Limits => Self::Limits,
+                Query::Usage { .. } => Self::Usage,
+                Query::Blocked { .. } => Self::Blocked,
             },
             Request::Members => Self::Members,
             Request::AddMember { .. } => Self::AddMember,
@@ -176,7 +191,9 @@ impl Outcome {
             Err(ServiceError::Busy { .. }) => Self::Busy,
             Err(ServiceError::Behind) => Self::Behind,
             Err(ServiceError::NotProven) => Self::NotProven,
-            Err(ServiceError::TooManyAttempts { .. }) => Self::TooManyAttempts,
+            Err(ServiceError::TooManyAttempts { .. } | ServiceError::TooManyRegistrations { .. }) => {
+                Self::TooManyAttempts
+            }
             Err(
                 ServiceError::Refused(_)
                 | ServiceError::Membership(_)
@@ -187,6 +204,7 @@ impl Outcome {
             Err(ServiceError::BadOriginal(_)) => Self::BadOriginal,
             Err(ServiceError::Unsettled(_)) => Self::Unsettled,
             Err(ServiceError::Internal(_)) => Self::Internal,
+            Err(ServiceError::Clock(_)) => Self::Clock,
         }
     }
 }

@@ -26,8 +26,12 @@ use tokio::sync::watch;
 
 use super::label::{Kind, Outcome};
 use crate::{
+    alarm::{ActiveAlarm, Alarm},
     consensus::{StageHistogram, Stages},
-    wire::client::{Answer, Leadership, NodeStatus, Request},
+    wire::{
+        client::{Answer, Leadership, NodeStatus, Request},
+        connections::Connections,
+    },
 };
 
 /// The upper ends of the histograms' buckets, seconds.
@@ -118,7 +122,7 @@ impl Metrics {
         &self,
         status: &NodeStatus,
         stages: &Stages,
-        clients: usize,
+        clients: &Connections,
     ) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
@@ -155,6 +159,25 @@ impl EncodeMetric for StageDurations {
     }
 }
 
+/// Every alarm there is, and whether it is active.
+#[derive(Debug)]
+struct AlarmGauges(Vec<ActiveAlarm>);
+
+impl EncodeMetric for AlarmGauges {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for alarm in Alarm::ALL {
+            let active = self.0.iter().any(|active| active.alarm == alarm);
+            let labels = [("kind", alarm.name())];
+            encoder.encode_family(&labels)?.encode_gauge(&i64::from(active))?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Gauge
+    }
+}
+
 /// A request that is being answered.
 pub(super) struct Measured<'a> {
     requests: &'a Requests,
@@ -185,7 +208,7 @@ pub(super) async fn count_leaders(mut leadership: watch::Receiver<Leadership>, m
 }
 
 /// How the node is at this moment.
-fn state(status: &NodeStatus, clients: usize) -> Registry {
+fn state(status: &NodeStatus, clients: &Connections) -> Registry {
     let leader = status.leadership.leader.as_ref().map(|leader| leader.id);
     let health = &status.health;
     let gauges = [
@@ -196,6 +219,7 @@ fn state(status: &NodeStatus, clients: usize) -> Registry {
             leader.unwrap_or(0) as f64,
         ),
         ("term", "The term of Raft", status.leadership.term as f64),
+        ("log_first_index", "The first entry that is still in the log", status.first_log as f64),
         ("log_last_index", "The last entry of the log", status.last_log as f64),
         ("log_applied_index", "The last entry that the directory reflects", status.applied as f64),
         ("log_snapshot_index", "The last entry that a snapshot covers", status.snapshot as f64),
@@ -209,13 +233,22 @@ fn state(status: &NodeStatus, clients: usize) -> Registry {
         (
             "client_connections",
             "Open connections of clients and of other nodes that ask as clients do",
-            clients as f64,
+            clients.open() as f64,
         ),
     ];
     let mut registry = Registry::with_prefix("veil");
     for (name, help, value) in gauges {
         registry.register(name, help, ConstGauge::new(value));
     }
+    let on_their_way = ConstGauge::new(clients.memory() as f64);
+    let help = "Memory of requests and answers of clients that are on their way";
+    registry.register_with_unit("client_memory", help, Unit::Bytes, on_their_way);
+    if let Some(off_ms) = status.clock_off_ms {
+        let off = ConstGauge::new(off_ms as f64 / 1_000.0);
+        let help = "How far the node's clock is ahead of the median of the voters' clocks";
+        registry.register_with_unit("clock_offset", help, Unit::Seconds, off);
+    }
+    registry.register("alarm", "1 while something of the kind is wrong", AlarmGauges(status.alarms.clone()));
     let memory = ConstGauge::new(health.memory_bytes as f64);
     registry.register_with_unit("resident_memory", "Memory of the process", Unit::Bytes, memory);
     let used = clock_gettime(ClockId::ProcessCPUTime);

@@ -4,6 +4,7 @@ mod admission;
 mod attempts;
 mod buffers;
 mod certificates;
+mod clock;
 mod config;
 mod environment;
 mod forward;
@@ -15,9 +16,13 @@ mod liveness;
 mod metrics;
 mod pool;
 mod presence;
+mod quotas;
+mod rate;
+mod registrations;
 mod rewrap;
 mod sealing;
 mod service;
+mod size;
 mod under_way;
 
 use std::{sync::Arc, time::Duration};
@@ -30,10 +35,11 @@ use self::{
     buffers::Buffers,
     forward::Forwarder,
     health::Health,
-    http::Pages,
+    http::{Hosts, Pages},
     liveness::Liveness,
     metrics::Metrics,
     pool::Pool,
+    registrations::Registrations,
     rewrap::Rewrapper,
     sealing::Sealing,
     service::{ClientService, PeerService},
@@ -41,15 +47,25 @@ use self::{
 };
 pub use self::{
     certificates::{TlsFileError, TlsFiles},
-    config::{ConfigError, ExperimentConfig, Listen, NodeConfig, RaftConfig, Route, SealingConfig},
-    environment::{Entropy, Environment, UnixClock, system_clock},
+    config::{
+        ConfigError, ExperimentConfig, LimitsConfig, Listen, NodeConfig, RaftConfig, Route, SealingConfig,
+    },
+    environment::{Entropy, Environment},
     keys::{KeysRefused, SharedKeys},
 };
+pub use crate::clock::{UnixClock, system_clock};
 use crate::{
     consensus::{Consensus, DiskId, StartError},
     identity::ClusterKeys,
     stego::Cover,
-    wire::{client::Member, connections::Connections, frame::Link, links::Links, server::serve},
+    wire::{
+        client::Member,
+        connections::Connections,
+        frame::Link,
+        limits::Limits,
+        links::Links,
+        server::{serve, serve_on},
+    },
 };
 
 /// How long a node that stops may be at what it was asked before.
@@ -118,30 +134,29 @@ impl Node {
             Some(address) => Some(http.listen(address).await.map_err(failed(address, "HTTP"))?),
             None => None,
         };
-        let peers = {
-            // A listener belongs to the runtime it is made on.
-            let listening = raft_runtime.spawn(peer_network.listen(&config.listen.peer)).await;
-            let listening = listening.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
-            listening.map_err(failed(&config.listen.peer, "other nodes"))?
-        };
+        let peers = peer_network.listen(&config.listen.peer).await;
+        let peers = peers.map_err(failed(&config.listen.peer, "other nodes"))?;
         let member = Member { id: config.id, client: clients.local_address(), peer: peers.local_address() };
         let consensus = {
             let fresh = DiskId::new(clock(), entropy.bits());
             let timing = config.raft.timing();
-            let start = Consensus::start(config.id, timing, disk, peer_network.clone(), fresh);
+            let start = Consensus::start(config.id, timing, disk, peer_network.clone(), fresh, clock);
             let started = raft_runtime.spawn(start).await;
             started.unwrap_or_else(|panic| Err(StartError::Stopped(panic.to_string())))?
         };
         let mut tasks = Vec::new();
-        let peer_service = PeerService { consensus: consensus.clone(), clock: clock.clone() };
-        let connections = Connections::default();
-        tasks.push(raft_runtime.spawn(serve(peers, Link::Peer, Arc::new(peer_service), connections)));
+        let peer_service = PeerService { consensus: consensus.clone() };
+        let connections = Connections::within(Limits::of_nodes());
+        // Whoever connects is a stranger until the handshake is over, and has no business where Raft runs.
+        let serving = serve_on(raft_runtime.clone(), peers, Link::Peer, Arc::new(peer_service), connections);
+        tasks.push(tokio::spawn(serving));
 
         let metrics = Arc::new(Metrics::new());
         tasks.push(tokio::spawn(metrics::count_leaders(consensus.leadership(), metrics.clone())));
         let (part, founding) = (consensus.clone(), config.founding_members(&member));
         tasks.push(raft_runtime.spawn(async move { part.take_part(founding).await }));
 
+        tasks.push(tokio::spawn(clock::watch(consensus.clone())));
         let health = Arc::new(Health::new());
         let pool = Pool::start(config.sealing.threads, config.sealing.queue).map_err(NodeError::Threads)?;
         let pool = Arc::new(pool);
@@ -157,8 +172,10 @@ impl Node {
             id: config.id,
             consensus: consensus.clone(),
             links: Arc::new(Links::new(peer_network, Link::Peer, 1)),
-            clock: clock.clone(),
         };
+        if let Some(quotas) = config.quotas.filter(|_| config.bootstrap) {
+            tasks.push(tokio::spawn(quotas::found(forwarder.clone(), entropy.clone(), quotas)));
+        }
         let rewrapper = Rewrapper {
             consensus: consensus.clone(),
             keys: keys.clone(),
@@ -170,7 +187,12 @@ impl Node {
         let places = Semaphore::new(limit);
         let cover = Arc::new(Cover::standard());
         let durations = metrics.sealing.clone();
-        let admission = Admission::new(pool.clone(), entropy.clone(), keys.clone(), clock.clone());
+        let registrations = Registrations::up_to(
+            config.limits.registrations_per_minute_per_address,
+            config.limits.registrations_per_minute,
+        );
+        let admission =
+            Admission::new(pool.clone(), entropy.clone(), keys.clone(), consensus.clone(), registrations);
         let sealing = Sealing {
             pool,
             places,
@@ -178,7 +200,6 @@ impl Node {
             cover,
             buffers: Buffers::new(limit),
             keys: keys.clone(),
-            clock: clock.clone(),
             consensus: consensus.clone(),
             entropy,
             forwarder,
@@ -188,7 +209,6 @@ impl Node {
         let service = ClientService {
             id: config.id,
             consensus: consensus.clone(),
-            clock,
             keys,
             admission,
             presence: Mutex::default(),
@@ -200,14 +220,14 @@ impl Node {
             under_way: under_way.clone(),
         };
         let service = Arc::new(service);
-        let connections = Connections::default();
+        let connections = Connections::within(config.limits.of_clients());
         tasks.push(tokio::spawn(serve(clients, Link::Client, service.clone(), connections.clone())));
         let address = http.as_ref().map(|listener| listener.local_address());
         if let Some(listener) = http {
             let liveness = Liveness::new(config.id, consensus.clone(), config.raft.lease);
             let pages = Arc::new(Pages { service, metrics, liveness, clients: connections });
             let answer = move |method, path| pages.clone().answer(method, path);
-            tasks.push(tokio::spawn(http::serve(listener, answer)));
+            tasks.push(tokio::spawn(http::serve(listener, Hosts::new(config.http_hosts()), answer)));
         }
         Ok(Self { member, http: address, consensus, keys: shared_keys, under_way, tasks })
     }

@@ -22,8 +22,12 @@ pub(super) const MAX_ADDRESS: usize = 260;
 pub(super) const MAX_OFFERS: usize = 1_000;
 /// The most peers and offers on one page of a list, unless one peer alone has more.
 const PAGE_WEIGHT: usize = 10_000;
-/// The most peers that are online.
-pub(super) const MAX_PEERS: usize = 1_000_000;
+/// The most memory that all peers who are online take, bytes.
+pub(super) const MAX_MEMORY: usize = 256 << 20;
+/// The most that those of one user take: 32 of them, each with all that it may offer, and some.
+pub(super) const MAX_MEMORY_OF_USER: usize = 1 << 20;
+/// What a peer takes beside its address and what it offers, about, bytes.
+const PEER: usize = 512;
 /// The shortest time between two heartbeats of a peer.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// So many heartbeats a second are asked for in all: with more peers, each has more time.
@@ -43,6 +47,17 @@ struct Entry {
     expires: Duration,
 }
 
+/// How much memory a peer takes.
+fn memory(address: &str, offers: &[ImageId]) -> usize {
+    PEER + address.len() + size_of_val(offers)
+}
+
+impl Entry {
+    fn memory(&self) -> usize {
+        memory(&self.address, &self.offers)
+    }
+}
+
 /// The peers that are online, by session. Times are since the node was started.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
@@ -50,6 +65,8 @@ pub(super) struct Presence {
     by_user: BTreeSet<(UserName, SessionId)>,
     by_expiry: BTreeSet<(Duration, SessionId)>,
     by_connection: HashMap<u64, BTreeSet<SessionId>>,
+    /// How much memory all of them take.
+    memory: usize,
     /// The term in which all this was told, and since when this node leads in it.
     term: u64,
     since: Duration,
@@ -83,12 +100,25 @@ impl Presence {
         connection: u64,
         now: Duration,
     ) -> Result<(), PresenceError> {
-        let (address, offers) = peer;
+        let (address, mut offers) = peer;
         check(&address, offers.len())?;
-        if self.entries.len() >= MAX_PEERS && !self.entries.contains_key(&session) {
-            return Err(PresenceError::TooMany { limit: MAX_PEERS as u64 });
+        // What was read may have taken more room than it needs.
+        offers.shrink_to_fit();
+        let needed = memory(&address, &offers);
+        let earlier = self.entries.get(&session);
+        let replaced = earlier.map_or(0, Entry::memory);
+        // A session may have been somebody else's before.
+        let own = earlier.filter(|entry| entry.user == user).map_or(0, Entry::memory);
+        let of_user = self.memory_of(&user) - own + needed;
+        if of_user > MAX_MEMORY_OF_USER {
+            return Err(PresenceError::TooMuch { bytes: of_user as u64, limit: MAX_MEMORY_OF_USER as u64 });
+        }
+        let in_all = self.memory - replaced + needed;
+        if in_all > MAX_MEMORY {
+            return Err(PresenceError::TooMany { bytes: in_all as u64, limit: MAX_MEMORY as u64 });
         }
         self.remove(session);
+        self.memory += needed;
         let expires = now + self.interval() + GRACE;
         self.by_user.insert((user.clone(), session));
         self.entries.insert(session, Entry { user, address, offers, connection, expires });
@@ -115,6 +145,7 @@ impl Presence {
     pub(super) fn remove(&mut self, session: SessionId) {
         self.unindex(session);
         if let Some(entry) = self.entries.remove(&session) {
+            self.memory -= entry.memory();
             self.by_user.remove(&(entry.user, session));
         }
     }
@@ -162,6 +193,13 @@ impl Presence {
         let theirs = self.by_user.range((user.clone(), first)..=(user.clone(), last));
         let theirs = theirs.filter(|(_, session)| lives(*session));
         theirs.filter_map(|(_, session)| self.peer(*session)).collect()
+    }
+
+    /// How much memory those of one user take.
+    fn memory_of(&self, user: &UserName) -> usize {
+        let (first, last) = SessionId::BOUNDS;
+        let theirs = self.by_user.range((user.clone(), first)..=(user.clone(), last));
+        theirs.filter_map(|(_, session)| self.entries.get(session)).map(Entry::memory).sum()
     }
 
     /// How many are online.
@@ -326,13 +364,51 @@ mod tests {
         assert_eq!(refused.to_string(), "1001 images are offered, the limit is 1000");
     }
 
+    /// As much as one peer may have.
+    fn heavy() -> (String, Vec<ImageId>) {
+        (format!("{}:80", "h".repeat(MAX_ADDRESS - 3)), vec![ImageId(1); MAX_OFFERS])
+    }
+
+    fn numbered(number: u32) -> SessionId {
+        SessionToken::from_bytes(*blake3::hash(&number.to_be_bytes()).as_bytes()).id()
+    }
+
+    #[test]
+    fn memory_is_limited_for_a_user_and_in_all_and_is_given_back() {
+        let mut presence = Presence::default();
+        let sessions = crate::directory::MAX_SESSIONS as u32;
+        for number in 0..sessions {
+            presence.announce(numbered(number), user("anna"), heavy(), 1, SECOND).unwrap();
+        }
+        let refused = (sessions..1_000)
+            .find_map(|number| presence.announce(numbered(number), user("anna"), heavy(), 1, SECOND).err());
+        assert!(
+            matches!(refused, Some(PresenceError::TooMuch { limit, bytes }) if bytes > limit),
+            "{refused:?}"
+        );
+        // Whoever is there may say something else, and others may come.
+        presence.announce(numbered(0), user("anna"), heavy(), 1, SECOND).unwrap();
+        presence.announce(session(1), user("ben"), heavy(), 1, SECOND).unwrap();
+        let each = presence.entries[&session(1)].memory();
+        let refused = (0..u32::MAX).find_map(|number| {
+            let (user, session) = (user(&format!("u{number}")), numbered(1_000 + number));
+            presence.announce(session, user, heavy(), 1, SECOND).err()
+        });
+        let expected =
+            PresenceError::TooMany { bytes: (presence.memory + each) as u64, limit: MAX_MEMORY as u64 };
+        assert_eq!(refused, Some(expected));
+        assert!(presence.memory <= MAX_MEMORY && presence.memory > MAX_MEMORY - each);
+        presence.expire(SECOND + Duration::from_secs(3_600));
+        assert_eq!((presence.memory, presence.len()), (0, 0));
+    }
+
     #[test]
     fn with_many_peers_each_has_more_time() {
         let mut presence = Presence::default();
         assert_eq!(presence.interval(), INTERVAL);
         for number in 0..50_000u32 {
-            let token = SessionToken::from_bytes(*blake3::hash(&number.to_be_bytes()).as_bytes());
-            presence.announce(token.id(), user("u"), ("h:1".to_owned(), vec![]), 1, SECOND).unwrap();
+            let user = user(&format!("u{number}"));
+            presence.announce(numbered(number), user, ("h:1".to_owned(), vec![]), 1, SECOND).unwrap();
         }
         assert_eq!(presence.interval(), 5 * SECOND);
     }

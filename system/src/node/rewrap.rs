@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{environment::Entropy, forward::Forwarder, keys::SharedKeys};
 use crate::{
     consensus::{Consensus, ProposeError},
-    directory::{Action, Actor, Effect, MAX_REWRAPPED, RequestId, Rewrap},
+    directory::{Action, Actor, Effect, MAX_REWRAPPED, Rewrap},
     identity::{KeyNumber, WrapError},
     wire::{
         client::{Answer, Asked, Reply, Request, RewrapError, ServiceError},
@@ -74,12 +74,15 @@ impl Rewrapper {
     }
 
     async fn propose(&self, rewrap: Rewrap) -> Result<u64, ServiceError> {
-        let request = RequestId::new((self.forwarder.clock)(), self.entropy.bits());
+        let request = self.consensus.own_request(self.entropy.bits()).map_err(ServiceError::Clock)?;
         let action = Action::Rewrap(rewrap);
         let proposed = self.forwarder.propose(request, Actor::Operator, action, BATCH_PATIENCE).await;
         let answer = proposed.map_err(|error| match error {
             ProposeError::Busy { limit } => {
                 ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit }
+            }
+            ProposeError::Full { limit } => {
+                ServiceError::Busy { what: "bytes of proposals".to_owned(), waiting: limit, limit }
             }
             other => ServiceError::Unsettled(other.to_string()),
         })?;

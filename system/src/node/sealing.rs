@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     buffers::Buffers,
-    environment::{Entropy, UnixClock},
+    environment::Entropy,
     forward::Forwarder,
     keys::SharedKeys,
     pool::{Pool, PoolError},
@@ -40,7 +40,6 @@ pub(super) struct Sealing {
     pub(super) cover: Arc<Cover>,
     pub(super) buffers: Arc<Buffers>,
     pub(super) keys: SharedKeys,
-    pub(super) clock: UnixClock,
     pub(super) consensus: Consensus,
     pub(super) entropy: Arc<Entropy>,
     pub(super) forwarder: Forwarder,
@@ -98,7 +97,7 @@ impl Sealing {
                 Ok(Effect::Recorded { key, owner_key }) => break (wrapped, (key, owner_key)),
                 // Another key came into use meanwhile, which is always a higher one: this ends.
                 Err(Refusal::OlderKey { in_use }) if in_use > under => under = in_use,
-                Err(refusal) => return Err(ServiceError::Refused(refusal)),
+                Err(refusal) => return Err(super::service::refused(refusal)),
                 Ok(other) => return Err(ServiceError::Internal(format!("unexpected effect {other:?}"))),
             }
         };
@@ -119,7 +118,7 @@ impl Sealing {
         owner_key: PublicKey,
         task: &Arc<Task>,
     ) -> Result<(Bytes, [u8; 32]), ServiceError> {
-        let (key, task, issued_ms) = (key.clone(), task.clone(), (self.clock)());
+        let (key, task, issued_ms) = (key.clone(), task.clone(), self.consensus.time().now_ms);
         let (cover, cluster, buffers) = (self.cover.clone(), self.keys.get(), self.buffers.clone());
         let durations = self.durations.clone();
         let work = move || {
@@ -183,6 +182,10 @@ fn not_recorded(error: ProposeError) -> ServiceError {
         ProposeError::Busy { limit } => {
             ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit }
         }
+        ProposeError::Full { limit } => {
+            ServiceError::Busy { what: "bytes of proposals".to_owned(), waiting: limit, limit }
+        }
+        ProposeError::Clock(error) => ServiceError::Clock(error),
         other => ServiceError::Unsettled(other.to_string()),
     }
 }

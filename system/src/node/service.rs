@@ -8,23 +8,24 @@ use tokio::time::Instant;
 
 use super::{
     admission::{Admission, Asker, Known},
-    environment::UnixClock,
     health::Health,
     keys::SharedKeys,
     metrics::Metrics,
     presence::Presence,
     rewrap::Rewrapper,
     sealing::Sealing,
+    size::{Beginning, LargeKind, STRANGERS_LIMIT, memory_of_answer},
     under_way::UnderWay,
 };
 use crate::{
     consensus::{
-        BarrierError, ChangeError, Consensus, PeerAnswer, PeerRequest, ProposeError, Stage, TransferFailure,
+        BarrierError, ChangeError, Consensus, PeerAnswer, PeerRequest, ProposeError, Stage, Time,
+        TransferFailure,
     },
     directory::{
-        Actor, Directory, Effect, Image, ImageId, PAGE_LIMIT, Query, Refusal, RequestId, UserName, Wish,
+        self, Actor, Directory, Effect, Image, ImageId, PAGE_LIMIT, Query, Refusal, RequestId, UserName, Wish,
     },
-    identity::SessionId,
+    identity::{SessionId, SessionToken},
     seal::Subject,
     wire::{
         client::{
@@ -47,7 +48,6 @@ const NAME_PATIENCE: Duration = Duration::from_millis(50);
 pub(super) struct ClientService {
     pub(super) id: NodeId,
     pub(super) consensus: Consensus,
-    pub(super) clock: UnixClock,
     pub(super) keys: SharedKeys,
     pub(super) admission: Admission,
     pub(super) presence: Mutex<Presence>,
@@ -64,6 +64,9 @@ impl Service for ClientService {
     type Answer = Answer;
 
     async fn answer(self: Arc<Self>, caller: Caller, Asked { session, request }: Asked) -> Answer {
+        if !caller.is_known() && session.as_ref().is_some_and(|token| self.lives(token)) {
+            caller.vouch();
+        }
         let measured = self.metrics.begin(&request);
         let under_way = match request {
             // Who only wants to be told is not waited for by a node that stops, and is told when it has.
@@ -78,15 +81,49 @@ impl Service for ClientService {
         answer
     }
 
+    async fn admit(
+        self: Arc<Self>,
+        caller: Caller,
+        beginning: Bytes,
+        length: usize,
+    ) -> Result<usize, Answer> {
+        let Beginning { session, kind } = Beginning::of(&beginning);
+        let asker = Asker::new(&caller, session.as_ref());
+        if length > STRANGERS_LIMIT && asker.actor != Actor::Operator {
+            let wish = match kind {
+                LargeKind::Restore => Wish::Cluster,
+                LargeKind::Seal | LargeKind::Other => Wish::User,
+            };
+            self.authorise(asker.actor, wish).await.map_err(Err)?;
+        }
+        kind.check(length).map_err(Err)?;
+        Ok(kind.memory(length))
+    }
+
+    fn weigh(&self, Asked { request, .. }: &Asked) -> usize {
+        memory_of_answer(request)
+    }
+
+    fn crowded(&self, used: usize, limit: usize) -> Option<Answer> {
+        let what = "bytes of requests and answers of your address".to_owned();
+        Some(Err(ServiceError::Busy { what, waiting: used as u64, limit: limit as u64 }))
+    }
+
     fn gone(&self, caller: &Caller) {
         self.presence.lock().lose(caller.connection, self.began.elapsed());
     }
 }
 
 impl ClientService {
+    /// Whether this node knows the session.
+    fn lives(&self, token: &SessionToken) -> bool {
+        let (actor, now_ms) = (Actor::Session(token.id()), self.consensus.time().now_ms);
+        self.consensus.look(|directory, _| directory.identify(actor, now_ms).is_ok())
+    }
+
     async fn answer_asker(&self, asker: Asker, request: Request) -> Answer {
         match request {
-            Request::Status => Ok(Reply::Status(self.status())),
+            Request::Status => Ok(Reply::Status(Box::new(self.status()))),
             Request::WriteStages => Ok(Reply::WriteStages(self.consensus.stages().times())),
             Request::WatchLeadership { seen } => Ok(Reply::Leadership(self.watch_leadership(seen).await)),
             Request::Execute { request, change } => self.execute(&asker, request, change).await,
@@ -123,7 +160,7 @@ impl ClientService {
             }
             Request::Challenge => {
                 let nonce = self.admission.entropy.bits().to_be_bytes();
-                Ok(Reply::Challenge(self.keys.get().challenge((self.clock)(), nonce)))
+                Ok(Reply::Challenge(self.keys.get().challenge(self.consensus.time().now_ms, nonce)))
             }
             Request::TransferLeadership { term, to } => self.transfer_leadership(&asker, term, to).await,
             Request::Rewrap => {
@@ -199,7 +236,7 @@ impl ClientService {
 
     /// Tells whether a session lives: one that was ended is online no more.
     fn living(&self) -> impl Fn(SessionId) -> bool + use<> {
-        let (directory, now_ms) = (self.consensus.directory().0, (self.clock)());
+        let (directory, now_ms) = (self.consensus.directory().0, self.consensus.time().now_ms);
         move |session| directory.identify(Actor::Session(session), now_ms).is_ok()
     }
 
@@ -221,18 +258,30 @@ impl ClientService {
         actor: Actor,
         wish: Wish<'_>,
     ) -> Result<Option<UserName>, ServiceError> {
-        let caller =
-            directory.identify(actor, (self.clock)()).map_err(|refusal| self.not_identified(refusal))?;
+        let caller = self.identify(directory, actor, self.leads())?;
         directory.authorise(&caller, wish).map_err(ServiceError::Refused)?;
         Ok(caller.into_user())
     }
 
-    /// A session that began a moment ago may not be known here yet. The leader knows.
-    fn not_identified(&self, refusal: Refusal) -> ServiceError {
-        match self.leads() {
-            true => ServiceError::Refused(refusal),
-            false => ServiceError::Behind,
-        }
+    /// Looks up whose session it is. That there is none, or none any more, is for the directory to say, if it is
+    /// `up_to_date` here, and for the clock of a leader who has it from a majority that it is right: other nodes may not
+    /// know the session yet, and their clocks may be ahead.
+    fn identify(
+        &self,
+        directory: &Directory,
+        actor: Actor,
+        up_to_date: bool,
+    ) -> Result<directory::Caller, ServiceError> {
+        let Time { now_ms, agreed } = self.consensus.time();
+        // As long as nobody says which of the two is wrong, a session has to live by both.
+        let now_ms = if agreed { now_ms } else { now_ms.max(directory.clock_ms()) };
+        directory.identify(actor, now_ms).map_err(|refusal| {
+            let ended = directory.identify(actor, directory.clock_ms()).is_err() || (agreed && self.leads());
+            match up_to_date && ended {
+                true => ServiceError::Refused(refusal),
+                false => ServiceError::Behind,
+            }
+        })
     }
 
     fn leads(&self) -> bool {
@@ -248,12 +297,15 @@ impl ClientService {
             leadership: self.consensus.leadership().borrow().clone(),
             members: self.consensus.members(),
             applied: progress.applied,
+            first_log: progress.first_log,
             last_log: progress.last_log,
             snapshot: progress.snapshot,
             health: self.health.own(),
             users: users as u64,
             images: images as u64,
             wrapping_keys: self.keys.get().ring().numbers().collect(),
+            alarms: self.consensus.alarms().active(),
+            clock_off_ms: self.consensus.clock().off_ms(),
         }
     }
 
@@ -302,7 +354,7 @@ impl ClientService {
         if self.leads() {
             self.consensus.stages().record(Stage::Frame, arrived.elapsed());
         }
-        let proposal = self.consensus.propose(request, actor, action, (self.clock)());
+        let proposal = self.consensus.propose(request, actor, action);
         let Ok(proposed) = tokio::time::timeout(COMMIT_PATIENCE, proposal).await else {
             let reason = format!("not committed within {COMMIT_PATIENCE:?}");
             return Err(ServiceError::Unsettled(reason));
@@ -313,9 +365,17 @@ impl ClientService {
             Err(ProposeError::Busy { limit }) => {
                 return Err(ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit });
             }
+            Err(ProposeError::Full { limit }) => {
+                return Err(ServiceError::Busy {
+                    what: "bytes of proposals".to_owned(),
+                    waiting: limit,
+                    limit,
+                });
+            }
             Err(ProposeError::Unsettled(reason)) => return Err(ServiceError::Unsettled(reason)),
+            Err(ProposeError::Clock(error)) => return Err(ServiceError::Clock(error)),
         };
-        match answer.map_err(ServiceError::Refused)? {
+        match answer.map_err(refused)? {
             Effect::Registered => Ok(Reply::Registered),
             Effect::Opened { image, key, views_left, revision } => {
                 let key = self.keys.get().ring().unwrap(image, &key);
@@ -327,6 +387,7 @@ impl ClientService {
             Effect::SessionsEnded { count } => Ok(Reply::SessionsEnded { count }),
             Effect::Done => Ok(Reply::Done),
             Effect::Restored { count } => Ok(Reply::Restored { count }),
+            Effect::ClockSet { was_ms, clock_ms } => Ok(Reply::ClockSet { was_ms, clock_ms }),
             // No change that a user may ask for records an image, or rewraps keys.
             Effect::Recorded { .. } | Effect::Rewrapped { .. } => {
                 Err(ServiceError::Internal("the answer to another change".to_owned()))
@@ -373,17 +434,17 @@ impl ClientService {
         // First: what is applied meanwhile only makes it younger.
         let age = self.consensus.age();
         let answered = self.consensus.look(|directory, applied| {
-            let caller = directory.identify(actor, (self.clock)()).map_err(|refusal| match consistency {
-                // Whom the directory does not know now, nobody knows.
-                Consistency::Linearizable => ServiceError::Refused(refusal),
-                Consistency::Stale => self.not_identified(refusal),
-            })?;
+            // Whom the directory does not know now, nobody knows.
+            let up_to_date = consistency == Consistency::Linearizable || self.leads();
+            let caller = self.identify(directory, actor, up_to_date)?;
             directory.authorise(&caller, Wish::Query(&query)).map_err(ServiceError::Refused)?;
             match query {
                 // About one thing: answered sooner than the directory is cloned, and what is applied copies nothing.
-                Query::Image { .. } | Query::Sessions { .. } | Query::MyGroups { .. } => {
-                    self.answer_query(query, directory, applied).map(Answered::Now)
-                }
+                Query::Image { .. }
+                | Query::Sessions { .. }
+                | Query::MyGroups { .. }
+                | Query::Limits
+                | Query::Usage { .. } => self.answer_query(query, directory, applied).map(Answered::Now),
                 query => Ok(Answered::Later(query, Box::new(directory.clone()), applied)),
             }
         });
@@ -403,14 +464,16 @@ impl ClientService {
 
     fn answer_query(&self, query: Query, directory: &Directory, applied: u64) -> Answer {
         match query {
-            Query::List { user, after } => Ok(Reply::Listing(directory.list(&user, after, PAGE_LIMIT))),
+            Query::List { user, after } => Ok(Reply::List(directory.list(&user, after, PAGE_LIMIT))),
             Query::Users { after } => Ok(Reply::Users(directory.users(after.as_ref(), PAGE_LIMIT))),
             Query::Images { after } => {
                 let page = directory.images(after, PAGE_LIMIT);
                 Ok(Reply::Images(page.into_iter().map(|(id, image)| ImageSummary::new(id, image)).collect()))
             }
             Query::Block { image } => self.block(directory, image),
-            Query::Sessions { user } => Ok(Reply::Sessions(directory.sessions(&user, (self.clock)()))),
+            Query::Sessions { user } => {
+                Ok(Reply::Sessions(directory.sessions(&user, self.consensus.time().now_ms)))
+            }
             Query::Owned { user, after } => Ok(Reply::Listing(directory.owned(&user, after, PAGE_LIMIT))),
             Query::Image { user, image } => match directory.details(&user, image) {
                 Some(details) => Ok(Reply::Image(Box::new(details))),
@@ -437,6 +500,12 @@ impl ClientService {
                 let records = records.map_err(|error| ServiceError::Internal(error.to_string()))?;
                 Ok(Reply::Dump { applied, records })
             }
+            Query::Limits => Ok(Reply::Limits(Box::new(directory.limits()))),
+            Query::Usage { user } => {
+                let (usage, quotas) = (directory.usage(&user), Box::new(directory.quotas()));
+                Ok(Reply::Usage { usage, quotas })
+            }
+            Query::Blocked { user } => Ok(Reply::Blocked(directory.blocked(&user))),
             // It takes a thread of its own.
             Query::Hash => Err(ServiceError::Internal("a hash was asked for in the wrong place".to_owned())),
         }
@@ -458,7 +527,7 @@ impl ClientService {
             key: &key,
         };
         let grants = grants.iter().map(|(viewer, grant)| (viewer, grant.left));
-        let signed = subject.block(grants, *revision, (self.clock)(), &self.keys.get());
+        let signed = subject.block(grants, *revision, self.consensus.time().now_ms, &self.keys.get());
         let signed = signed.map_err(|error| internal(&error))?;
         Ok(Reply::Block { block: Bytes::copy_from_slice(signed.as_bytes()) })
     }
@@ -490,6 +559,17 @@ impl ClientService {
     }
 }
 
+/// A refusal, as the client is told. That there is no room for an answer says nothing of the request itself, which may
+/// have been taken when it was asked before, and is taken when it is asked again later.
+pub(super) fn refused(refusal: Refusal) -> ServiceError {
+    match refusal {
+        Refusal::AnswersFull { value, limit } => {
+            ServiceError::Busy { what: "bytes of remembered answers".to_owned(), waiting: value, limit }
+        }
+        refusal => ServiceError::Refused(refusal),
+    }
+}
+
 /// What has become of a question.
 enum Answered {
     Now(Reply),
@@ -514,7 +594,6 @@ struct Leading {
 /// Answers other nodes. Runs where Raft runs.
 pub(super) struct PeerService {
     pub(super) consensus: Consensus,
-    pub(super) clock: UnixClock,
 }
 
 impl Service for PeerService {
@@ -522,7 +601,7 @@ impl Service for PeerService {
     type Answer = PeerAnswer;
 
     async fn answer(self: Arc<Self>, caller: Caller, request: PeerRequest) -> PeerAnswer {
-        self.consensus.answer(request, caller.connection, (self.clock)()).await
+        self.consensus.answer(request, caller.connection).await
     }
 
     fn gone(&self, caller: &Caller) {

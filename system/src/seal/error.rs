@@ -1,7 +1,11 @@
 //! Why an image cannot be sealed or opened.
 
 use super::Media;
-use crate::{identity::PublicKey, stego::StegoError, wire::codec::CodecError};
+use crate::{
+    identity::PublicKey,
+    stego::{FormatError, StegoError},
+    wire::codec::CodecError,
+};
 
 /// What can go wrong between an original and its sealed image, in words for the person who asked.
 #[derive(Debug, thiserror::Error)]
@@ -10,9 +14,9 @@ pub enum SealError {
     /// small for what it has to carry.
     #[error(transparent)]
     Picture(#[from] StegoError),
-    /// The original is neither PNG nor JPEG.
-    #[error("the original is neither a PNG nor a JPEG file")]
-    NotPngOrJpeg,
+    /// The original is no picture that is supported, or not all of one.
+    #[error("the original is {0}")]
+    BadOriginal(FormatError),
     /// The original begins like a PNG or JPEG, but its header cannot be read.
     #[error("the original is a damaged {media} file: {reason}")]
     DamagedOriginal {

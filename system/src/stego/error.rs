@@ -1,5 +1,7 @@
 //! What can be wrong with a picture that carries, or should carry, hidden bytes.
 
+use super::FormatError;
+
 /// Why bytes could not be hidden in a picture or read back from it.
 #[derive(Debug, thiserror::Error)]
 pub enum StegoError {
@@ -11,9 +13,9 @@ pub enum StegoError {
         "this is a JPEG file, not a PNG: if it was a sealed image, it was re-compressed, and the hidden bits are gone"
     )]
     Jpeg,
-    /// The cover is neither PNG nor JPEG.
-    #[error("the cover is neither a PNG nor a JPEG file")]
-    NoCover,
+    /// The cover is no picture that is supported, or not all of one.
+    #[error("the cover is {0}")]
+    NoCover(FormatError),
     /// A picture that no decoder can read.
     #[error("unreadable picture: {0}")]
     Unreadable(String),

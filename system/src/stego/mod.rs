@@ -8,6 +8,7 @@
 
 mod cover;
 mod error;
+pub mod format;
 pub mod layout;
 pub mod lsb;
 pub mod png;
@@ -16,4 +17,5 @@ mod raster;
 
 pub use cover::Cover;
 pub use error::StegoError;
+pub use format::{Format, FormatError};
 pub use raster::{MAX_PIXELS, Raster};

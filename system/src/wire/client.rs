@@ -19,15 +19,22 @@ pub use self::{
 };
 use crate::{
     directory::{
-        Ask, GroupName, Image, ImageDetails, ImageId, InboxPage, Listing, Membership, Query, Record,
-        RequestId, Role, Session, UserName, View,
+        Ask, GroupName, Image, ImageDetails, ImageId, InboxPage, Limits, ListPage, Listing, MAX_GRANTS,
+        Membership, Query, Quotas, Record, RequestId, Role, Session, Usage, UserName, View,
     },
     identity::{Challenge, FinderKey, KeyNumber, PublicKey, SessionId, SessionToken},
     seal::ContentKey,
+    wire::foreign,
 };
 
 /// A node's number.
 pub type NodeId = u64;
+
+/// How many workers a client may have found wanting.
+const AVOID_MAX: usize = 64;
+/// How many grants, and offers, are read before there are too many to be told by number.
+const GRANTS_MAX: usize = 4 * MAX_GRANTS;
+const OFFERS_MAX: usize = 4_096;
 
 /// A node, as the cluster knows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -78,6 +85,7 @@ pub enum Request {
     /// Who should seal the next image? The leader answers.
     AssignWorker {
         /// Workers that the client has just found wanting.
+        #[serde(deserialize_with = "foreign::list::<_, _, AVOID_MAX>")]
         avoid: Vec<NodeId>,
     },
     /// Seals an image. Any node answers; the one named by [`Request::AssignWorker`] should be asked.
@@ -87,6 +95,7 @@ pub enum Request {
         /// Whose image it is.
         owner: UserName,
         /// Views given to each viewer.
+        #[serde(deserialize_with = "foreign::map::<_, _, _, GRANTS_MAX>")]
         grants: BTreeMap<UserName, u32>,
         /// The file, PNG or JPEG.
         original: Bytes,
@@ -122,6 +131,7 @@ pub enum Request {
         /// Where others reach it: the address that it really listens on.
         address: String,
         /// Sealed images that it hands out.
+        #[serde(deserialize_with = "foreign::list::<_, _, OFFERS_MAX>")]
         offers: Vec<ImageId>,
     },
     /// This peer is still online. The leader answers, with [`Reply::Heard`].
@@ -218,7 +228,7 @@ pub type Answer = Result<Reply, ServiceError>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     /// To [`Request::Status`].
-    Status(NodeStatus),
+    Status(Box<NodeStatus>),
     /// To [`Request::WatchLeadership`] and [`Request::TransferLeadership`].
     Leadership(Leadership),
     /// To [`Change::Register`].
@@ -248,7 +258,7 @@ pub enum Reply {
         /// The sealed image, a PNG.
         png: Bytes,
     },
-    /// To [`Query::List`], [`Query::Owned`] and [`Query::GroupImages`].
+    /// To [`Query::Owned`] and [`Query::GroupImages`].
     Listing(Vec<Listing>),
     /// To [`Query::Users`].
     Users(Vec<UserName>),
@@ -354,6 +364,26 @@ pub enum Reply {
     },
     /// To [`Request::WriteStages`].
     WriteStages(Vec<StageTimes>),
+    /// To [`Query::Limits`].
+    Limits(Box<Limits>),
+    /// To [`Query::Usage`].
+    Usage {
+        /// What the user's records take.
+        usage: Usage,
+        /// What they may take.
+        quotas: Box<Quotas>,
+    },
+    /// To [`Query::List`].
+    List(ListPage),
+    /// To [`Query::Blocked`].
+    Blocked(Vec<UserName>),
+    /// To [`Change::SetClock`].
+    ClockSet {
+        /// What the directory's clock showed, milliseconds since the Unix epoch.
+        was_ms: u64,
+        /// What it shows now, likewise.
+        clock_ms: u64,
+    },
 }
 
 /// A member and its part.

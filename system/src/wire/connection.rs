@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io::Cursor,
     marker::PhantomData,
     sync::{
         Arc,
@@ -11,21 +12,26 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{
-    SinkExt, StreamExt,
-    stream::{SplitSink, SplitStream},
-};
+use futures_util::StreamExt;
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    sync::{mpsc, oneshot},
+};
+use tokio_util::codec::FramedRead;
 
 use super::{
-    frame::{Envelope, FrameStream, Link, WireError, from_frame, handshake, to_frame},
+    frame::{Envelope, Link, WireError, from_frame, handshake, to_frame},
+    framing::FrameCodec,
+    outflow::write_frames,
     transport::Network,
 };
 
 /// How many requests may wait to be written before callers wait too.
 const WRITE_QUEUE: usize = 1024;
+/// Whoever asks decides by themselves how long they wait.
+const FOR_EVER: Duration = Duration::from_secs(1 << 20);
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -99,12 +105,15 @@ where
             Err(_) => Err(WireError::Silent(patience)),
         };
         let frames = opened.map_err(|source| CallError::Connect { address: address.to_owned(), source })?;
-        let (sink, stream) = frames.split();
+        let parts = frames.into_parts();
+        let (from, to) = tokio::io::split(parts.io);
+        // What has come together with the hello comes first.
+        let stream = FramedRead::new(Cursor::new(parts.read_buf).chain(from), parts.codec);
         let (outgoing, queue) = mpsc::channel(WRITE_QUEUE);
         let waiting: Waiting<A> = Arc::new(Mutex::new(Some(HashMap::new())));
         // The writer ends when the last clone is dropped, and closes the stream; the other side then
         // closes too, which ends the reader. A broken stream ends the reader, which ends all calls.
-        tokio::spawn(write_frames(sink, queue));
+        tokio::spawn(write_frames(to, queue, FOR_EVER));
         tokio::spawn(read_answers(stream, waiting.clone()));
         Ok(Self {
             address: address.into(),
@@ -126,7 +135,7 @@ where
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let frame =
             to_frame(&Envelope { id, body: request }).map_err(|e| CallError::NotSent(e.to_string()))?;
-        let (size, limit) = (frame.len(), self.link.frame_limit());
+        let (size, limit) = (frame.len(), self.link.request_limit());
         if size > limit {
             return Err(CallError::NotSent(format!("it is {size} bytes long, the limit is {limit}")));
         }
@@ -164,7 +173,10 @@ impl<A> Drop for Forget<'_, A> {
     }
 }
 
-async fn read_answers<A: DeserializeOwned>(mut stream: SplitStream<FrameStream>, waiting: Waiting<A>) {
+async fn read_answers<A: DeserializeOwned>(
+    mut stream: FramedRead<impl AsyncRead + Unpin, FrameCodec>,
+    waiting: Waiting<A>,
+) {
     while let Some(Ok(frame)) = stream.next().await {
         match from_frame::<Envelope<A>>(&frame) {
             Ok(Envelope { id, body }) => {
@@ -182,24 +194,4 @@ async fn read_answers<A: DeserializeOwned>(mut stream: SplitStream<FrameStream>,
     }
     // Dropping the senders tells every caller that the answer will not come.
     waiting.lock().take();
-}
-
-/// Writes frames until the queue closes; flushes whenever it is empty, so that a burst travels in
-/// few packets.
-pub(super) async fn write_frames(mut sink: SplitSink<FrameStream, Bytes>, mut queue: mpsc::Receiver<Bytes>) {
-    while let Some(frame) = queue.recv().await {
-        if sink.feed(frame).await.is_err() {
-            return;
-        }
-        while let Ok(frame) = queue.try_recv() {
-            if sink.feed(frame).await.is_err() {
-                return;
-            }
-        }
-        if sink.flush().await.is_err() {
-            return;
-        }
-    }
-    // Nobody is left to tell.
-    let _ = sink.close().await;
 }

@@ -6,15 +6,18 @@ use tokio_util::codec::Framed;
 
 use super::{
     codec::{self, CodecError},
+    foreign::{self, Malformed},
     framing::FrameCodec,
     transport::BoxedStream,
 };
 
 /// The version of everything that follows the first frame.
-pub const PROTOCOL_VERSION: u16 = 6;
+pub const PROTOCOL_VERSION: u16 = 7;
 
-/// The largest frame of a client's connection, bytes: an original or a sealed image, and some.
-pub const CLIENT_FRAME_LIMIT: usize = 80 << 20;
+/// The largest frame that a client sends, bytes: an original, and some.
+pub const CLIENT_REQUEST_LIMIT: usize = 17 << 20;
+/// The largest frame that a client is sent, bytes: a sealed image, which is several times as large as its original.
+pub const CLIENT_ANSWER_LIMIT: usize = 80 << 20;
 /// The largest frame between nodes, bytes: a batch of log entries or a piece of a snapshot.
 pub const PEER_FRAME_LIMIT: usize = 16 << 20;
 /// The largest first frame, bytes.
@@ -41,10 +44,18 @@ pub enum Link {
 }
 
 impl Link {
-    /// The largest frame of such a connection, bytes.
-    pub fn frame_limit(self) -> usize {
+    /// The largest frame of whoever has opened such a connection, bytes.
+    pub fn request_limit(self) -> usize {
         match self {
-            Self::Client => CLIENT_FRAME_LIMIT,
+            Self::Client => CLIENT_REQUEST_LIMIT,
+            Self::Peer => PEER_FRAME_LIMIT,
+        }
+    }
+
+    /// The largest frame of whoever answers, bytes.
+    pub fn answer_limit(self) -> usize {
+        match self {
+            Self::Client => CLIENT_ANSWER_LIMIT,
             Self::Peer => PEER_FRAME_LIMIT,
         }
     }
@@ -59,9 +70,12 @@ pub enum WireError {
     /// The stream broke, or a frame was longer than the limit.
     #[error("connection broken: {0}")]
     Io(#[from] std::io::Error),
-    /// A frame does not hold what it should.
+    /// A frame cannot be written.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// A frame does not hold what it should.
+    #[error("malformed frame: {0}")]
+    Malformed(#[from] Malformed),
     /// The other side closed the connection.
     #[error("connection closed by the other side")]
     Closed,
@@ -82,9 +96,15 @@ pub enum WireError {
         /// What the other side wants.
         theirs: Link,
     },
-    /// Many have connected and said nothing, and the oldest had to go.
-    #[error("given up before hello, for newer connections")]
+    /// Too many were open, and this one had to go.
+    #[error("given up for newer connections: too many were open")]
     GivenUp,
+    /// A large frame takes too long to arrive.
+    #[error("a frame has not arrived in time")]
+    Slow,
+    /// What was begun elsewhere has ended there.
+    #[error("its runtime has ended")]
+    Ended,
     /// As many connections are open as may be.
     #[error("too many connections are open")]
     Crowded,
@@ -96,7 +116,7 @@ pub enum WireError {
 /// A stream cut into frames.
 pub type FrameStream = Framed<BoxedStream, FrameCodec>;
 
-/// Exchanges hellos and raises the frame limit to the link's. Both sides call this.
+/// Exchanges hellos and raises the frame limit to that of the link's answers. Both sides call this.
 ///
 /// # Errors
 /// When the stream breaks or the other side is not a Veil of this version and link.
@@ -106,7 +126,7 @@ pub async fn handshake(stream: BoxedStream, link: Link) -> Result<FrameStream, W
     let hello = Hello { magic: MAGIC, version: PROTOCOL_VERSION, link };
     frames.send(to_frame(&hello)?).await?;
     let answer = frames.next().await.ok_or(WireError::Closed)?.map_err(|_| WireError::NotVeil)?;
-    let theirs: Hello = codec::decode(&answer).map_err(|_| WireError::NotVeil)?;
+    let theirs: Hello = from_frame(&answer).map_err(|_| WireError::NotVeil)?;
     if theirs.magic != MAGIC {
         return Err(WireError::NotVeil);
     }
@@ -116,7 +136,7 @@ pub async fn handshake(stream: BoxedStream, link: Link) -> Result<FrameStream, W
     if theirs.link != link {
         return Err(WireError::Link { ours: link, theirs: theirs.link });
     }
-    frames.codec_mut().set_limit(link.frame_limit());
+    frames.codec_mut().set_limit(link.answer_limit());
     Ok(frames)
 }
 
@@ -140,9 +160,9 @@ pub fn to_frame<T: Serialize>(value: &T) -> Result<Bytes, CodecError> {
 /// Decodes the content of a frame.
 ///
 /// # Errors
-/// When the bytes are not exactly one such value.
-pub fn from_frame<T: DeserializeOwned>(frame: &[u8]) -> Result<T, CodecError> {
-    codec::decode(frame)
+/// When the bytes are not exactly one such value, or would take much more memory than they are.
+pub fn from_frame<T: DeserializeOwned>(frame: &[u8]) -> Result<T, Malformed> {
+    foreign::decode(frame)
 }
 
 #[cfg(test)]
@@ -154,7 +174,7 @@ mod tests {
     #[test]
     fn golden_bytes_of_the_first_frame() {
         let hello = Hello { magic: MAGIC, version: PROTOCOL_VERSION, link: Link::Peer };
-        assert_eq!(to_frame(&hello).unwrap(), &b"VEIL\x06\x01"[..]);
+        assert_eq!(to_frame(&hello).unwrap(), &b"VEIL\x07\x01"[..]);
     }
 
     #[tokio::test]
@@ -183,11 +203,11 @@ mod tests {
     #[tokio::test]
     async fn a_newer_version_is_named() {
         let (mut near, far) = tokio::io::duplex(256);
-        near.write_all(b"\x00\x00\x00\x06VEIL\x07\x00").await.unwrap();
+        near.write_all(b"\x00\x00\x00\x06VEIL\x08\x00").await.unwrap();
         let refused = handshake(Box::new(far), Link::Client).await;
-        assert!(matches!(refused, Err(WireError::Version { theirs: 7 })), "{:?}", refused.err());
+        assert!(matches!(refused, Err(WireError::Version { theirs: 8 })), "{:?}", refused.err());
         let mut ours = [0; 10];
         near.read_exact(&mut ours).await.unwrap();
-        assert_eq!(&ours, b"\x00\x00\x00\x06VEIL\x06\x00");
+        assert_eq!(&ours, b"\x00\x00\x00\x06VEIL\x07\x00");
     }
 }

@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use tokio_util::codec::{Decoder, Encoder};
 
 /// The length field, in bytes.
-const HEAD: usize = 4;
+pub(super) const HEAD: usize = 4;
 /// The most room made for bytes that have not come.
 const AHEAD: usize = 64 << 10;
 /// A frame whose bytes take longer to arrive ends the connection, beside the time they need at [`SLOWEST`].
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The slowest sender that is waited for, bytes a second.
-const SLOWEST: f64 = 1e5;
+/// The slowest other side that is waited for, bytes a second.
+pub(super) const SLOWEST: f64 = 1e5;
 
 /// Cuts a stream into frames of a limited length.
 #[derive(Debug)]
@@ -36,6 +36,33 @@ impl FrameCodec {
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
+
+    /// The length of the frame that `arrived` begins with, if that much is there.
+    pub(super) fn length(&self, arrived: &BytesMut) -> io::Result<Option<usize>> {
+        let Some(head) = arrived.first_chunk::<HEAD>() else { return Ok(None) };
+        let length = u32::from_be_bytes(*head) as usize;
+        if length > self.limit { Err(too_long(length, self.limit)) } else { Ok(Some(length)) }
+    }
+
+    /// A frame arrives from now on: so long has it time.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.since = Some(now);
+    }
+
+    /// Nothing arrives at the moment.
+    pub(super) fn end(&mut self) {
+        self.since = None;
+    }
+
+    /// When the frame that arrives began to.
+    pub(super) fn began(&self) -> Option<Instant> {
+        self.since
+    }
+}
+
+/// How long a frame of this length may take.
+pub(super) fn patience(length: usize) -> Duration {
+    PATIENCE + Duration::from_secs_f64(length as f64 / SLOWEST)
 }
 
 fn too_long(length: usize, limit: usize) -> io::Error {
@@ -52,13 +79,9 @@ impl Decoder for FrameCodec {
             return Ok(None);
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        let Some(head) = arrived.first_chunk::<HEAD>() else {
+        let Some(length) = self.length(arrived)? else {
             return slow(since, HEAD).map(|()| None);
         };
-        let length = u32::from_be_bytes(*head) as usize;
-        if length > self.limit {
-            return Err(too_long(length, self.limit));
-        }
         let missing = (HEAD + length).saturating_sub(arrived.len());
         if missing > 0 {
             arrived.reserve(missing.min(AHEAD));
@@ -72,7 +95,7 @@ impl Decoder for FrameCodec {
 
 /// Whether a frame of this length may still be on its way.
 fn slow(since: Instant, length: usize) -> io::Result<()> {
-    let (waited, patience) = (since.elapsed(), PATIENCE + Duration::from_secs_f64(length as f64 / SLOWEST));
+    let (waited, patience) = (since.elapsed(), patience(length));
     if waited <= patience {
         return Ok(());
     }

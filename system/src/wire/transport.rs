@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     io,
     net::{SocketAddr, ToSocketAddrs},
+    os::fd::AsFd,
     sync::Arc,
 };
 
@@ -12,14 +13,35 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, DuplexStream},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
 
 /// A two-way byte stream.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// From now on it is the runtime that calls this which is told when there is something to be read or written.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    fn move_here(&mut self) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn move_here(&mut self) -> io::Result<()> {
+        // A socket is registered with a runtime as long as it is open. This is another name for the same one.
+        let again = std::net::TcpStream::from(self.as_fd().try_clone_to_owned()?);
+        *self = Self::from_std(again)?;
+        Ok(())
+    }
+}
+
+impl Stream for DuplexStream {
+    fn move_here(&mut self) -> io::Result<()> {
+        // No runtime has to do with it.
+        Ok(())
+    }
+}
 
 /// A boxed [`Stream`].
 pub type BoxedStream = Box<dyn Stream>;
@@ -136,7 +158,7 @@ impl Listener for TcpListener {
 /// A network of in-memory pipes; each value is a network of its own, clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Pipes {
-    listeners: Arc<Mutex<HashMap<String, mpsc::Sender<tokio::io::DuplexStream>>>>,
+    listeners: Arc<Mutex<HashMap<String, mpsc::Sender<DuplexStream>>>>,
 }
 
 /// What a pipe holds before its writer has to wait, bytes.
@@ -175,7 +197,7 @@ impl Network for Pipes {
 
 struct PipeListener {
     address: String,
-    incoming: mpsc::Receiver<tokio::io::DuplexStream>,
+    incoming: mpsc::Receiver<DuplexStream>,
 }
 
 impl Listener for PipeListener {

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -15,11 +15,11 @@ use tokio::{task::JoinHandle, time::Instant};
 use veil::{
     client::{Client, ClientError, Credential, NewSession},
     consensus::{Disk, Folder},
-    directory::UserName,
+    directory::{Quotas, UserName},
     identity::{ClusterKeys, KeyPair},
     node::{
-        Entropy, Environment, ExperimentConfig, Listen, Node, NodeConfig, NodeError, RaftConfig,
-        SealingConfig, SharedKeys, system_clock,
+        Entropy, Environment, ExperimentConfig, LimitsConfig, Listen, Node, NodeConfig, NodeError,
+        RaftConfig, SealingConfig, SharedKeys, UnixClock, system_clock,
     },
     wire::{client::Member, transport::Pipes},
 };
@@ -41,12 +41,20 @@ pub struct Cluster {
     /// What each running node has of them.
     pub shared: BTreeMap<u64, SharedKeys>,
     raft: RaftConfig,
+    /// What the founder's configuration says.
+    quotas: Option<Quotas>,
+    /// How far each node's clock is ahead, milliseconds.
+    clocks: BTreeMap<u64, Arc<AtomicI64>>,
     pub disks: BTreeMap<u64, tempfile::TempDir>,
 }
 
 impl Cluster {
     /// Nodes `1..=size`, of which the first founds the cluster.
     pub async fn start(size: u64, raft: RaftConfig) -> Self {
+        Self::start_with(size, raft, None).await
+    }
+
+    pub async fn start_with(size: u64, raft: RaftConfig, quotas: Option<Quotas>) -> Self {
         let founders: Vec<_> = (1..=size).map(member).collect();
         let network = Pipes::default();
         let mut cluster = Self {
@@ -58,6 +66,8 @@ impl Cluster {
             keys: Entropy::from_system().draw(ClusterKeys::generate),
             shared: BTreeMap::new(),
             raft,
+            quotas,
+            clocks: BTreeMap::new(),
             disks: BTreeMap::new(),
         };
         for id in 1..=size {
@@ -93,12 +103,19 @@ impl Cluster {
             bootstrap: id == 1,
             shared_port: false,
             plain: true,
-            listen: Listen { client: member.client.clone(), peer: member.peer.clone(), http: None },
+            listen: Listen {
+                client: member.client.clone(),
+                peer: member.peer.clone(),
+                http: None,
+                http_hosts: Vec::new(),
+            },
             members: if founder { self.founders.clone() } else { Vec::new() },
             tls: None,
             routes: Vec::new(),
             raft: self.raft.clone(),
             sealing: SealingConfig { threads: 1, queue: 8 },
+            limits: LimitsConfig::default(),
+            quotas: self.quotas,
             experiment: ExperimentConfig::default(),
         };
         let shared = SharedKeys::new(self.keys.clone());
@@ -108,13 +125,25 @@ impl Cluster {
             clients: Arc::new(self.network.clone()),
             http: Arc::new(self.network.clone()),
             disk,
-            clock: system_clock(),
+            clock: self.clock(id),
             entropy: Arc::new(Entropy::from_seed(id)),
             keys: shared,
             raft_runtime: tokio::runtime::Handle::current(),
         };
         self.nodes.insert(id, Node::start(config, environment).await?);
         Ok(())
+    }
+
+    /// A node's clock.
+    fn clock(&mut self, id: u64) -> UnixClock {
+        let ahead = self.clocks.entry(id).or_default().clone();
+        let right = system_clock();
+        Arc::new(move || right().saturating_add_signed(ahead.load(Ordering::SeqCst)))
+    }
+
+    /// Sets a node's clock so far ahead of the right time, milliseconds.
+    pub fn set_clock(&mut self, id: u64, ahead_ms: i64) {
+        self.clocks.entry(id).or_default().store(ahead_ms, Ordering::SeqCst);
     }
 
     pub async fn stop_node(&mut self, id: u64) {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
 mod attack;
+mod clocks;
 mod damage;
 mod harness;
 mod keys;
@@ -10,20 +11,21 @@ mod leading;
 mod links;
 mod membership;
 mod presence;
+mod quotas;
 mod reads;
 mod replacement;
 mod secured;
 mod sessions;
 mod sharing;
+mod snapshots;
 mod suspicion;
 mod wires;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 use veil::{
     client::ClientError,
-    consensus::{Disk, Folder, Segments},
     directory::{Refusal, SetGrant},
     node::RaftConfig,
     seal::SealedFile,
@@ -53,7 +55,7 @@ async fn seal_list_view_grant_and_go_on_without_the_leader() {
     let again = anna.seal(request, name("anna"), grants, original.clone(), soon()).await.unwrap();
     assert_eq!(again.image, sealed.image);
 
-    let listed = ben.list(name("ben"), None, soon()).await.unwrap();
+    let listed = ben.list(name("ben"), None, soon()).await.unwrap().lines;
     assert_eq!((listed.len(), listed[0].views_left), (1, Some(2)));
 
     let view = client.request_id();
@@ -114,7 +116,7 @@ async fn without_a_majority_nothing_is_acknowledged() {
 
 /// A node that was away catches up, from the log or from a snapshot.
 async fn catch_up(snapshot_every: u64) -> u64 {
-    let raft = RaftConfig { snapshot_every, ..RaftConfig::default() };
+    let raft = RaftConfig { snapshot_every, keep_entries: snapshot_every, ..RaftConfig::default() };
     let mut cluster = Cluster::start(3, raft).await;
     let client = cluster.client();
     register_many(&cluster, &client, 0..20).await;
@@ -144,7 +146,8 @@ async fn a_node_that_was_away_too_long_catches_up_from_a_snapshot() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_nodes_restart_from_their_folders_and_nothing_is_missing() {
     // Small enough that the restart meets a snapshot, a purged log and entries after it.
-    let mut cluster = Cluster::start(3, RaftConfig { snapshot_every: 32, ..RaftConfig::default() }).await;
+    let raft = RaftConfig { snapshot_every: 32, keep_entries: 32, ..RaftConfig::default() };
+    let mut cluster = Cluster::start(3, raft).await;
     let client = cluster.client();
     let index = register_many(&cluster, &client, 0..100).await;
     let retried = client.request_id();
@@ -161,40 +164,6 @@ async fn all_nodes_restart_from_their_folders_and_nothing_is_missing() {
     client.register(retried, name("zoe"), key("zoe").public(), None, soon()).await.unwrap();
     let taken = register(&client, "user-7", soon()).await;
     assert_eq!(taken, Err(ClientError::Refused(Refusal::NameTaken { user: name("user-7") })));
-}
-
-/// A disk on which no snapshot can be written.
-struct NoRoomForSnapshots(Folder);
-
-impl Disk for NoRoomForSnapshots {
-    fn open_log(&self) -> std::io::Result<Arc<dyn Segments>> {
-        self.0.open_log()
-    }
-
-    fn save_snapshot(&self, _bytes: &[u8]) -> std::io::Result<()> {
-        Err(std::io::Error::new(std::io::ErrorKind::StorageFull, "no room"))
-    }
-
-    fn load_snapshot(&self) -> std::io::Result<Option<Vec<u8>>> {
-        self.0.load_snapshot()
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_whose_disk_fails_says_so_and_the_others_go_on() {
-    let mut cluster = Cluster::start(3, RaftConfig { snapshot_every: 32, ..RaftConfig::default() }).await;
-    let client = cluster.client();
-    register_many(&cluster, &client, 0..5).await;
-    let leader = client.leadership().borrow().leader.clone().unwrap().id;
-    cluster.stop_node(leader).await;
-    let folder = Folder::create(cluster.disks[&leader].path()).unwrap();
-    cluster.start_node_on(leader, Arc::new(NoRoomForSnapshots(folder))).await;
-    for number in 5..100 {
-        register(&client, &format!("user-{number}"), soon()).await.unwrap();
-    }
-    let reason = cluster.nodes[&leader].failed().await;
-    assert!(reason.contains("no room"), "{reason}");
-    register(&client, "zoe", soon()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -177,7 +177,7 @@ async fn what_a_user_reads_stale_comes_from_one_node_that_lives() {
     }
     // A leader that has just stepped down for want of a majority does not know how old its answer is.
     let (reading, _) = anna.reading_stale();
-    assert_eq!(reading.list(name("anna"), None, soon()).await.unwrap(), []);
+    assert_eq!(reading.list(name("anna"), None, soon()).await.unwrap().lines, []);
     let deadline = Instant::now() + Duration::from_millis(300);
     assert!(anna.list(name("anna"), None, deadline).await.is_err(), "without a majority");
 }

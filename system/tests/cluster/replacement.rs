@@ -16,7 +16,7 @@ use super::harness::{
 
 /// Snapshots so often that the log's beginning is soon gone.
 fn frugal() -> RaftConfig {
-    RaftConfig { snapshot_every: 32, ..RaftConfig::default() }
+    RaftConfig { snapshot_every: 32, keep_entries: 32, ..RaftConfig::default() }
 }
 
 /// Two nodes that do not lead.

@@ -13,8 +13,8 @@ use veil::{
     consensus::Folder,
     identity::{Authority, ClusterKeys, Role, Validity},
     node::{
-        Entropy, Environment, ExperimentConfig, Listen, Node, NodeConfig, RaftConfig, SealingConfig,
-        SharedKeys, TlsFiles, system_clock,
+        Entropy, Environment, ExperimentConfig, LimitsConfig, Listen, Node, NodeConfig, RaftConfig,
+        SealingConfig, SharedKeys, TlsFiles, system_clock,
     },
     wire::{
         client::Member,
@@ -59,12 +59,19 @@ impl Secured {
             bootstrap,
             shared_port: false,
             plain: false,
-            listen: Listen { client: ANY.to_owned(), peer: ANY.to_owned(), http: None },
+            listen: Listen {
+                client: ANY.to_owned(),
+                peer: ANY.to_owned(),
+                http: None,
+                http_hosts: Vec::new(),
+            },
             tls: Some(files.clone()),
             members,
             routes: Vec::new(),
             raft: RaftConfig::default(),
             sealing: SealingConfig { threads: 1, queue: 8 },
+            limits: LimitsConfig::default(),
+            quotas: None,
             experiment: ExperimentConfig::default(),
         };
         let tls = files.load().unwrap();

@@ -82,7 +82,7 @@ async fn a_retried_login_survives_the_leader() {
     let leader = client.leadership().borrow().leader.clone().unwrap().id;
     cluster.stop_node(leader).await;
     log_in().await.unwrap();
-    assert!(anna.list(name("anna"), None, soon()).await.unwrap().is_empty());
+    assert!(anna.list(name("anna"), None, soon()).await.unwrap().lines.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,6 +40,25 @@ fn nodes() -> BTreeMap<String, (NodeConfig, Yaml)> {
     compose["services"].as_hash().unwrap().iter().filter_map(node).collect()
 }
 
+/// What is said of a service, by itself or where it takes things over from.
+fn setting<'a>(service: &'a Yaml, key: &str) -> Option<&'a Yaml> {
+    match (&service[key], &service["<<"]) {
+        (Yaml::BadValue, Yaml::BadValue) => None,
+        (Yaml::BadValue, taken_over) => setting(taken_over, key),
+        (value, _) => Some(value),
+    }
+}
+
+#[test]
+fn no_container_uses_up_the_machine() {
+    let compose = yaml("compose.yaml");
+    for (name, service) in compose["services"].as_hash().unwrap() {
+        let has = |key: &str| setting(service, key).unwrap_or_else(|| panic!("{name:?} has no {key}"));
+        assert_eq!(has("mem_limit"), has("memswap_limit"), "{name:?} has swap");
+        assert!(has("pids_limit").as_i64().is_some_and(|pids| (1..=2_048).contains(&pids)), "{name:?}");
+    }
+}
+
 #[test]
 fn all_nodes_are_given_the_key_that_init_makes() {
     let compose = yaml("compose.yaml");

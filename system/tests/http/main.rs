@@ -21,8 +21,8 @@ use veil::{
     directory::{Refusal, UserName},
     identity::{ClusterKeys, KeyPair},
     node::{
-        Entropy, Environment, ExperimentConfig, Listen, Node, NodeConfig, RaftConfig, SealingConfig,
-        SharedKeys, system_clock,
+        Entropy, Environment, ExperimentConfig, LimitsConfig, Listen, Node, NodeConfig, RaftConfig,
+        SealingConfig, SharedKeys, system_clock,
     },
     wire::{
         client::{Member, NodeStatus},
@@ -55,6 +55,7 @@ impl Running {
                 client: format!("n{id}:client"),
                 peer: format!("n{id}:peer"),
                 http: Some(format!("n{id}:http")),
+                http_hosts: Vec::new(),
             },
             members,
             tls: None,
@@ -62,6 +63,8 @@ impl Running {
             // Patient, so that a busy machine does not change the leader in the middle of a test.
             raft: RaftConfig { lease: Duration::from_millis(600), ..RaftConfig::default() },
             sealing: SealingConfig { threads: 1, queue: 8 },
+            limits: LimitsConfig::default(),
+            quotas: None,
             experiment: ExperimentConfig::default(),
         };
         let raft =

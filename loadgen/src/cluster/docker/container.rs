@@ -38,6 +38,14 @@ pub(super) const DATA: &str = "/data";
 const USER: u32 = 65_532;
 /// The kernel hands processor time out in periods, µs.
 const PERIOD: i64 = 100_000;
+/// Memory of a node of which the scenario says nothing, bytes.
+const NODE_MEMORY: u64 = 4 << 30;
+/// Memory of a load generator, bytes.
+pub(super) const GENERATOR_MEMORY: u64 = 4 << 30;
+/// Memory of a container that only keeps a volume, bytes.
+const KEEPER_MEMORY: u64 = 64 << 20;
+/// Processes and threads of a container. A node has at most some 1,600: its own, 1,024 that seal, and 512 for what blocks.
+const PIDS: i64 = 2_048;
 /// What a run gives a container beside the node: nothing that it could do without.
 const UNPRIVILEGED: &str = "no-new-privileges";
 
@@ -93,7 +101,7 @@ impl Spec {
             host_config: Some(HostConfig {
                 binds: Some(vec![format!("{}:{DATA}", self.name)]),
                 network_mode: Some("none".to_owned()),
-                ..confined()
+                ..confined(KEEPER_MEMORY)
             }),
             ..self.body()
         }
@@ -125,8 +133,7 @@ impl Spec {
                 port_bindings: Some(ports.iter().cloned().map(|port| (port, loopback(()))).collect()),
                 cpu_period: Some(PERIOD),
                 cpu_quota: Some(quota(self.limits.cpus)),
-                memory: self.limits.memory_bytes.and_then(|bytes| bytes.try_into().ok()),
-                ..confined()
+                ..confined(self.limits.memory_bytes.unwrap_or(NODE_MEMORY))
             }),
             ..self.body()
         }
@@ -177,9 +184,14 @@ pub(super) fn at(network: &str, address: Ipv4Addr) -> NetworkingConfig {
     NetworkingConfig { endpoints_config: Some(HashMap::from([(network.to_owned(), endpoint)])) }
 }
 
-/// What no container of a run can do.
-pub(super) fn confined() -> HostConfig {
+/// What no container of a run can do, with so much memory, bytes: neither change itself nor use up the machine.
+pub(super) fn confined(memory: u64) -> HostConfig {
+    let memory = Some(memory.try_into().unwrap_or(i64::MAX));
     HostConfig {
+        memory,
+        // Together with swap: so there is none.
+        memory_swap: memory,
+        pids_limit: Some(PIDS),
         readonly_rootfs: Some(true),
         cap_drop: Some(vec!["ALL".to_owned()]),
         security_opt: Some(vec![UNPRIVILEGED.to_owned()]),

@@ -15,7 +15,7 @@ use futures_util::{StreamExt, future::BoxFuture};
 use tokio_util::io::StreamReader;
 
 use super::{
-    container::{at, confined, create_container, no_health_check},
+    container::{GENERATOR_MEMORY, at, confined, create_container, no_health_check},
     engine::{Engine, failed, how_it_ended},
     nodes::Nodes,
 };
@@ -96,7 +96,7 @@ impl Inside {
             host_config: Some(HostConfig {
                 binds: Some(binds),
                 network_mode: Some(network.clone()),
-                ..confined()
+                ..confined(GENERATOR_MEMORY)
             }),
             ..ContainerCreateBody::default()
         }

@@ -24,7 +24,7 @@ use std::{
 };
 
 use bollard::models::ContainerUpdateBody;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join_all, try_join_all};
 use parking_lot::Mutex;
 use veil::{
     node::{Listen, NodeConfig},
@@ -44,7 +44,7 @@ use self::{
 };
 use super::{
     Cluster, ClusterError, Description, Doing, OUTSIDE, Outside, StartOptions, credentials::Credentials,
-    detour::says_hello, experiment, founding,
+    detour::says_hello, everybody_may_register, experiment, founding,
 };
 use crate::{
     generator::Launcher,
@@ -115,12 +115,15 @@ impl DockerCluster {
                     client: member.client.clone(),
                     peer: member.peer.clone(),
                     http: Some(format!("0.0.0.0:{HTTP_PORT}")),
+                    http_hosts: Vec::new(),
                 },
                 tls: options.tls.then(tls_files),
                 members: founding(&members, options.founders, member.id),
                 routes,
                 raft: options.raft.clone(),
                 sealing: options.sealing.clone(),
+                limits: everybody_may_register(),
+                quotas: None,
                 experiment: experiment(options.slow_disk, member.id),
             };
             let spec = Spec {
@@ -342,6 +345,16 @@ impl Cluster for DockerCluster {
 
     fn inside(&self, folders: Vec<PathBuf>) -> Option<Box<dyn Launcher>> {
         Some(Box::new(Inside { nodes: self.0.clone(), folders }))
+    }
+
+    fn out_of_memory(&self) -> BoxFuture<'_, Vec<NodeId>> {
+        Box::pin(async move {
+            let looking = self.0.nodes.iter().map(|(id, node)| async move {
+                let state = self.0.engine.state(&node.spec.name).await.ok().flatten();
+                state.is_some_and(|state| state.oom_killed == Some(true)).then_some(*id)
+            });
+            join_all(looking).await.into_iter().flatten().collect()
+        })
     }
 
     fn describe(&self) -> Description {

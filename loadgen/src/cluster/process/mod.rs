@@ -26,7 +26,7 @@ use veil::{
 
 use super::{
     Cluster, ClusterError, Description, Detours, Doing, LinkNeeds, OUTSIDE, Outside, StartOptions,
-    credentials::Credentials, experiment, founding, key::ClusterKey,
+    credentials::Credentials, everybody_may_register, experiment, founding, key::ClusterKey,
 };
 use crate::{
     generator::Launcher,
@@ -115,12 +115,19 @@ impl ProcessCluster {
                 bootstrap: member.id == 1,
                 shared_port: true,
                 plain: !tls,
-                listen: Listen { client: member.client.clone(), peer: member.peer.clone(), http: None },
+                listen: Listen {
+                    client: member.client.clone(),
+                    peer: member.peer.clone(),
+                    http: None,
+                    http_hosts: Vec::new(),
+                },
                 tls: credentials.for_config(member.id),
                 members: founding(&members, founders, member.id),
                 routes: detours.as_ref().map_or(&[][..], |detours| detours.routes(member.id)).to_vec(),
                 raft: raft.clone(),
                 sealing: sealing.clone(),
+                limits: everybody_may_register(),
+                quotas: None,
                 experiment: experiment(slow_disk, member.id),
             };
             let path = folder.join("node.toml");

@@ -1,7 +1,9 @@
 //! `veil cluster`: makes what the nodes of a cluster need to know one another.
 
 mod handout;
+mod limits;
 mod rotate;
+mod set_clock;
 
 use std::{
     net::Ipv6Addr,
@@ -67,6 +69,15 @@ pub enum ClusterCommand {
     /// After `veil cluster rewrap`, and not within five minutes: a request that is repeated so long is given the key
     /// as it was wrapped then. Copies of older snapshots and dumps are of no use without it.
     DropKey(rotate::DropKeyArgs),
+    /// Show what the cluster may hold, of each user and in all, and what it holds; or set other quotas.
+    ///
+    /// What is there already stays when a quota is lowered: only growth is refused. Needs --operator.
+    Limits(limits::LimitsArgs),
+    /// Set the directory's clock to that of the nodes.
+    ///
+    /// For when the clocks of nodes and clients were wrong together, and the directory has taken over a time that is yet
+    /// to come: `veil status` says so then. First set the nodes' clocks right. Needs --operator.
+    SetClock(set_clock::SetClockArgs),
 }
 
 /// What is made.
@@ -141,6 +152,8 @@ pub fn run(command: &ClusterCommand) -> anyhow::Result<()> {
         ClusterCommand::AddKey(args) => rotate::add_key(args),
         ClusterCommand::Rewrap(args) => rotate::rewrap(args),
         ClusterCommand::DropKey(args) => rotate::drop_key(args),
+        ClusterCommand::Limits(args) => limits::run(args),
+        ClusterCommand::SetClock(args) => set_clock::set_clock(args),
     }
 }
 

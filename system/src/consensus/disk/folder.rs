@@ -4,16 +4,25 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Seek, Write},
     os::unix::fs::{DirBuilderExt, FileExt},
-    path::PathBuf,
-    sync::Arc,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::{fs::FallocateFlags, io::Errno};
 
-use super::{Disk, SegmentFile, Segments};
+use super::{Disk, NewSnapshot, SegmentFile, Segments, SnapshotFile};
 
 /// Where a file system cannot reserve room, zeros are written in pieces of this size, bytes.
 const PIECE: usize = 256 << 10;
+/// The name of the snapshot.
+const SNAPSHOT: &str = "snapshot";
+/// How the name of a snapshot ends that was not committed.
+const UNFINISHED: &str = ".tmp";
+/// How much of a snapshot is written before it is synced, bytes.
+const SYNCED_AT_ONCE: usize = 8 << 20;
 /// The log of earlier versions.
 const FORMER_LOG: &str = "log.redb";
 
@@ -59,29 +68,101 @@ impl Disk for Folder {
             let reason = format!("{FORMER_LOG} is of a format before 5, which this program does not read");
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
+        remove_unfinished(&self.path)?;
         let path = self.path.join("log");
         make_private(&path)?;
         sync_folder(&self.path)?;
         Ok(Arc::new(SegmentFolder { path, _lock: lock }))
     }
 
-    fn save_snapshot(&self, bytes: &[u8]) -> io::Result<()> {
-        let (temporary, path) = (self.path.join("snapshot.tmp"), self.path.join("snapshot"));
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
-        // The rename itself must survive a power cut.
-        sync_folder(&self.path)
+    fn create_snapshot(&self) -> io::Result<Box<dyn NewSnapshot>> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("{SNAPSHOT}.{}{UNFINISHED}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let temporary = self.path.join(name);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&temporary)?;
+        let file = Arc::new(file);
+        Ok(Box::new(NewFile { folder: self.path.clone(), temporary, file, unsynced: 0, committed: false }))
     }
 
-    fn load_snapshot(&self) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.path.join("snapshot")) {
-            Ok(bytes) => Ok(Some(bytes)),
+    fn open_snapshot(&self) -> io::Result<Option<Arc<dyn SnapshotFile>>> {
+        match File::open(self.path.join(SNAPSHOT)) {
+            Ok(file) => Ok(Some(Arc::new(file))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
     }
+}
+
+/// A snapshot under another name.
+struct NewFile {
+    folder: PathBuf,
+    temporary: PathBuf,
+    file: Arc<File>,
+    /// Bytes that were written since the last sync.
+    unsynced: usize,
+    committed: bool,
+}
+
+impl NewSnapshot for NewFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (&*self.file).write_all(bytes)?;
+        self.unsynced += bytes.len();
+        // The log shares the disk: what it syncs must not wait for all of a large snapshot.
+        if self.unsynced >= SYNCED_AT_ONCE {
+            self.file.sync_data()?;
+            self.unsynced = 0;
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.unsynced = 0;
+        self.file.sync_all()
+    }
+
+    fn commit(&mut self) -> io::Result<Arc<dyn SnapshotFile>> {
+        if !self.committed {
+            fs::rename(&self.temporary, self.folder.join(SNAPSHOT))?;
+            self.committed = true;
+        }
+        // The rename itself must survive a power cut.
+        sync_folder(&self.folder)?;
+        Ok(self.file.clone())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.committed
+            && let Err(error) = fs::remove_file(&self.temporary)
+        {
+            tracing::warn!(%error, file = %self.temporary.display(), "an unfinished snapshot stays until the next start");
+        }
+    }
+}
+
+impl SnapshotFile for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_exact_at(bytes, offset)
+    }
+}
+
+/// Removes snapshots that were being written or received when the node ended.
+fn remove_unfinished(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let unfinished =
+            name.to_str().is_some_and(|name| name.starts_with(SNAPSHOT) && name.ends_with(UNFINISHED));
+        if unfinished {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// The folder of the segments, and what keeps other processes out of it.

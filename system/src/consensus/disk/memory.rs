@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{Disk, SegmentFile, Segments};
+use super::{Disk, NewSnapshot, SegmentFile, Segments, SnapshotFile};
 
 /// What a disk writes at once or not at all, bytes.
 const SECTOR: usize = 512;
@@ -12,7 +12,8 @@ const SECTOR: usize = 512;
 /// A disk in memory. Clones share it.
 #[derive(Debug, Default, Clone)]
 pub(in crate::consensus) struct Memory {
-    snapshot: Arc<Mutex<Option<Vec<u8>>>>,
+    snapshot: Arc<Mutex<Option<Arc<Vec<u8>>>>>,
+    space: Arc<Mutex<Space>>,
     files: Arc<Mutex<BTreeMap<u64, Arc<File>>>>,
     power: Arc<Mutex<Power>>,
 }
@@ -32,6 +33,27 @@ impl Power {
             false => Ok(()),
         }
     }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.check()?;
+        self.out = self.syncs_left == Some(0);
+        self.check()?;
+        self.syncs_left = self.syncs_left.map(|left| left - 1);
+        Ok(())
+    }
+}
+
+/// How much room there is for snapshots, bytes; `None` for as much as they need.
+#[derive(Debug, Default)]
+struct Space(Option<usize>);
+
+impl Space {
+    fn take(&mut self, bytes: usize) -> io::Result<()> {
+        let Some(left) = &mut self.0 else { return Ok(()) };
+        let full = || io::Error::new(io::ErrorKind::StorageFull, "no space left on device");
+        *left = left.checked_sub(bytes).ok_or_else(full)?;
+        Ok(())
+    }
 }
 
 /// What is left of what was written and not synced.
@@ -47,6 +69,21 @@ impl Memory {
     /// Lets the power fail at the sync after so many more.
     pub(in crate::consensus) fn fail_after(&self, syncs: u32) {
         self.power.lock().syncs_left = Some(syncs);
+    }
+
+    /// Leaves room for so many bytes of snapshots, or for as many as they need.
+    pub(in crate::consensus) fn leave(&self, bytes: Option<usize>) {
+        *self.space.lock() = Space(bytes);
+    }
+
+    /// The bytes of the snapshot.
+    pub(in crate::consensus) fn snapshot(&self) -> Option<Vec<u8>> {
+        self.snapshot.lock().as_ref().map(|content| content.to_vec())
+    }
+
+    /// Puts a snapshot there.
+    pub(in crate::consensus) fn put_snapshot(&self, bytes: Vec<u8>) {
+        *self.snapshot.lock() = Some(Arc::new(bytes));
     }
 
     /// The power comes back.
@@ -81,13 +118,57 @@ impl Disk for Memory {
         Ok(Arc::new(self.clone()))
     }
 
-    fn save_snapshot(&self, bytes: &[u8]) -> io::Result<()> {
-        *self.snapshot.lock() = Some(bytes.to_vec());
+    fn create_snapshot(&self) -> io::Result<Box<dyn NewSnapshot>> {
+        Ok(Box::new(NewContent { disk: self.clone(), content: Vec::new(), synced: 0 }))
+    }
+
+    fn open_snapshot(&self) -> io::Result<Option<Arc<dyn SnapshotFile>>> {
+        let snapshot = self.snapshot.lock().clone();
+        Ok(snapshot.map(|content| Arc::new(Snapshot(content)) as _))
+    }
+}
+
+/// A snapshot that was not committed: no power cut leaves anything of it.
+struct NewContent {
+    disk: Memory,
+    content: Vec<u8>,
+    synced: usize,
+}
+
+impl NewSnapshot for NewContent {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.disk.power.lock().check()?;
+        self.disk.space.lock().take(bytes.len())?;
+        self.content.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn load_snapshot(&self) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.snapshot.lock().clone())
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.power.lock().sync()?;
+        self.synced = self.content.len();
+        Ok(())
+    }
+
+    fn commit(&mut self) -> io::Result<Arc<dyn SnapshotFile>> {
+        self.disk.power.lock().sync()?;
+        // What was not synced does not survive the next power cut: here it is gone at once.
+        let content = Arc::new(self.content[..self.synced].to_vec());
+        *self.disk.snapshot.lock() = Some(content.clone());
+        Ok(Arc::new(Snapshot(content)))
+    }
+}
+
+struct Snapshot(Arc<Vec<u8>>);
+
+impl SnapshotFile for Snapshot {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = self.0.get(offset as usize..).and_then(|from| from.get(..bytes.len()));
+        bytes.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
     }
 }
 
@@ -173,10 +254,7 @@ impl SegmentFile for File {
 
     fn sync(&self) -> io::Result<()> {
         let mut power = self.power.lock();
-        power.check()?;
-        power.out = power.syncs_left == Some(0);
-        power.check()?;
-        power.syncs_left = power.syncs_left.map(|left| left - 1);
+        power.sync()?;
         let mut content = self.content.lock();
         let Content { now, durable, unsynced } = &mut *content;
         for (from, until) in unsynced.drain(..) {

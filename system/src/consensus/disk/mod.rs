@@ -10,7 +10,10 @@ use std::{io, sync::Arc};
 
 #[cfg(test)]
 pub(super) use self::memory::{Crash, Memory};
-pub use self::{folder::Folder, slow::SlowDisk};
+pub use self::{
+    folder::Folder,
+    slow::{Hang, SlowDisk},
+};
 
 /// A node's disk.
 pub trait Disk: Send + Sync {
@@ -20,17 +23,54 @@ pub trait Disk: Send + Sync {
     /// When it is in use or cannot be opened; [`io::ErrorKind::InvalidData`] when there is something else in it.
     fn open_log(&self) -> io::Result<Arc<dyn Segments>>;
 
-    /// Keeps a snapshot, durably and all or nothing, in place of the earlier one.
+    /// Begins a snapshot beside the earlier one.
     ///
     /// # Errors
-    /// When it cannot be written; the earlier one is then still there.
-    fn save_snapshot(&self, bytes: &[u8]) -> io::Result<()>;
+    /// When the system refuses.
+    fn create_snapshot(&self) -> io::Result<Box<dyn NewSnapshot>>;
 
-    /// The snapshot saved last.
+    /// The snapshot that was committed last.
     ///
     /// # Errors
-    /// When there is one and it cannot be read.
-    fn load_snapshot(&self) -> io::Result<Option<Vec<u8>>>;
+    /// When there is one and it cannot be opened.
+    fn open_snapshot(&self) -> io::Result<Option<Arc<dyn SnapshotFile>>>;
+}
+
+/// A snapshot that is being written, from its beginning to its end. It is gone if it is dropped, or the node ends, before it
+/// is committed.
+pub trait NewSnapshot: Send {
+    /// Writes what comes next.
+    ///
+    /// # Errors
+    /// When there is no room, or the system refuses.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Returns when all that was written will survive a power cut.
+    ///
+    /// # Errors
+    /// When it may not.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Puts it in the place of the earlier snapshot, durably and all or nothing. It was synced before.
+    ///
+    /// # Errors
+    /// When the system refuses; the earlier one is then still there, and this may be tried again.
+    fn commit(&mut self) -> io::Result<Arc<dyn SnapshotFile>>;
+}
+
+/// A snapshot that was committed. It can be read for as long as it is open, even when another one has taken its place.
+pub trait SnapshotFile: Send + Sync {
+    /// How many bytes it has.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Fills `bytes` from `offset` on.
+    ///
+    /// # Errors
+    /// When the file ends before, or the system refuses.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
 /// The files of a log. Each has a number, and a length that it keeps.

@@ -1,45 +1,107 @@
-//! A disk that is slower than it is, for experiments.
+//! A disk that is slower than it is, or hangs, for experiments.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use super::{Disk, SegmentFile, Segments};
+use parking_lot::{Condvar, Mutex};
+
+use super::{Disk, NewSnapshot, SegmentFile, Segments, SnapshotFile};
 
 /// A disk each of whose syncs takes longer.
 pub struct SlowDisk {
     disk: Arc<dyn Disk>,
-    sync_delay: Duration,
+    delay: Delay,
+}
+
+/// How much longer a sync takes.
+#[derive(Clone)]
+struct Delay {
+    at_least: Duration,
+    hang: Hang,
+}
+
+impl Delay {
+    fn wait(&self) {
+        thread::sleep(self.at_least);
+        self.hang.wait();
+    }
+}
+
+/// Has the syncs of a disk not end. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Hang(Arc<(Mutex<bool>, Condvar)>);
+
+impl Hang {
+    /// From now on none ends.
+    pub fn begin(&self) {
+        *self.0.0.lock() = true;
+    }
+
+    /// They go on.
+    pub fn end(&self) {
+        *self.0.0.lock() = false;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let (hangs, over) = &*self.0;
+        over.wait_while(&mut hangs.lock(), |hangs| *hangs);
+    }
 }
 
 impl SlowDisk {
     /// Has each sync of `disk` take `sync_delay` longer.
     pub fn new(disk: Arc<dyn Disk>, sync_delay: Duration) -> Self {
-        Self { disk, sync_delay }
+        Self { disk, delay: Delay { at_least: sync_delay, hang: Hang::default() } }
+    }
+
+    /// What has it hang.
+    pub fn hang(&self) -> Hang {
+        self.delay.hang.clone()
     }
 }
 
 impl Disk for SlowDisk {
     fn open_log(&self) -> io::Result<Arc<dyn Segments>> {
-        Ok(Arc::new(SlowSegments { segments: self.disk.open_log()?, sync_delay: self.sync_delay }))
+        Ok(Arc::new(SlowSegments { segments: self.disk.open_log()?, delay: self.delay.clone() }))
     }
 
-    fn save_snapshot(&self, bytes: &[u8]) -> io::Result<()> {
-        thread::sleep(self.sync_delay);
-        self.disk.save_snapshot(bytes)
+    fn create_snapshot(&self) -> io::Result<Box<dyn NewSnapshot>> {
+        Ok(Box::new(SlowSnapshot { snapshot: self.disk.create_snapshot()?, delay: self.delay.clone() }))
     }
 
-    fn load_snapshot(&self) -> io::Result<Option<Vec<u8>>> {
-        self.disk.load_snapshot()
+    fn open_snapshot(&self) -> io::Result<Option<Arc<dyn SnapshotFile>>> {
+        self.disk.open_snapshot()
+    }
+}
+
+struct SlowSnapshot {
+    snapshot: Box<dyn NewSnapshot>,
+    delay: Delay,
+}
+
+impl NewSnapshot for SlowSnapshot {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.snapshot.append(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.delay.wait();
+        self.snapshot.sync()
+    }
+
+    fn commit(&mut self) -> io::Result<Arc<dyn SnapshotFile>> {
+        self.snapshot.commit()
     }
 }
 
 struct SlowSegments {
     segments: Arc<dyn Segments>,
-    sync_delay: Duration,
+    delay: Delay,
 }
 
 impl SlowSegments {
     fn slowed(&self, file: Arc<dyn SegmentFile>) -> Arc<dyn SegmentFile> {
-        Arc::new(SlowFile { file, sync_delay: self.sync_delay })
+        Arc::new(SlowFile { file, delay: self.delay.clone() })
     }
 }
 
@@ -53,7 +115,7 @@ impl Segments for SlowSegments {
     }
 
     fn create(&self, number: u64, head: &[u8], length: u64) -> io::Result<Arc<dyn SegmentFile>> {
-        thread::sleep(self.sync_delay);
+        self.delay.wait();
         self.segments.create(number, head, length).map(|file| self.slowed(file))
     }
 
@@ -64,7 +126,7 @@ impl Segments for SlowSegments {
 
 struct SlowFile {
     file: Arc<dyn SegmentFile>,
-    sync_delay: Duration,
+    delay: Delay,
 }
 
 impl SegmentFile for SlowFile {
@@ -81,7 +143,7 @@ impl SegmentFile for SlowFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        thread::sleep(self.sync_delay);
+        self.delay.wait();
         self.file.sync()
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     journal::LogError,
+    keeper::Segment,
     record::{self, Damage, Span},
 };
 use crate::consensus::disk::SegmentFile;
@@ -32,7 +33,7 @@ pub(super) struct Index {
     /// The index of the oldest entry, if there is one.
     first: u64,
     places: VecDeque<Place>,
-    files: BTreeMap<u64, Arc<dyn SegmentFile>>,
+    files: BTreeMap<u64, Segment>,
 }
 
 impl Index {
@@ -41,8 +42,8 @@ impl Index {
         Some((self.first, self.first + (self.places.len() as u64).checked_sub(1)?))
     }
 
-    pub(super) fn add_file(&mut self, segment: u64, file: Arc<dyn SegmentFile>) {
-        self.files.insert(segment, file);
+    pub(super) fn add_file(&mut self, segment: Segment) {
+        self.files.insert(segment.number, segment);
     }
 
     pub(super) fn apply(&mut self, change: Change) {
@@ -75,13 +76,32 @@ impl Index {
         std::mem::replace(&mut self.files, kept).into_keys().collect()
     }
 
+    /// How many bytes the files take that have entries from `index` on.
+    pub(super) fn bytes_from(&self, index: u64) -> u64 {
+        let place = self.places.get(index.saturating_sub(self.first) as usize);
+        let segments = place.into_iter().flat_map(|place| self.files.range(place.segment..));
+        segments.map(|(_, segment)| segment.length).sum()
+    }
+
+    /// The oldest entry such that the files that have it and all later ones take no more than `bytes`.
+    pub(super) fn first_within(&self, bytes: u64) -> u64 {
+        let mut left = bytes;
+        let within = self.files.iter().rev().take_while(|(_, segment)| {
+            let fits = segment.length <= left;
+            left = left.saturating_sub(segment.length);
+            fits
+        });
+        let oldest = within.last().map_or(u64::MAX, |(number, _)| *number);
+        self.first + self.places.partition_point(|place| place.segment < oldest) as u64
+    }
+
     /// What is needed to read the entries in `from..until`.
     pub(super) fn find(&self, from: u64, until: u64) -> Vec<Stored> {
         let Some((first, last)) = self.bounds() else { return Vec::new() };
         let range = from.max(first)..until.min(last + 1);
         let stored = |index: u64| {
             let place = self.places[(index - self.first) as usize];
-            Some(Stored { index, place, file: self.files.get(&place.segment)?.clone() })
+            Some(Stored { index, place, file: self.files.get(&place.segment)?.file.clone() })
         };
         range.filter_map(stored).collect()
     }

@@ -139,7 +139,7 @@ impl Journal {
             }
             None => {
                 let segment = make(&*segments, 1, length)?;
-                index.add_file(1, segment.file.clone());
+                index.add_file(segment.clone());
                 (segment, HEAD as u64, false)
             }
         };
@@ -238,7 +238,7 @@ impl Journal {
 
     /// Goes on in that segment.
     fn begin(&mut self, segment: Segment) -> io::Result<()> {
-        self.index.write().add_file(segment.number, segment.file.clone());
+        self.index.write().add_file(segment.clone());
         self.keeper.prepare(segment.number + 1);
         (self.segment, self.end) = (segment, HEAD as u64);
         let state = self.state;
@@ -249,7 +249,7 @@ impl Journal {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let bytes = self.batch.finish(self.sequence);
+        let bytes = self.batch.finish(self.sequence, self.segment.number, self.end);
         self.segment.file.write_at(bytes, self.end)?;
         self.segment.file.sync()?;
         self.end += bytes.len() as u64;
@@ -332,6 +332,7 @@ impl Found {
     fn read(&mut self, segments: &dyn Segments, number: u64) -> Result<(), LogError> {
         let file = segments.open(number)?;
         let bytes = load(&*file, number)?;
+        let segment = Segment { number, length: bytes.len() as u64, file };
         let mut batches = BatchReader::new(number, &bytes, self.sequence);
         let mut last_batch = None;
         let torn = loop {
@@ -352,7 +353,7 @@ impl Found {
                 if !matches!(batch.records.first(), Some((_, Record::Disk(_)))) {
                     return Err(sense("it does not begin with the number of the disk"));
                 }
-                self.index.add_file(number, file.clone());
+                self.index.add_file(segment.clone());
             }
             for (span, record) in &batch.records {
                 self.state.apply(record)?;
@@ -371,7 +372,6 @@ impl Found {
                 bytes.iter().rposition(|byte| torn && *byte != 0).map_or(end, |last| end.max(last + 1));
             let mut tail = bytes[at..until].to_vec();
             tail[end - at..].fill(0);
-            let segment = Segment { number, length: bytes.len() as u64, file };
             self.newest = Some(Newest { segment, end, continued, tail: (at, tail) });
         }
         Ok(())

@@ -17,7 +17,8 @@ enum Chore {
     Remove(Vec<u64>),
 }
 
-/// A segment to write into.
+/// A segment of the log.
+#[derive(Clone)]
 pub(super) struct Segment {
     pub number: u64,
     pub length: u64,

@@ -18,10 +18,9 @@ use openraft::{
     LogState, OptionalSend, RaftLogReader,
     storage::{IOFlushed, RaftLogStorage},
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
-#[cfg(test)]
 #[cfg(test)]
 pub(super) use self::tail::TAIL_LIMIT;
 use self::{
@@ -35,6 +34,7 @@ pub use self::{
 };
 use super::{
     disk::Segments,
+    pace::Pace,
     stages::{Moment, Stages},
     types::{DiskId, Entry, LogId, TypeConfig, Vote},
 };
@@ -51,20 +51,41 @@ pub struct LogStore {
     index: Arc<RwLock<Index>>,
     memory: Arc<RwLock<Tail>>,
     stages: Stages,
+    pace: Arc<Mutex<Pace>>,
     writer: crossbeam_channel::Sender<Write>,
 }
 
 /// Ends, with an error, when the log is closed and may be opened again.
 pub type Closed = oneshot::Receiver<std::convert::Infallible>;
 
-/// How much of a log the disk has yet to write. It does not keep the log open.
+/// How much a log holds, and how much of it the disk has yet to write. It does not keep the log open.
 #[derive(Clone)]
-pub(super) struct Unwritten(Arc<RwLock<Tail>>);
+pub(super) struct Extent {
+    memory: Arc<RwLock<Tail>>,
+    index: Arc<RwLock<Index>>,
+}
 
-impl Unwritten {
-    /// So many entries.
-    pub(super) fn count(&self) -> usize {
-        self.0.read().unflushed()
+impl Extent {
+    /// How many entries are not on disk, and how many bytes they have.
+    pub(super) fn unwritten(&self) -> (usize, usize) {
+        self.memory.read().unflushed()
+    }
+
+    /// The index of the oldest entry on disk, if there is one.
+    #[cfg(test)]
+    pub(super) fn first(&self) -> Option<u64> {
+        self.index.read().bounds().map(|(first, _)| first)
+    }
+
+    /// How many bytes the files take that have entries from `index` on.
+    pub(super) fn bytes_from(&self, index: u64) -> u64 {
+        self.index.read().bytes_from(index)
+    }
+
+    /// The oldest entry such that the files that have it and all later ones take no more than `bytes`; if the newest file
+    /// alone does, that which comes next.
+    pub(super) fn first_within(&self, bytes: u64) -> u64 {
+        self.index.read().first_within(bytes)
     }
 }
 
@@ -85,14 +106,15 @@ impl LogStore {
         let index = journal.index();
         let memory = Arc::new(RwLock::new(load_tail(&state, &index.read())?));
         let (writer, orders) = crossbeam_channel::unbounded();
-        let (thread_memory, thread_stages) = (memory.clone(), stages.clone());
+        let pace = Arc::new(Mutex::new(Pace::default()));
+        let (thread_memory, thread_stages, thread_pace) = (memory.clone(), stages.clone(), pace.clone());
         let (closing, closed) = oneshot::channel();
         std::thread::Builder::new().name("veil-log".to_owned()).spawn(move || {
-            write_orders(&mut journal, &thread_memory, &orders, &thread_stages);
+            write_orders(&mut journal, &thread_memory, &orders, &thread_stages, &thread_pace);
             drop(journal);
             drop(closing);
         })?;
-        Ok((Self { disk, index, memory, stages, writer }, closed))
+        Ok((Self { disk, index, memory, stages, pace, writer }, closed))
     }
 
     /// The last entry that is in the log no more.
@@ -111,9 +133,14 @@ impl LogStore {
         self.disk
     }
 
-    /// What the disk has yet to write.
-    pub(super) fn unwritten(&self) -> Unwritten {
-        Unwritten(self.memory.clone())
+    /// What its disk takes.
+    pub(super) fn pace(&self) -> Arc<Mutex<Pace>> {
+        self.pace.clone()
+    }
+
+    /// How much it holds.
+    pub(super) fn extent(&self) -> Extent {
+        Extent { memory: self.memory.clone(), index: self.index.clone() }
     }
 
     fn order(&self, write: Write) -> io::Result<()> {
@@ -164,6 +191,9 @@ impl RaftLogReader<TypeConfig> for LogStore {
             Bound::Excluded(index) => *index,
             Bound::Unbounded => u64::MAX,
         };
+        // The disk may yet have what is purged.
+        let purged = self.memory.read().purged;
+        let from = from.max(purged.map_or(0, |log_id| log_id.index + 1));
         {
             let tail = self.memory.read();
             let first = tail.first_index().unwrap_or(u64::MAX);
@@ -295,6 +325,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.order_and_wait(|flushed| Write::Truncate { last_kept, flushed }).await
     }
 
+    /// Does not wait for the disk, which Raft would do with all that it does, heartbeats included: a purge that a crash
+    /// undoes leaves entries that a snapshot covers, and that is all. Segments go only once it is on disk.
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
         {
             let mut tail = self.memory.write();
@@ -303,6 +335,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
                 tail.pop_front();
             }
         }
-        self.order_and_wait(|flushed| Write::Purge { last_removed: log_id, flushed }).await
+        self.order(Write::Purge(log_id))
     }
 }

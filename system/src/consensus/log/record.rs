@@ -9,6 +9,9 @@
 //!
 //! Numbers are little-endian. A batch is what was written and synced at once. It is begun when the one before it is
 //! durable, so whatever follows a batch that cannot be read proves that it could be read once.
+//!
+//! The records of a batch are [scrambled](scramble): a sector of it that holds nothing but zeros was not written, whatever
+//! was to be in it. That is what tells a batch that the power cut short from one that was there and is damaged.
 
 use crate::{
     consensus::types::{DiskId, LogId, Vote},
@@ -16,7 +19,7 @@ use crate::{
 };
 
 /// The version of all of this.
-pub(super) const FORMAT: u8 = 6;
+pub(super) const FORMAT: u8 = 7;
 /// The length of a segment's head, bytes.
 pub(super) const HEAD: usize = 32;
 const MAGIC: &[u8; 7] = b"VEILLOG";
@@ -24,7 +27,7 @@ const MAGIC: &[u8; 7] = b"VEILLOG";
 const ALIGN: usize = 16;
 const BATCH_HEAD: usize = 16;
 const RECORD_HEAD: usize = 9;
-/// Ends a batch. It is not zero, so a batch that was written as a whole does not end in a sector of zeros.
+/// Ends a batch. A batch that was written as a whole does not end in a zero, with one bit flipped neither.
 const END: u8 = 0xff;
 /// What a disk writes at once or not at all, bytes; some write more.
 const SECTOR: usize = 512;
@@ -224,8 +227,33 @@ fn split(bytes: &[u8]) -> Option<(usize, u8, &[u8])> {
     fits.then_some((length, head[8], &record[RECORD_HEAD..]))
 }
 
-/// Reads the one entry that `bytes`, from byte `at` of a segment, should be.
-pub(super) fn entry(bytes: &[u8], segment: u64, at: usize) -> Result<(u64, &[u8]), Damage> {
+/// Scrambles bytes of a segment that begin at byte `at` of it, or makes them readable again.
+///
+/// The pattern depends on the place alone. It is no cipher: it sees to it that no sector of what is written, however even,
+/// is zeros, nor one bit away from zeros, and that nothing that somebody has put into an entry looks like a batch.
+fn scramble(bytes: &mut [u8], segment: u64, at: u64) {
+    let (mut word, mut skip) = (at / 8, at as usize % 8);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at_mut(rest.len().min(8 - skip));
+        let pattern = mix((segment << 32) ^ word).to_le_bytes();
+        piece.iter_mut().zip(&pattern[skip..]).for_each(|(byte, pattern)| *byte ^= pattern);
+        (rest, word, skip) = (after, word + 1, 0);
+    }
+}
+
+/// SplitMix64: numbers that are close to one another become numbers that are not.
+fn mix(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// Reads the one entry that `bytes`, from byte `at` of a segment, should be, and makes them readable.
+pub(super) fn entry(bytes: &mut [u8], segment: u64, at: usize) -> Result<(u64, &[u8]), Damage> {
+    scramble(bytes, segment, at as u64);
+    let bytes = &*bytes;
     let whole = split(bytes).filter(|(length, ..)| *length == bytes.len());
     let (_, kind, body) = whole.ok_or(Damage::Content { segment, at })?;
     match Record::read(kind, body) {
@@ -270,10 +298,11 @@ impl BatchWriter {
         }
     }
 
-    /// Completes the batch.
-    pub(super) fn finish(&mut self, sequence: u64) -> &[u8] {
+    /// Completes the batch, which begins at byte `at` of a segment.
+    pub(super) fn finish(&mut self, sequence: u64, segment: u64, at: u64) -> &[u8] {
         let length = (self.bytes.len() - BATCH_HEAD) as u32;
         self.bytes[..BATCH_HEAD].copy_from_slice(&batch_head(sequence, length));
+        scramble(&mut self.bytes[BATCH_HEAD..], segment, at + BATCH_HEAD as u64);
         self.bytes.push(END);
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
         &self.bytes
@@ -328,12 +357,14 @@ pub(super) struct BatchReader<'a> {
     at: usize,
     /// The number of the next batch, if it is known.
     sequence: Option<u64>,
+    /// The records of the batch that was read last, unscrambled.
+    records: Vec<u8>,
 }
 
 impl<'a> BatchReader<'a> {
     /// Reads a whole segment, head and all, whose first batch has this number, if it is known.
     pub(super) fn new(segment: u64, bytes: &'a [u8], sequence: Option<u64>) -> Self {
-        Self { segment, bytes, at: HEAD, sequence }
+        Self { segment, bytes, at: HEAD, sequence, records: Vec::new() }
     }
 
     /// Where the last batch read ends.
@@ -345,7 +376,7 @@ impl<'a> BatchReader<'a> {
     ///
     /// Torn is only what nothing was written after, and of which a sector is missing, or the end. All else that does not
     /// fit its checksum was there as a whole and is damaged.
-    pub(super) fn next(&mut self) -> Result<Next<'a>, Damage> {
+    pub(super) fn next(&mut self) -> Result<Next<'_>, Damage> {
         let (segment, at) = (self.segment, self.at);
         let damaged = Err(Damage::Content { segment, at });
         let rest = &self.bytes[at..];
@@ -368,7 +399,10 @@ impl<'a> BatchReader<'a> {
         }
         let after = (end + 1).next_multiple_of(ALIGN).min(rest.len());
         let whole = rest[end] == END && rest[end + 1..after].iter().all(|byte| *byte == 0);
-        match if whole { records(&rest[BATCH_HEAD..end]) } else { None } {
+        self.records.clear();
+        self.records.extend_from_slice(&rest[BATCH_HEAD..end]);
+        scramble(&mut self.records, segment, (at + BATCH_HEAD) as u64);
+        match if whole { records(&self.records) } else { None } {
             Some(split) => {
                 let mut records = Vec::with_capacity(split.len());
                 for Raw { from, length, kind, body } in split {
@@ -383,7 +417,7 @@ impl<'a> BatchReader<'a> {
             }
             None => {
                 let last = rest[after..].iter().all(|byte| *byte == 0);
-                let torn = last && (rest[end] == 0 || self.has_hole(at, at + end));
+                let torn = last && (rest[end] == 0 || self.has_hole(at, at + end + 1));
                 if torn { Ok(Next::Torn) } else { damaged }
             }
         }
@@ -395,7 +429,8 @@ impl<'a> BatchReader<'a> {
         heads.any(|(sequence, _)| self.sequence.is_none_or(|expected| sequence > expected))
     }
 
-    /// Whether a sector's part of these bytes holds nothing but zeros.
+    /// Whether a sector's part of these bytes, which are a batch with its end mark, holds nothing but zeros: it was not
+    /// written. Each part of a batch that was has the head, the end mark, or scrambled bytes of a whole sector.
     fn has_hole(&self, mut from: usize, until: usize) -> bool {
         while from < until {
             let next = ((from / SECTOR + 1) * SECTOR).min(until);
@@ -429,142 +464,4 @@ fn records(bytes: &[u8]) -> Option<Vec<Raw<'_>>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn batch(records: &[Record<'_>], sequence: u64) -> Vec<u8> {
-        let mut batch = BatchWriter::default();
-        for record in records {
-            batch.push(record).unwrap();
-        }
-        batch.finish(sequence).to_vec()
-    }
-
-    fn log_id(term: u64, index: u64) -> LogId {
-        LogId::new(openraft::vote::leader_id_std::CommittedLeaderId::new(term), index)
-    }
-
-    #[test]
-    fn golden_bytes_of_head_batch_and_records() {
-        let mut expected = b"VEILLOG\x06".to_vec();
-        expected.extend([3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 0, 0]);
-        expected.extend(crc32fast::hash(&expected).to_le_bytes());
-        expected.extend([0; 4]);
-        assert_eq!(head(3, 4 << 20)[..], expected);
-
-        let golden = [
-            (Record::Disk(DiskId::new(1, 2)), &[1, 254, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0][..]),
-            (Record::Vote(Vote::new(3, 2)), &[2, 3, 1, 2, 0]),
-            (Record::Committed(log_id(2, 5)), &[3, 2, 5]),
-            (Record::Purged(log_id(2, 4)), &[4, 2, 4]),
-            (Record::Last(None), &[5, 0]),
-            (Record::Last(Some(9)), &[5, 1, 9]),
-            (Record::Entry { index: 258, bytes: b"abc" }, &[6, 2, 1, 0, 0, 0, 0, 0, 0, b'a', b'b', b'c']),
-            (Record::Continued, &[7]),
-        ];
-        let mut records = Vec::new();
-        for (_, kind_and_body) in &golden {
-            let length = (kind_and_body.len() as u32 - 1).to_le_bytes();
-            let checked = [&length, *kind_and_body].concat();
-            records.extend(crc32fast::hash(&checked).to_le_bytes());
-            records.extend(checked);
-        }
-        let mut expected = [&7u64.to_le_bytes()[..], &(records.len() as u32).to_le_bytes()].concat();
-        expected.extend(crc32fast::hash(&expected).to_le_bytes());
-        expected.extend(&records);
-        expected.push(0xff);
-        expected.resize(expected.len().next_multiple_of(16), 0);
-        assert_eq!(batch(&golden.map(|(record, _)| record), 7), expected);
-
-        let segment = [&[0; HEAD], &expected[..], &[0; 64]].concat();
-        let mut reader = BatchReader::new(1, &segment, None);
-        let Next::Batch(read) = reader.next().unwrap() else { panic!("no batch") };
-        assert_eq!((read.at, read.sequence), (HEAD, 7));
-        assert!(read.records.iter().map(|(_, record)| record).eq(golden.iter().map(|(record, _)| record)));
-        assert!(matches!(reader.next(), Ok(Next::End)));
-    }
-
-    /// A segment with two batches, and where they begin and end.
-    fn segment() -> (Vec<u8>, [usize; 3]) {
-        let large = [7; 2_000];
-        let first = batch(&[Record::Entry { index: 1, bytes: &large }, Record::Last(Some(1))], 1);
-        let second = batch(&[Record::Entry { index: 2, bytes: &large }], 2);
-        let ends = [HEAD, HEAD + first.len(), HEAD + first.len() + second.len()];
-        (([&head(1, 8_192), &first[..], &second, &[0; 8_192]].concat()[..8_192]).to_vec(), ends)
-    }
-
-    /// How many batches can be read, and what comes then.
-    fn read(bytes: &[u8]) -> (usize, Result<bool, Damage>) {
-        let mut reader = BatchReader::new(1, bytes, Some(1));
-        for count in 0.. {
-            match reader.next() {
-                Ok(Next::Batch(_)) => {}
-                Ok(end) => return (count, Ok(matches!(end, Next::Torn))),
-                Err(damage) => return (count, Err(damage)),
-            }
-        }
-        unreachable!()
-    }
-
-    #[test]
-    fn every_flipped_bit_in_a_batch_is_damage_and_every_cut_of_the_last_is_a_torn_end() {
-        let (whole, [first, second, end]) = segment();
-        assert_eq!(read(&whole), (2, Ok(false)));
-        for at in first..end {
-            for bit in 0..8 {
-                let mut flipped = whole.clone();
-                flipped[at] ^= 1 << bit;
-                let batches = usize::from(at >= second);
-                let damage = Damage::Content { segment: 1, at: if at >= second { second } else { first } };
-                assert_eq!(read(&flipped), (batches, Err(damage)), "{at}.{bit}");
-            }
-        }
-        for cut in second..end {
-            let mut torn = whole.clone();
-            torn[cut..].fill(0);
-            let lost = torn != whole;
-            assert_eq!(read(&torn), (2 - usize::from(lost), Ok(lost && cut > second)), "cut at {cut}");
-        }
-        // What was not used yet may be damaged: nothing is lost.
-        for at in end..whole.len() {
-            let mut flipped = whole.clone();
-            flipped[at] ^= 1;
-            assert_eq!(read(&flipped), (2, Ok(true)), "{at}");
-        }
-    }
-
-    #[test]
-    fn sectors_that_are_missing_are_a_torn_end_in_the_last_batch_and_damage_before() {
-        let (whole, [first, second, end]) = segment();
-        for sector in 0..end.div_ceil(SECTOR) {
-            let range = |from: usize, until: usize| {
-                (sector * SECTOR).clamp(from, until)..((sector + 1) * SECTOR).clamp(from, until)
-            };
-            let mut torn = whole.clone();
-            torn[range(second, end)].fill(0);
-            let lost = torn != whole;
-            assert_eq!(read(&torn), (2 - usize::from(lost), Ok(lost)), "sector {sector} of the last");
-            let mut damaged = whole.clone();
-            damaged[range(first, second)].fill(0);
-            let lost = damaged != whole;
-            let found = read(&damaged);
-            assert_eq!(found.1.is_err(), lost, "sector {sector} of the first: {found:?}");
-        }
-    }
-
-    #[test]
-    fn a_length_beyond_the_segment_is_damage() {
-        let (mut bytes, [first, ..]) = segment();
-        bytes[first..first + 16].copy_from_slice(&batch_head(1, u32::MAX));
-        assert_eq!(read(&bytes), (0, Err(Damage::Content { segment: 1, at: first })));
-        assert!(split(&[0, 0, 0, 0, 255, 255, 255, 255, 6]).is_none());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_bytes_make_the_reader_panic(mut bytes: Vec<u8>, length in 0u32..100) {
-            bytes.splice(..0, [[0; HEAD].as_slice(), &batch_head(1, length)].concat());
-            let _ = read(&bytes);
-        }
-    }
-}
+mod tests;

@@ -26,8 +26,10 @@ pub(super) struct Tail {
     pub entries: VecDeque<Held>,
     /// The sum of their sizes.
     bytes: usize,
+    /// The same of those that are not on disk.
+    unflushed_bytes: usize,
     /// The last entry on disk.
-    pub flushed: Option<u64>,
+    flushed: Option<u64>,
 }
 
 /// An entry, and how many bytes it is encoded in.
@@ -61,29 +63,52 @@ impl Tail {
         self.entries.len() > TAIL_LIMIT || self.bytes > TAIL_BYTES
     }
 
+    /// Adds an entry that is not on disk.
     pub(super) fn push_back(&mut self, held: Held) {
         self.bytes += held.size;
+        self.unflushed_bytes += held.size;
         self.entries.push_back(held);
     }
 
+    /// Adds one that is.
     pub(super) fn push_front(&mut self, held: Held) {
         self.bytes += held.size;
         self.entries.push_front(held);
     }
 
     pub(super) fn pop_front(&mut self) {
-        self.bytes -= self.entries.pop_front().map_or(0, |held| held.size);
+        let removed = self.entries.pop_front();
+        self.forget(removed);
     }
 
     pub(super) fn pop_back(&mut self) {
-        self.bytes -= self.entries.pop_back().map_or(0, |held| held.size);
+        let removed = self.entries.pop_back();
+        self.forget(removed);
     }
 
-    /// How many entries are not on disk.
-    pub(super) fn unflushed(&self) -> usize {
+    fn forget(&mut self, removed: Option<Held>) {
+        let Some(Held { entry, size }) = removed else { return };
+        self.bytes -= size;
+        if Some(entry.log_id.index) > self.flushed {
+            self.unflushed_bytes -= size;
+        }
+    }
+
+    /// How many entries are not on disk, and how many bytes they have.
+    pub(super) fn unflushed(&self) -> (usize, usize) {
         let last = self.entries.back().map_or(0, |held| held.entry.log_id.index + 1);
         let on_disk = self.flushed.map_or(0, |flushed| flushed + 1);
-        last.saturating_sub(on_disk) as usize
+        (last.saturating_sub(on_disk) as usize, self.unflushed_bytes)
+    }
+
+    /// All up to `last` is on disk now.
+    pub(super) fn flush(&mut self, last: Option<u64>) {
+        let first = self.first_index().unwrap_or(0);
+        let at = |index: Option<u64>| index.map_or(0, |index| (index + 1).saturating_sub(first) as usize);
+        let newly = at(self.flushed)..at(last).min(self.entries.len());
+        self.unflushed_bytes -=
+            self.entries.range(newly.start.min(newly.end)..newly.end).map(|held| held.size).sum::<usize>();
+        self.flushed = last;
     }
 
     pub(super) fn trim(&mut self) {

@@ -285,7 +285,7 @@ fn a_segment_of_another_format_is_refused() {
     let mut bytes = disk.bytes(1);
     bytes[7] = 4;
     disk.put(1, Some(bytes));
-    assert_eq!(damage(&disk).to_string(), "segment 1 of the log is of format 4, this program reads 6");
+    assert_eq!(damage(&disk).to_string(), "segment 1 of the log is of format 4, this program reads 7");
 }
 
 #[test]

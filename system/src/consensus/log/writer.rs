@@ -4,11 +4,12 @@ use std::{io, ops::RangeInclusive};
 
 use crossbeam_channel::Receiver;
 use openraft::storage::IOFlushed;
-use parking_lot::RwLock;
-use tokio::sync::oneshot;
+use parking_lot::{Mutex, RwLock};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{journal::Journal, record::Record, tail::Tail};
 use crate::consensus::{
+    pace::Pace,
     stages::{Moment, Stages},
     types::{LogId, TypeConfig, Vote},
 };
@@ -57,10 +58,7 @@ pub(super) enum Write {
         flushed: Flushed,
     },
     /// Removes entries up to and including this one.
-    Purge {
-        last_removed: LogId,
-        flushed: Flushed,
-    },
+    Purge(LogId),
     /// Written with whatever comes next: losing it costs a replay, nothing else.
     Committed(LogId),
 }
@@ -71,6 +69,7 @@ pub(super) fn write_orders(
     memory: &RwLock<Tail>,
     orders: &Receiver<Write>,
     stages: &Stages,
+    pace: &Mutex<Pace>,
 ) {
     let mut committed = None;
     let mut batch = Vec::new();
@@ -85,11 +84,13 @@ pub(super) fn write_orders(
             continue;
         }
         mark(stages, Moment::Writing, &batch);
+        pace.lock().begin(Instant::now());
         let outcome = commit(journal, &batch, committed.take());
+        pace.lock().end(Instant::now());
         let failure = match outcome {
             Ok(()) => {
                 let mut tail = memory.write();
-                tail.flushed = journal.state().last;
+                tail.flush(journal.state().last);
                 tail.trim();
                 drop(tail);
                 mark(stages, Moment::Flushed, &batch);
@@ -104,13 +105,11 @@ pub(super) fn write_orders(
             let outcome = failure.clone().map_or(Ok(()), |text| Err(io::Error::other(text)));
             match write {
                 Write::Append { flushed, .. } => flushed.io_completed(outcome),
-                Write::Vote { flushed, .. }
-                | Write::Truncate { flushed, .. }
-                | Write::Purge { flushed, .. } => {
+                Write::Vote { flushed, .. } | Write::Truncate { flushed, .. } => {
                     // Whoever asked may have been shut down.
                     let _ = flushed.send(outcome);
                 }
-                Write::Committed(_) => {}
+                Write::Purge(_) | Write::Committed(_) => {}
             }
         }
     }
@@ -136,7 +135,7 @@ fn commit(journal: &mut Journal, batch: &[Write], committed: Option<LogId>) -> i
             }
             Write::Vote { vote, .. } => journal.push(&Record::Vote(*vote))?,
             Write::Truncate { last_kept, .. } => journal.push(&Record::Last(*last_kept))?,
-            Write::Purge { last_removed, .. } => journal.push(&Record::Purged(*last_removed))?,
+            Write::Purge(last_removed) => journal.push(&Record::Purged(*last_removed))?,
             // Taken out of the batch above.
             Write::Committed(_) => {}
         }

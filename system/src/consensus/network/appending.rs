@@ -7,7 +7,10 @@ use futures_util::{
     future::BoxFuture,
     stream::{Fuse, FuturesOrdered},
 };
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult};
+use openraft::{
+    errors::Unreachable,
+    raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult},
+};
 use tokio::time::Instant;
 
 use super::{PeerLink, RpcError, failed, unexpected};
@@ -76,7 +79,7 @@ where
                 }
                 Some(request) = self.requests.next(), if self.asked.len() < room => {
                     if let Err(error) = self.send(request).await {
-                        return Some(Err(failed(error)));
+                        return Some(Err(error));
                     }
                 }
                 else => return None,
@@ -84,13 +87,19 @@ where
         }
     }
 
-    async fn send(&mut self, request: AppendEntriesRequest<TypeConfig>) -> Result<(), CallError> {
-        let connection = match self.asked.is_empty() {
-            true => self.link.connect().await?,
-            // Where the one that the others are on has ended, Raft begins again.
-            false => self.link.own().cloned().ok_or_else(|| self.link.lost())?,
-        };
+    async fn send(&mut self, request: AppendEntriesRequest<TypeConfig>) -> Result<(), RpcError> {
         let (before, brings) = (request.prev_log_id, !request.entries.is_empty());
+        let first = before.map_or(0, |log_id| log_id.index + 1);
+        if brings && first < self.link.first_kept.get() {
+            let reason = format!("entry {first} is not kept any longer: the node gets a snapshot");
+            return Err(Unreachable::from_string(reason).into());
+        }
+        let connection = match self.asked.is_empty() {
+            true => self.link.connect().await,
+            // Where the one that the others are on has ended, Raft begins again.
+            false => self.link.own().cloned().ok_or_else(|| self.link.lost()),
+        };
+        let connection = connection.map_err(failed)?;
         let end = request.entries.last().map_or(before, |entry| Some(entry.log_id));
         let request = PeerRequest::Raft { to: self.link.seat.disk, message: RaftMessage::Append(request) };
         // Those before it have theirs, too.
@@ -108,6 +117,9 @@ where
     fn settle(&mut self, Answered { before, end, took, answer }: Answered) -> Appended {
         let Some(answer) = answer else { return Err(failed(self.link.lost())) };
         self.link.silent_since = None;
+        if answer.is_ok() {
+            self.link.contacts.answered(self.link.target);
+        }
         match PeerLink::understood(answer)? {
             // Nobody's log conflicts with a beginning, and a follower takes all of a request or nothing.
             PeerAnswer::Append(answer @ AppendEntriesResponse::PartialSuccess(_)) => {

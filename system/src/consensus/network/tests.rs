@@ -8,7 +8,11 @@ use tokio::{
 
 use super::{appending::APPENDS, *};
 use crate::{
-    consensus::types::{Entry, LogId},
+    consensus::{
+        clocks::Clocks,
+        disk::Memory,
+        types::{Entry, LogId},
+    },
     wire::{
         connections::Connections,
         server::{Caller, Service, serve},
@@ -84,10 +88,20 @@ async fn leader_and_follower(connections: usize) -> Both {
     let (sender, came) = mpsc::unbounded_channel();
     tokio::spawn(serve(listener, Link::Peer, Arc::new(Follower(sender)), Connections::default()));
     let network: Arc<dyn Network> = Arc::new(Gated { pipes, gate: gate.clone() });
-    let contacts = Contacts::new(network.clone(), Arc::default());
+    let contacts = Contacts::new(network.clone(), Arc::default(), Clocks::new(Arc::new(|| 0)));
     let mut seat = Seat::default();
     "follower".clone_into(&mut seat.member.peer);
-    let mut factory = PeerNetwork { network, contacts, stages: Stages::new() };
+    let (snapshots, _) = SnapshotStore::open(Arc::new(Memory::default())).unwrap();
+    let mut factory = PeerNetwork {
+        network,
+        contacts,
+        stages: Stages::new(),
+        snapshots: Arc::new(snapshots),
+        alarms: Alarms::default(),
+        first_kept: FirstKept::default(),
+        transfers: Transfers::default(),
+        lease: Duration::from_millis(150),
+    };
     Both { leader: factory.new_client(2, &seat).await, came, gate }
 }
 

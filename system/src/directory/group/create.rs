@@ -1,9 +1,8 @@
-use std::collections::BTreeMap;
-
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Group, MAX_GROUPS, Membership, Role};
-use crate::directory::{Answer, Directory, Effect, GroupName, Refusal, UserName, at_most};
+use super::{Group, Membership, Role};
+use crate::directory::{Answer, Directory, Effect, GroupName, Refusal, Usage, UserName};
 
 /// Makes a group. Any user may, and becomes its first member and admin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,21 +16,18 @@ pub struct CreateGroup {
 impl Directory {
     pub(in crate::directory) fn create_group(&mut self, CreateGroup { user, group }: CreateGroup) -> Answer {
         self.known_user(&user)?;
-        if self.groups.contains_key(&group) {
-            return Err(Refusal::GroupTaken { group });
+        match self.groups.get(&group) {
+            Some(ended) if ended.has_ended() => return Err(Refusal::GroupEnding { group }),
+            Some(_) => return Err(Refusal::GroupTaken { group }),
+            None => {}
         }
-        self.room_for_one_more(&user)?;
+        self.room_for(&user, Usage::of_membership(&group))?;
         let first = Membership { role: Role::Admin, joined_ms: self.clock_ms };
-        let members = [(user.clone(), first)].into();
-        let record = Group { founded_ms: self.clock_ms, members, requests: BTreeMap::new() };
-        self.groups.insert(group.clone(), record);
-        self.index.groups_of.insert((user, group));
+        let members = OrdMap::unit(user.clone(), first);
+        let record = Group { founded_ms: self.clock_ms, members, requests: OrdMap::new() };
+        self.index.add_member(&group, &user, first);
+        self.groups.insert(group, record);
+        self.work.touch(1);
         Ok(Effect::Done)
-    }
-
-    /// Refuses if a user is a member of as many groups as one may be.
-    pub(in crate::directory) fn room_for_one_more(&self, user: &UserName) -> Result<(), Refusal> {
-        let groups = self.index.groups_of(user).count() as u64 + 1;
-        at_most("number of groups of a user", groups, MAX_GROUPS as u64)
     }
 }

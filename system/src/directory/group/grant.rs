@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MAX_GROUP_GRANTS, MAX_GROUP_IMAGES};
 use crate::directory::{
-    Answer, Directory, Effect, Grant, GroupName, ImageId, MAX_VIEWS, Refusal, UserName, at_most,
+    Answer, Directory, Effect, Grant, GroupName, ImageId, MAX_VIEWS, Refusal, Usage, UserName, at_most,
 };
 
 /// Sets the views that the members of a group have left together; 0 revokes. The image's owner may, for a group that
@@ -26,19 +26,24 @@ impl Directory {
         self.known_group(&group)?;
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
         let used = match image.group_grants.get(&group) {
-            Some(grant) => grant.used,
+            Some(grant) => {
+                self.index.set_group_image(&group, id, views == 0);
+                grant.used
+            }
             // Nothing to take back: that must not take a place among the group's images.
             None if views == 0 => return Ok(Effect::Granted { views_left: 0, revision: image.revision }),
             None => {
                 let groups = image.group_grants.len() as u64 + 1;
                 at_most("number of groups that the image is granted to", groups, MAX_GROUP_GRANTS as u64)?;
-                let granted = |used_up| self.index.images_of_group(&group, used_up, ImageId(0)).count();
-                let images = (granted(false) + granted(true)) as u64 + 1;
+                let images = self.index.group_size(&group) + 1;
                 at_most("number of images that are granted to the group", images, MAX_GROUP_IMAGES as u64)?;
+                self.room_for(&image.owner, Usage::of_grant())?;
+                self.index.add_group_image(&group, false, id);
+                self.index.accounts.charge(&image.owner, Usage::of_grant());
                 0
             }
         };
-        self.index.set_group_image(&group, id, views == 0);
+        self.work.touch(1);
         let image = self.images.get_mut(&id).ok_or(Refusal::UnknownImage { image: id })?;
         image.group_grants.insert(group, Grant { left: views, used });
         image.revision += 1;

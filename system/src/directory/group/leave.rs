@@ -25,9 +25,9 @@ pub struct RemoveMember {
 
 impl Directory {
     pub(in crate::directory) fn leave_group(&mut self, LeaveGroup { user, group }: LeaveGroup) -> Answer {
-        let record = self.known_group_mut(&group)?;
-        if record.requests.remove(&user).is_some() {
-            self.forget_join_notices(&group, &user);
+        let record = self.known_group(&group)?;
+        if record.requests.contains_key(&user) {
+            self.forget_join(&group, &user);
             return Ok(Effect::Done);
         }
         if !record.members.contains_key(&user) {

@@ -1,6 +1,7 @@
 //! Groups: users who share images with one another, and some of whom administer the group.
 //!
-//! A group has at least one member, and one of them at least is an admin. It ends with its last member.
+//! A group has at least one member, and one of them at least is an admin. It ends with its last member: then what is
+//! left of it has no members, is shown to nobody, and is cleared away.
 
 mod create;
 mod grant;
@@ -9,14 +10,13 @@ mod leave;
 mod query;
 mod role;
 
-use std::collections::BTreeMap;
-
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     create::CreateGroup,
     grant::SetGroupGrant,
-    join::{AnswerJoin, AskToJoin},
+    join::{AnswerJoin, AskToJoin, JoinRequest},
     leave::{LeaveGroup, RemoveMember},
     role::SetRole,
 };
@@ -28,11 +28,9 @@ pub const MAX_MEMBERS: usize = 1_000;
 pub const MAX_ADMINS: usize = 16;
 /// The most requests to join that wait in a group.
 pub const MAX_JOIN_REQUESTS: usize = 1_000;
-/// The most groups that a user is a member of.
-pub const MAX_GROUPS: usize = 100;
 /// The most groups that one image is granted to.
 pub const MAX_GROUP_GRANTS: usize = 16;
-/// The most images that are granted to one group. When it ends, all these grants do, in one step.
+/// The most images that are granted to one group.
 pub const MAX_GROUP_IMAGES: usize = 10_000;
 
 /// A member's part in a group.
@@ -53,15 +51,15 @@ pub struct Membership {
     pub joined_ms: u64,
 }
 
-/// A group.
+/// A group. Cloning is cheap: maps share their structure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// Since when there is one, milliseconds since the Unix epoch.
     pub founded_ms: u64,
     /// Who belongs to it.
-    pub members: BTreeMap<UserName, Membership>,
-    /// Who asked to join and when, milliseconds since the Unix epoch.
-    pub requests: BTreeMap<UserName, u64>,
+    pub members: OrdMap<UserName, Membership>,
+    /// Who asked to join.
+    pub requests: OrdMap<UserName, JoinRequest>,
 }
 
 impl Group {
@@ -70,25 +68,30 @@ impl Group {
         self.members.iter().filter(|(_, member)| member.role == Role::Admin).map(|(name, _)| name)
     }
 
-    /// Who has been a member for the longest; of several, the first by name.
-    fn eldest(&self) -> Option<&UserName> {
-        self.members.iter().min_by_key(|(_, member)| member.joined_ms).map(|(name, _)| name)
+    /// Whether it is only waiting to be cleared away.
+    pub(super) fn has_ended(&self) -> bool {
+        self.members.is_empty()
     }
 }
 
 impl Directory {
     pub(super) fn known_group(&self, group: &GroupName) -> Result<&Group, Refusal> {
-        self.groups.get(group).ok_or_else(|| Refusal::UnknownGroup { group: group.clone() })
+        let known = self.groups.get(group).filter(|known| !known.has_ended());
+        known.ok_or_else(|| Refusal::UnknownGroup { group: group.clone() })
     }
 
     pub(super) fn known_group_mut(&mut self, group: &GroupName) -> Result<&mut Group, Refusal> {
-        self.groups.get_mut(group).ok_or_else(|| Refusal::UnknownGroup { group: group.clone() })
+        let known = self.groups.get_mut(group).filter(|known| !known.has_ended());
+        known.ok_or_else(|| Refusal::UnknownGroup { group: group.clone() })
     }
 
     /// A request to join is settled: whoever is answered, no admin needs to be told of it any more.
-    fn forget_join_notices(&mut self, group: &GroupName, user: &UserName) {
-        let admins: Vec<UserName> =
-            self.groups.get(group).into_iter().flat_map(Group::admins).cloned().collect();
+    pub(super) fn forget_join(&mut self, group: &GroupName, user: &UserName) {
+        let request = self.groups.get_mut(group).and_then(|record| record.requests.remove(user));
+        let Some(request) = request else { return };
+        self.work.touch(1);
+        self.index.remove_join(group, user, request);
+        let admins: Vec<UserName> = self.index.admins(group).cloned().collect();
         for admin in admins {
             self.forget_notice(&admin, Subject::Join(group.clone(), user.clone()));
         }
@@ -97,39 +100,28 @@ impl Directory {
     /// Takes a member out. The eldest becomes admin if there is none left, and the group ends with its last member.
     fn take_out(&mut self, group: &GroupName, user: &UserName) -> Result<(), Refusal> {
         let record = self.known_group_mut(group)?;
-        record.members.remove(user);
-        let successor = match record.admins().next() {
-            None => record.eldest().cloned(),
+        let Some(membership) = record.members.remove(user) else { return Ok(()) };
+        self.work.touch(1);
+        self.index.remove_member(group, user, membership);
+        let successor = match self.index.admins(group).next() {
+            None => self.index.eldest(group).cloned(),
             Some(_) => None,
         };
-        if let Some(membership) = successor.as_ref().and_then(|name| record.members.get_mut(name)) {
-            membership.role = Role::Admin;
-        }
-        let ends = record.members.is_empty();
-        self.index.groups_of.remove(&(user.clone(), group.clone()));
-        if let Some(successor) = successor {
-            self.notify(&successor, Notice::NowAdmin { group: group.clone() });
-        }
-        if ends {
-            self.end_group(group);
+        match successor {
+            Some(successor) => {
+                if let Some(record) = self.groups.get_mut(group)
+                    && let Some(membership) = record.members.get_mut(&successor)
+                {
+                    membership.role = Role::Admin;
+                }
+                self.index.set_role(group, &successor, Role::Admin);
+                self.notify(&successor, Notice::NowAdmin { group: group.clone() });
+            }
+            None if self.groups.get(group).is_some_and(Group::has_ended) => {
+                self.index.ended.insert(group.clone());
+            }
+            None => {}
         }
         Ok(())
-    }
-
-    fn end_group(&mut self, group: &GroupName) {
-        for used_up in [false, true] {
-            let images: Vec<_> = self.index.images_of_group(group, used_up, super::ImageId(0)).collect();
-            for id in images {
-                if let Some(image) = self.images.get_mut(&id) {
-                    image.group_grants.remove(group);
-                    image.revision += 1;
-                }
-                self.index.group_images.remove(&(group.clone(), used_up, id));
-            }
-        }
-        let waiting = self.groups.remove(group).map(|ended| ended.requests).unwrap_or_default();
-        for user in waiting.keys() {
-            self.notify(user, Notice::JoinRefused { group: group.clone() });
-        }
     }
 }

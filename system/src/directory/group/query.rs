@@ -6,17 +6,18 @@ use crate::directory::{Directory, GroupName, ImageId, Listing, PAGE_LIMIT, UserN
 impl Directory {
     /// One group.
     pub fn group(&self, group: &GroupName) -> Option<&super::Group> {
-        self.groups.get(group)
+        self.known_group(group).ok()
     }
 
     /// Names of groups in order, after `after`, at most [`PAGE_LIMIT`].
     pub fn groups(&self, after: Option<&GroupName>, limit: usize) -> Vec<GroupName> {
         let from = after.map_or(Unbounded, |name| Excluded(name.clone()));
-        let names = self.groups.range((from, Unbounded)).map(|(name, _)| name.clone());
+        let groups = self.groups.range((from, Unbounded)).filter(|(_, group)| !group.has_ended());
+        let names = groups.map(|(name, _)| name.clone());
         names.take(limit.min(PAGE_LIMIT)).collect()
     }
 
-    /// The groups of a user and the user's part in them, by name: at most [`MAX_GROUPS`](super::MAX_GROUPS).
+    /// The groups of a user and the user's part in them, by name.
     pub fn groups_of(&self, user: &UserName) -> Vec<(GroupName, Role)> {
         let role = |group: &GroupName| Some(self.groups.get(group)?.members.get(user)?.role);
         self.index.groups_of(user).filter_map(|group| Some((group.clone(), role(group)?))).collect()
@@ -29,8 +30,9 @@ impl Directory {
         after: Option<&UserName>,
         limit: usize,
     ) -> Vec<(UserName, Membership)> {
-        let Some(group) = self.groups.get(group) else { return Vec::new() };
-        let members = group.members.range((after.map_or(Unbounded, Excluded), Unbounded));
+        let Some(group) = self.group(group) else { return Vec::new() };
+        let from = after.map_or(Unbounded, |name| Excluded(name.clone()));
+        let members = group.members.range((from, Unbounded));
         members.take(limit.min(PAGE_LIMIT)).map(|(name, member)| (name.clone(), *member)).collect()
     }
 
@@ -41,9 +43,10 @@ impl Directory {
         after: Option<&UserName>,
         limit: usize,
     ) -> Vec<(UserName, u64)> {
-        let Some(group) = self.groups.get(group) else { return Vec::new() };
-        let requests = group.requests.range((after.map_or(Unbounded, Excluded), Unbounded));
-        requests.take(limit.min(PAGE_LIMIT)).map(|(name, since)| (name.clone(), *since)).collect()
+        let Some(group) = self.group(group) else { return Vec::new() };
+        let from = after.map_or(Unbounded, |name| Excluded(name.clone()));
+        let requests = group.requests.range((from, Unbounded));
+        requests.take(limit.min(PAGE_LIMIT)).map(|(name, request)| (name.clone(), request.asked_ms)).collect()
     }
 
     /// The images that a group has views left of, by id, after `after`, at most [`PAGE_LIMIT`]; with the views that

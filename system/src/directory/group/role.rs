@@ -20,8 +20,8 @@ pub struct SetRole {
 impl Directory {
     pub(in crate::directory) fn set_role(&mut self, set: SetRole) -> Answer {
         let SetRole { admin, group, member, role } = set;
+        let admins = self.index.admins(&group).count();
         let record = self.known_group_mut(&group)?;
-        let admins = record.admins().count();
         let Some(membership) = record.members.get_mut(&member) else {
             return Err(Refusal::NotMember { group, user: member });
         };
@@ -30,11 +30,13 @@ impl Directory {
             (Role::Admin, Role::Member) if admins == 1 => Err(Refusal::LastAdmin { group, user: member }),
             (Role::Admin, Role::Member) => {
                 membership.role = role;
+                self.index.set_role(&group, &member, role);
                 Ok(Effect::Done)
             }
             (Role::Member, Role::Admin) => {
                 at_most("number of admins", admins as u64 + 1, MAX_ADMINS as u64)?;
                 membership.role = role;
+                self.index.set_role(&group, &member, role);
                 if member != admin {
                     self.notify(&member, Notice::NowAdmin { group });
                 }

@@ -44,6 +44,7 @@ fn busy() -> Stage {
     stage.does(grant("anna", image, "ben", 9)).unwrap();
     stage.acknowledges("ben", 1);
     stage.image("ben", &[]);
+    stage.blocks("carl", "zoe").unwrap();
     stage.does(Action::Rewrap(Rewrap { under: 3, keys: Vec::new() })).unwrap();
     stage
 }
@@ -60,9 +61,10 @@ fn what_was_dumped_comes_back_as_it_was_and_may_be_brought_twice() {
     assert_eq!(dumped(&empty), records);
     // All but sessions, answers and the clock.
     let (clock_ms, sessions) = (stage.directory.clock_ms, stage.directory.sessions.clone());
-    let mut same = Directory { clock_ms, sessions, answers: stage.directory.answers.clone(), ..empty };
-    same.sessions_by_user = stage.directory.sessions_by_user.clone();
-    same.sessions_by_expiry = stage.directory.sessions_by_expiry.clone();
+    let mut same = Directory { clock_ms, answers: stage.directory.answers.clone(), ..empty };
+    for (id, session) in sessions {
+        same.insert_session(id, session);
+    }
     assert_eq!(same, stage.directory);
 }
 
@@ -82,9 +84,11 @@ fn the_json_of_a_dump_is_held_still() {
     stage.does(grant("anna", image, "ben", 1)).unwrap();
     let records = dumped(&stage.directory);
     let json: Vec<String> = records.iter().map(|record| serde_json::to_string(record).unwrap()).collect();
-    assert_eq!(json[0], r#"{"Settings":{"wrapping_key":1}}"#);
+    assert_eq!(json[0], r#"{"Settings":{"wrapping_key":1,"quotas":null}}"#);
     let key = public_key("anna").to_string();
-    let user = format!(r#""registered_ms":1700000000001,"key":"{key}","password_hash":null,"credentials":0"#);
+    let user = format!(
+        r#""registered_ms":1700000000001,"key":"{key}","password_hash":null,"credentials":0,"blocked":[]"#
+    );
     assert_eq!(json[1], format!(r#"{{"User":{{"user":"anna",{user}}}}}"#));
     let members = r#"[{"user":"anna","role":"Admin","joined_ms":1700000000005}]"#;
     let founded = format!(r#""founded_ms":1700000000005,"members":{members},"requests":[]"#);
@@ -97,12 +101,14 @@ fn the_json_of_a_dump_is_held_still() {
     );
     assert_eq!(json[4], expected);
     let posted = format!(
-        r#"{{"at_ms":1700000000007,"notice":{{"Granted":{{"image":"{image}","owner":"anna","views_left":1}}}}}}"#
+        r#"{{"at_ms":1700000000007,"notice":{{"Granted":{{"image":"{image}","owner":"anna","views_left":1}}}},"known":false}}"#
     );
     let notices = format!(r#"[{{"number":1,"posted":{posted}}}]"#);
     assert_eq!(
         json[5],
-        format!(r#"{{"Inbox":{{"user":"ben","last":1,"dropped":0,"last_dropped":0,"notices":{notices}}}}}"#)
+        format!(
+            r#"{{"Inbox":{{"user":"ben","last":1,"read":0,"dropped":0,"last_dropped":0,"notices":{notices}}}}}"#
+        )
     );
 }
 
@@ -176,7 +182,7 @@ fn a_page_of_a_dump_is_bounded_by_what_its_records_list() {
     let mut stage = Stage::of(&["anna", "ben", "carl"]);
     for user in ["anna", "ben", "carl"] {
         for number in 0..MAX_NOTICES - 1 {
-            let (image, owner) = (ImageId(u128::from(number)), name("anna"));
+            let (image, owner) = (ImageId(u128::from(number)), name(&format!("u{}", number % 100)));
             stage.directory.notify(&name(user), Notice::Refused { image, owner });
         }
     }
@@ -197,7 +203,7 @@ fn a_backup_is_read_back_in_portions_that_are_accepted_and_another_version_is_na
     let mut backup = Backup {
         version: DUMP_VERSION,
         taken_ms: 7,
-        settings: SettingsRecord { wrapping_key: 1 },
+        settings: SettingsRecord { wrapping_key: 1, quotas: None },
         users: Vec::new(),
         groups: Vec::new(),
         images: Vec::new(),
@@ -214,11 +220,9 @@ fn a_backup_is_read_back_in_portions_that_are_accepted_and_another_version_is_na
         }
     }
     let json = serde_json::to_string(&backup).unwrap();
-    assert!(
-        json.starts_with(
-            r#"{"version":1,"taken_ms":7,"settings":{"wrapping_key":3},"users":[{"user":"anna""#
-        )
-    );
+    assert!(json.starts_with(
+        r#"{"version":2,"taken_ms":7,"settings":{"wrapping_key":3,"quotas":null},"users":[{"user":"anna""#
+    ));
     let read = Backup::parse(json.as_bytes()).unwrap();
     assert_eq!(read, backup);
     let mut empty = Directory::default();
@@ -229,8 +233,8 @@ fn a_backup_is_read_back_in_portions_that_are_accepted_and_another_version_is_na
     }
     assert_eq!(dumped(&empty), dumped(&stage.directory));
 
-    let newer = Backup::parse(br#"{"version":2,"more":{}}"#).unwrap_err().to_string();
-    assert_eq!(newer, "version is 2, this program reads 1");
+    let newer = Backup::parse(br#"{"version":3,"more":{}}"#).unwrap_err().to_string();
+    assert_eq!(newer, "version is 3, this program reads 2");
     assert!(Backup::parse(b"PNG").is_err());
     let unknown = json.replacen("taken_ms", "taken", 1);
     assert!(Backup::parse(unknown.as_bytes()).unwrap_err().to_string().contains("`taken`"));

@@ -59,13 +59,17 @@ fn golden_bytes_of_a_session() {
 fn golden_bytes_of_groups_requests_and_inboxes() {
     let (a, b, group): (_, _, GroupName) = (name("a"), name("b"), "g".parse().unwrap());
     let admin = Membership { role: Role::Admin, joined_ms: 3 };
-    let record =
-        Group { founded_ms: 3, members: [(a.clone(), admin)].into(), requests: [(b.clone(), 4)].into() };
-    assert_eq!(codec::encode(&record).unwrap(), [3, 1, 1, b'a', 1, 3, 1, 1, b'b', 4]);
-    let ask = Ask { views: 2, note: "n".to_owned(), asked_ms: 5 };
-    assert_eq!(codec::encode(&ask).unwrap(), [2, 1, b'n', 5]);
+    let request = JoinRequest { asked_ms: 4, known: true };
+    let record = Group {
+        founded_ms: 3,
+        members: OrdMap::unit(a.clone(), admin),
+        requests: OrdMap::unit(b.clone(), request),
+    };
+    assert_eq!(codec::encode(&record).unwrap(), [3, 1, 1, b'a', 1, 3, 1, 1, b'b', 4, 1]);
+    let ask = Ask { views: 2, note: "n".to_owned(), asked_ms: 5, known: true };
+    assert_eq!(codec::encode(&ask).unwrap(), [2, 1, b'n', 5, 1]);
     assert_eq!(codec::encode(&View { viewer: b.clone(), at_ms: 6 }).unwrap(), [1, b'b', 6]);
-    let mailbox = Mailbox { last: 4, held: 3, dropped: 2, last_dropped: 1 };
+    let mailbox = Mailbox { last: 4, read: 3, dropped: 2, last_dropped: 1 };
     assert_eq!(codec::encode(&mailbox).unwrap(), [4, 3, 2, 1]);
     let (image, owner) = (ImageId(9), a);
     for (notice, bytes) in [
@@ -82,8 +86,8 @@ fn golden_bytes_of_groups_requests_and_inboxes() {
         (Notice::Removed { group: group.clone() }, b"\x07\x01g"),
         (Notice::NowAdmin { group }, b"\x08\x01g"),
     ] {
-        let posted = Posted { at_ms: 7, notice };
-        assert_eq!(codec::encode(&posted).unwrap(), [&[7], bytes].concat(), "{posted:?}");
+        let posted = Posted { at_ms: 7, notice, known: true };
+        assert_eq!(codec::encode(&posted).unwrap(), [&[7], bytes, &[1]].concat(), "{posted:?}");
     }
 }
 
@@ -135,17 +139,55 @@ fn golden_bytes_of_what_is_done_with_groups_and_requests() {
             Action::AnswerRequest(AnswerRequest { owner: a.clone(), image, user: b, views: Some(3) }),
             b"\x15\x01a\x09\x01b\x01\x03",
         ),
-        (Action::Acknowledge(Acknowledge { user: a, upto: 3 }), b"\x16\x01a\x03"),
+        (Action::Acknowledge(Acknowledge { user: a.clone(), upto: 3 }), b"\x16\x01a\x03"),
         (Action::Restore(Restore { records: Vec::new() }), b"\x17\0"),
+        (
+            Action::SetQuotas(SetQuotas { set: vec![(Quota::Users, 9)], founding: true }),
+            b"\x18\x01\x05\x09\x01",
+        ),
+        (Action::Block(Block { user: a.clone(), blocked: name("b") }), b"\x19\x01a\x01b"),
+        (Action::Unblock(Unblock { user: a, blocked: name("b") }), b"\x1a\x01a\x01b"),
+        (Action::SetClock(SetClock { clock_ms: 7 }), b"\x1b\x07"),
     ] {
         assert_eq!(codec::encode(&action).unwrap(), bytes, "{action:?}");
     }
     assert_eq!(codec::encode(&Effect::Done).unwrap(), [7]);
     assert_eq!(codec::encode(&Effect::Restored { count: 2 }).unwrap(), [8, 2]);
+    assert_eq!(codec::encode(&Effect::ClockSet { was_ms: 2, clock_ms: 3 }).unwrap(), [9, 2, 3]);
 }
 
 #[test]
 fn golden_bytes_of_an_empty_directory() {
-    // Clock, key number, then: users, images, sessions, answers, groups, views, asks, mailboxes, notices.
-    assert_eq!(codec::encode(&Directory::default()).unwrap(), [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // Clock and key number.
+    assert_eq!(sections::exported(&Directory::default()), [(1, vec![0, 1])]);
+    let hash = Directory::default().hash().unwrap();
+    assert_eq!(hash, *blake3::hash(&[1, 0, 1]).as_bytes());
+}
+
+#[test]
+fn golden_bytes_of_quotas() {
+    for (number, quota) in Quota::ALL.into_iter().enumerate() {
+        assert_eq!(codec::encode(&quota).unwrap(), [number as u8]);
+    }
+    let quotas = Quotas {
+        images_per_user: 1,
+        groups_per_user: 2,
+        requests_per_user: 3,
+        bytes_per_user: 4,
+        images_to_stranger: 5,
+        users: 6,
+        bytes: 7,
+        answer_bytes: 8,
+    };
+    assert_eq!(codec::encode(&quotas).unwrap(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    let usage = Usage { images: 1, groups: 2, requests: 3, blocked: 4, bytes: 5 };
+    assert_eq!(codec::encode(&usage).unwrap(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn golden_bytes_of_what_was_forgotten() {
+    let mut forgotten = forgotten::Forgotten::default();
+    [5, 7, 5 + 2 * REQUEST_WINDOW_MS].into_iter().for_each(|ms| forgotten.add(ms));
+    let later = [252, 0xc5, 0x27, 0x09, 0];
+    assert_eq!(codec::encode(&forgotten).unwrap(), [&[2, 5, 7][..], &later, &later].concat());
 }

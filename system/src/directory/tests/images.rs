@@ -10,7 +10,7 @@ fn an_image_is_described_and_its_viewers_read_it() {
     let mut stage = Stage::of(&["anna", "ben", "carl"]);
     let image = stage.image("anna", &[("ben", 2), ("carl", 3)]);
     stage.does(describe("anna", image, "The sea", "At dawn, from the pier")).unwrap();
-    assert_eq!(stage.directory.list(&name("ben"), None, 10)[0].title, "The sea");
+    assert_eq!(stage.directory.list(&name("ben"), None, 10).lines[0].title, "The sea");
     let all = stage.directory.details(&name("anna"), image).unwrap();
     assert_eq!((all.title.as_str(), all.description.as_str()), ("The sea", "At dawn, from the pier"));
     assert_eq!(all.grants.len(), 2);
@@ -57,7 +57,7 @@ fn a_withdrawn_image_is_gone_for_everybody() {
     assert_eq!(stage.grants_group("anna", image, "choir", 1), gone);
     assert_eq!(stage.asks_for("ben", image, 1), gone);
     assert_eq!(stage.withdraws("anna", image), gone);
-    assert_eq!(stage.directory.list(&name("ben"), None, 10), []);
+    assert_eq!(stage.list("ben"), []);
     let owned: Vec<_> =
         stage.directory.owned(&name("anna"), None, 10).iter().map(|line| line.image).collect();
     assert_eq!(owned, [kept]);
@@ -116,15 +116,17 @@ fn lists_of_what_one_owns_and_may_view_are_merged_page_by_page() {
             images.push(image);
         }
     }
-    let mut seen = Vec::new();
+    let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = stage.directory.list(&name("ben"), seen.last().copied(), 3);
-        if page.is_empty() {
-            break;
+        let page = stage.directory.list(&name("ben"), after, 3);
+        seen.extend(page.lines.iter().map(|line| line.image));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
         }
-        seen.extend(page.iter().map(|line| line.image));
     }
     assert_eq!(seen, images);
-    assert_eq!(stage.directory.list(&name("ben"), Some(ImageId(u128::MAX)), 3), []);
+    let last = ListPlace { strangers: true, image: ImageId(u128::MAX) };
+    assert_eq!(stage.directory.list(&name("ben"), Some(last), 3), ListPage::default());
     assert_eq!(stage.directory.owned(&name("ben"), None, 10).len(), 4);
 }

@@ -49,17 +49,28 @@ fn requests_have_their_limits_and_say_them() {
     let note = "x".repeat(MAX_NOTE_LEN + 1);
     let ask = Action::AskForViews(AskForViews { user: name("ben"), image, views: 1, note });
     assert_eq!(said(stage.does(ask)), "length of the note in characters is 201, the limit is 200");
-    for number in 0..MAX_ASKS {
-        if number > 0 {
-            stage.image("anna", &[]);
-        }
-        let image = if number == 0 { image } else { ImageId(stage.last().0) };
+    for _ in 0..MAX_ASKS_OF_ONE {
+        let image = stage.image("anna", &[]);
         stage.asks_for("ben", image, 1).unwrap();
     }
-    let one_more = stage.image("anna", &[]);
-    let text = "number of requests that wait for the owner is 1001, the limit is 1000";
+    let (last, one_more) = (ImageId(stage.last().0 - 1), stage.image("anna", &[]));
+    let text = "number of your requests that wait for the owner is 101, the limit is 100";
     assert_eq!(said(stage.asks_for("ben", one_more, 1)), text);
-    stage.asks_for("ben", image, 2).unwrap();
-    stage.settles("anna", image, "ben", None).unwrap();
+    stage.asks_for("ben", last, 2).unwrap();
+    stage.settles("anna", last, "ben", None).unwrap();
     stage.asks_for("ben", one_more, 1).unwrap();
+}
+
+/// Two requests of one user for one image have the same place in the index when the clock has not moved between them.
+#[test]
+fn a_request_that_replaces_another_within_a_millisecond_is_counted() {
+    let mut stage = Stage::of(&["anna", "carl"]);
+    let image = stage.image("anna", &[]);
+    let at_ms = stage.directory.clock_ms();
+    for number in [5_000, 5_001] {
+        let (user, note) = (name("carl"), String::new());
+        let ask = Action::AskForViews(AskForViews { user, image, views: 3, note });
+        stage.directory.apply(Command { at_ms, ..command(number, ask) }).unwrap();
+    }
+    stage.assert_sound();
 }

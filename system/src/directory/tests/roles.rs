@@ -90,7 +90,13 @@ fn action_after(last: Option<&Action>, me: &UserName, image: ImageId) -> Option<
         }
         Some(Action::AnswerRequest(_)) => (Action::Acknowledge(Acknowledge { user: me, upto: 1 }), USERS),
         Some(Action::Acknowledge(_)) => (Action::Restore(Restore { records: Vec::new() }), OPERATORS),
-        Some(Action::Restore(_)) => return None,
+        Some(Action::Restore(_)) => {
+            (Action::SetQuotas(SetQuotas { set: Vec::new(), founding: false }), OPERATORS)
+        }
+        Some(Action::SetQuotas(_)) => (Action::Block(Block { user: me, blocked: ben }), USERS),
+        Some(Action::Block(_)) => (Action::Unblock(Unblock { user: me, blocked: ben }), USERS),
+        Some(Action::Unblock(_)) => (Action::SetClock(SetClock { clock_ms: NOW }), OPERATORS),
+        Some(Action::SetClock(_)) => return None,
     })
 }
 
@@ -116,7 +122,10 @@ fn query_after(last: Option<&Query>, me: &UserName, image: ImageId) -> Option<(Q
         Some(Query::GroupMembers { .. }) => (Query::JoinRequests { user, group, after: None }, ADMINS),
         Some(Query::JoinRequests { .. }) => (Query::GroupImages { user, group, after: None }, MEMBERS),
         Some(Query::GroupImages { .. }) => (Query::Dump { from: Place::Settings }, OPERATORS),
-        Some(Query::Dump { .. }) => return None,
+        Some(Query::Dump { .. }) => (Query::Limits, OPERATORS),
+        Some(Query::Limits) => (Query::Usage { user }, USERS),
+        Some(Query::Usage { .. }) => (Query::Blocked { user }, USERS),
+        Some(Query::Blocked { .. }) => return None,
     })
 }
 
@@ -162,7 +171,7 @@ fn every_action_by_everybody() {
             assert_eq!(found.is_ok(), may.contains(who), "{who:?}, {action:?}: {found:?}");
             (last, count) = (Some(action), count + 1);
         }
-        assert_eq!(count, 24);
+        assert_eq!(count, 28);
     }
 }
 
@@ -178,7 +187,7 @@ fn every_question_by_everybody() {
             assert_eq!(found.is_ok(), may.contains(who), "{who:?}, {query:?}: {found:?}");
             (last, count) = (Some(query), count + 1);
         }
-        assert_eq!(count, 17);
+        assert_eq!(count, 20);
     }
 }
 

@@ -1,23 +1,25 @@
 //! The node's pages over HTTP, for people, health checks and Prometheus. Whoever asks is a stranger:
 //! nothing they send is kept, and they cannot hold a connection for long.
 
+mod hosts;
 mod pages;
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Method, Response, server::conn::http1, service::service_fn};
+use hyper::{Method, Response, StatusCode, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-pub(super) use self::pages::Pages;
+pub(super) use self::{hosts::Hosts, pages::Pages};
 use crate::wire::{
     connections::{Connections, Entering},
+    limits::Limits,
     server::accept,
     transport::{Listener, Opening},
 };
 
-/// How many connections are open at a time; further ones are closed at once.
+/// How many connections are open at a time; one more ends the oldest.
 const CONNECTIONS: usize = 64;
 /// A stranger who has not sent the head of a request by then is disconnected.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
@@ -30,29 +32,42 @@ const FIELDS_LIMIT: usize = 64;
 
 type Page = Response<Full<Bytes>>;
 
-/// Answers with the page that `answer` gives for a method and a path, until the future is dropped.
+/// Answers with the page that `answer` gives for a method and a path, until the future is dropped. Whoever names another
+/// host than those is told nothing else.
 pub(super) async fn serve<F: Future<Output = Page> + Send + 'static>(
     listener: Box<dyn Listener>,
+    hosts: Hosts,
     answer: impl Fn(Method, String) -> F + Clone + Send + Sync + 'static,
 ) {
-    let connections = Connections::up_to(CONNECTIONS);
-    accept(listener, connections, |opening, _, entering| serve_connection(opening, entering, answer.clone()))
-        .await;
+    let limits =
+        Limits { connections: CONNECTIONS, connections_per_address: CONNECTIONS, ..Limits::default() };
+    let hosts = Arc::new(hosts);
+    accept(listener, Connections::within(limits), |opening, _, entering| {
+        serve_connection(opening, entering, hosts.clone(), answer.clone())
+    })
+    .await;
 }
 
 async fn serve_connection<F: Future<Output = Page>>(
     opening: Opening,
     entering: Entering,
+    hosts: Arc<Hosts>,
     answer: impl Fn(Method, String) -> F,
 ) -> Result<(), HttpError> {
     let service = service_fn(|request: hyper::Request<hyper::body::Incoming>| {
+        let known = hosts.check(request.headers());
         // What follows the head is not read.
-        let page = answer(request.method().clone(), request.uri().path().to_owned());
-        async { Ok::<_, Infallible>(page.await) }
+        let page = known.map(|()| answer(request.method().clone(), request.uri().path().to_owned()));
+        async {
+            Ok::<_, Infallible>(match page {
+                Ok(page) => page.await,
+                Err(unknown) => pages::text(StatusCode::MISDIRECTED_REQUEST, &unknown.to_string()),
+            })
+        }
     });
     let connection = async {
         let (stream, _) = opening.await?;
-        let Some(_place) = entering.enter() else { return Err(HttpError::Crowded) };
+        let Some(mut place) = entering.enter() else { return Err(HttpError::Crowded) };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .keep_alive(false)
@@ -60,7 +75,11 @@ async fn serve_connection<F: Future<Output = Page>>(
             .max_headers(FIELDS_LIMIT)
             .max_buf_size(HEAD_LIMIT)
             .serve_connection(TokioIo::new(stream), service);
-        Ok::<_, HttpError>(connection.await?)
+        tokio::select! {
+            ended = connection => Ok::<_, HttpError>(ended?),
+            // The oldest makes room for whoever comes: it has had the time that an honest one needs.
+            () = place.given_up() => Err(HttpError::Crowded),
+        }
     };
     let ended = tokio::time::timeout(CONNECTION_PATIENCE, connection).await;
     ended.map_err(|_| HttpError::Slow(CONNECTION_PATIENCE))?
@@ -93,7 +112,7 @@ mod tests {
         let answer = |method: Method, path: String| async move {
             Response::new(Full::from(format!("{method} of {path}")))
         };
-        (network, tokio::spawn(serve(listener, answer)))
+        (network, tokio::spawn(serve(listener, Hosts::new(["n".to_owned()]), answer)))
     }
 
     /// Sends `request`, and reads until the server closes the connection.
@@ -132,7 +151,7 @@ mod tests {
         let listener = network.listen("node").await.unwrap();
         // More than a pipe holds.
         let answer = |_, _| async { Response::new(Full::from(vec![b'.'; 4 << 20])) };
-        let _serving = tokio::spawn(serve(listener, answer));
+        let _serving = tokio::spawn(serve(listener, Hosts::new(["n".to_owned()]), answer));
         let mut stream = network.dial("node").await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: n\r\n\r\n").await.unwrap();
         tokio::time::sleep(CONNECTION_PATIENCE + Duration::from_millis(1)).await;
@@ -153,15 +172,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_too_many_is_turned_away_and_others_are_served_again_when_the_slow_ones_are_gone() {
+    async fn however_many_are_slow_whoever_comes_is_served_at_once() {
         let (network, _serving) = echo().await;
         let mut slow = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..3 * CONNECTIONS {
             slow.push(network.dial("node").await.unwrap());
         }
+        let began = tokio::time::Instant::now();
         let request = b"GET / HTTP/1.1\r\nHost: n\r\n\r\n";
-        assert_eq!(ask(&network, request).await, "");
-        tokio::time::sleep(HEAD_PATIENCE + Duration::from_millis(1)).await;
         assert!(ask(&network, request).await.ends_with("GET of /"));
+        assert!(began.elapsed() < HEAD_PATIENCE, "it waited for the slow ones");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_was_led_here_by_another_name_is_told_nothing() {
+        let (network, _serving) = echo().await;
+        let answer = ask(&network, b"GET /status HTTP/1.1\r\nHost: evil.example:7301\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 421 Misdirected Request\r\n"), "{answer}");
+        assert!(answer.contains("\"evil.example\" is no name of this node: listen.http_hosts"), "{answer}");
     }
 }

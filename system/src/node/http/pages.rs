@@ -63,15 +63,15 @@ impl Pages {
     }
 
     fn metrics(&self) -> Page {
-        match self.metrics.text(&self.service.status(), self.service.consensus.stages(), self.clients.open())
-        {
+        match self.metrics.text(&self.service.status(), self.service.consensus.stages(), &self.clients) {
             Ok(metrics) => page(StatusCode::OK, OPEN_METRICS, metrics),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
     }
 }
 
-fn text(status: StatusCode, sentence: &str) -> Page {
+/// A page of one sentence.
+pub(super) fn text(status: StatusCode, sentence: &str) -> Page {
     page(status, TEXT, format!("{sentence}\n"))
 }
 

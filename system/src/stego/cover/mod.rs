@@ -6,7 +6,7 @@ mod standard;
 use std::sync::LazyLock;
 
 use super::{
-    Raster, StegoError,
+    Format, Raster, StegoError, format,
     layout::Geometry,
     png::{self, adler::Part},
     raster::Resizer,
@@ -27,12 +27,12 @@ impl Cover {
     /// A cover out of a PNG file of any kind that has one picture, or a JPEG file.
     ///
     /// # Errors
-    /// Those of [`png::decode`]; [`StegoError::NoCover`] for another file.
+    /// [`StegoError::NoCover`] for another file, and for one that was cut off; those of [`png::decode`].
     pub fn decode(file: &[u8]) -> Result<Self, StegoError> {
-        let raster = match png::decode(file) {
-            Err(StegoError::Jpeg) => Raster::decode_jpeg(file)?,
-            Err(StegoError::NotPng) => return Err(StegoError::NoCover),
-            decoded => decoded?,
+        // First: what decoders do not know they call damaged, and of half a JPEG they show the half.
+        let raster = match format::recognise(file).map_err(StegoError::NoCover)? {
+            Format::Png => png::decode(file)?,
+            Format::Jpeg => Raster::decode_jpeg(file)?,
         };
         Ok(Self { raster, packed: None, file_len: file.len() as u64 })
     }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_no_picture_is_no_cover() {
-        assert!(matches!(Cover::decode(b"GIF89a"), Err(StegoError::NoCover)));
-        assert!(matches!(Cover::decode(b"\xff\xd8\xff and so on"), Err(StegoError::Unreadable(_))));
+        assert!(matches!(Cover::decode(b"hello"), Err(StegoError::NoCover(_))));
+        assert!(matches!(Cover::decode(b"\xff\xd8\xff\xe0\0\x02 and so on"), Err(StegoError::Unreadable(_))));
     }
 }

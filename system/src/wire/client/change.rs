@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     directory::{
-        Acknowledge, AnswerJoin, AnswerRequest, AskForViews, AskToJoin, CreateGroup, Describe, EndSession,
-        EndSessions, LeaveGroup, OpenView, RemoveMember, Renew, Restore, SetGrant, SetGroupGrant, SetRole,
-        UserName, Withdraw,
+        Acknowledge, AnswerJoin, AnswerRequest, AskForViews, AskToJoin, Block, CreateGroup, Describe,
+        EndSession, EndSessions, LeaveGroup, OpenView, RemoveMember, Renew, Restore, SetGrant, SetGroupGrant,
+        SetQuotas, SetRole, Unblock, UserName, Withdraw,
     },
     identity::{Challenge, Password, PublicKey, SIGNATURE_LEN, SessionId},
 };
@@ -90,6 +90,14 @@ pub enum Change {
     Acknowledge(Acknowledge),
     /// Brings records back that were dumped. Operators ask for it.
     Restore(Restore),
+    /// Sets quotas. Operators ask for it.
+    SetQuotas(SetQuotas),
+    /// Blocks a user.
+    Block(Block),
+    /// Takes that back.
+    Unblock(Unblock),
+    /// Sets the directory's clock to that of the leader, also back. Operators ask for it.
+    SetClock,
 }
 
 impl Change {

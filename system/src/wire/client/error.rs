@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Leadership, Member, NodeId};
-use crate::{directory::Refusal, identity::KeyNumber};
+use crate::{clock::Off, consensus::ClockError, directory::Refusal, identity::KeyNumber};
 
 /// Why a node did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -63,6 +63,15 @@ pub enum ServiceError {
     /// The leadership cannot be moved like that.
     #[error(transparent)]
     Transfer(TransferError),
+    /// Too many users have registered lately, from the same address or in all. Nothing was done.
+    #[error("too many new users: try again in {} s, or let an operator register them", wait_ms.div_ceil(1_000))]
+    TooManyRegistrations {
+        /// How long to wait, milliseconds.
+        wait_ms: u64,
+    },
+    /// The node's clock is wrong, or the asker's, and it cannot tell. Nothing was done.
+    #[error(transparent)]
+    Clock(ClockError),
 }
 
 /// Why the leadership is not moved as asked.
@@ -112,6 +121,22 @@ pub enum TransferError {
         id: NodeId,
         /// Who does.
         leader: NodeId,
+    },
+    /// A leader's time is the directory's.
+    #[error("node {id} cannot lead: its clock is {} those of a majority of the nodes", Off(*off_ms))]
+    WrongClock {
+        /// Which.
+        id: NodeId,
+        /// How far it is ahead, milliseconds.
+        off_ms: i64,
+    },
+    /// A leader has to write.
+    #[error("node {id} cannot lead: a write to its disk takes {waits:.1?}, or longer")]
+    DiskHangs {
+        /// Which.
+        id: NodeId,
+        /// How long one takes.
+        waits: Duration,
     },
 }
 
@@ -187,8 +212,18 @@ pub enum PresenceError {
         limit: u64,
     },
     /// No more can be online.
-    #[error("too many peers are online, the limit is {limit}")]
+    #[error("too many peers are online: {bytes} bytes are needed to remember them, the limit is {limit}")]
     TooMany {
+        /// How much memory they would take.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The user is online with too much.
+    #[error("you are online with too much: {bytes} bytes on all of your devices, the limit is {limit}")]
+    TooMuch {
+        /// How much memory their devices would take.
+        bytes: u64,
         /// The limit.
         limit: u64,
     },

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Member, NodeId};
-use crate::{balance::HealthSample, identity::KeyNumber};
+use crate::{alarm::ActiveAlarm, balance::HealthSample, identity::KeyNumber};
 
 /// Who leads, as far as the answering node knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -42,6 +42,8 @@ pub struct NodeStatus {
     pub members: Vec<Member>,
     /// The last log index applied.
     pub applied: u64,
+    /// The first log index that is still there.
+    pub first_log: u64,
     /// The last log index written.
     pub last_log: u64,
     /// The last log index that a snapshot covers.
@@ -54,4 +56,8 @@ pub struct NodeStatus {
     pub images: u64,
     /// The key-encryption keys that it has.
     pub wrapping_keys: Vec<KeyNumber>,
+    /// What is wrong with it.
+    pub alarms: Vec<ActiveAlarm>,
+    /// How far its clock is ahead of the median of those of a majority that are alike, milliseconds.
+    pub clock_off_ms: Option<i64>,
 }

@@ -104,8 +104,8 @@ fn golden_bytes_of_what_is_changed_and_answered_about_groups_images_and_inboxes(
         grants: Vec::new(),
         group_grants: Vec::new(),
     };
-    let ask = Ask { views: 2, note: "n".to_owned(), asked_ms: 5 };
-    let settings = crate::directory::SettingsRecord { wrapping_key: 1 };
+    let ask = Ask { views: 2, note: "n".to_owned(), asked_ms: 5, known: true };
+    let settings = crate::directory::SettingsRecord { wrapping_key: 1, quotas: None };
     let view = View { viewer: user.clone(), at_ms: 6 };
     let member = Membership { role: Role::Member, joined_ms: 7 };
     for (reply, bytes) in [
@@ -114,13 +114,13 @@ fn golden_bytes_of_what_is_changed_and_answered_about_groups_images_and_inboxes(
         (Reply::Restored { count: 3 }, b"\x18\x03"),
         (Reply::Image(Box::new(details)), b"\x19\x09\x01a\x01t\x01d\x01\x04\x05\0\0"),
         (Reply::Views(vec![(3, view)]), b"\x1a\x01\x03\x01a\x06"),
-        (Reply::Requests(vec![(image, user.clone(), ask)]), b"\x1b\x01\x09\x01a\x02\x01n\x05"),
+        (Reply::Requests(vec![(image, user.clone(), ask)]), b"\x1b\x01\x09\x01a\x02\x01n\x05\x01"),
         (Reply::Inbox(InboxPage { notices: Vec::new(), dropped: 4 }), b"\x1c\0\x04"),
         (Reply::Groups(vec![group.clone()]), b"\x1d\x01\x01g"),
         (Reply::MyGroups(vec![(group, Role::Admin)]), b"\x1e\x01\x01g\x01"),
         (Reply::GroupMembers(vec![(user.clone(), member)]), b"\x1f\x01\x01a\0\x07"),
         (Reply::JoinRequests(vec![(user, 8)]), b"\x20\x01\x01a\x08"),
-        (Reply::Dump { applied: 2, records: vec![Record::Settings(settings)] }, b"\x21\x02\x01\0\x01"),
+        (Reply::Dump { applied: 2, records: vec![Record::Settings(settings)] }, b"\x21\x02\x01\0\x01\0"),
     ] {
         assert_eq!(codec::encode(&reply).unwrap(), bytes, "{reply:?}");
     }

@@ -22,7 +22,7 @@ use rustls::{
     ClientConfig, ServerConfig, client::Resumption, crypto::CryptoProvider, pki_types::ServerName,
     server::NoServerSessionStorage, version::TLS13,
 };
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use self::{
     certificate::Shown,
@@ -32,7 +32,7 @@ pub use self::{
     certificate::{AuthorityCertificate, Certificate, NodeTls, TlsError},
     trust::{KnownNodes, Trust, Untrusted},
 };
-use super::transport::{BoxedStream, Listener, Network, Opening, Standing};
+use super::transport::{BoxedStream, Listener, Network, Opening, Standing, Stream};
 use crate::identity::{Fingerprint, NODE_NAME};
 
 /// All cryptography of TLS is `ring`'s.
@@ -154,6 +154,18 @@ impl Network for Tls {
             let acceptor = TlsAcceptor::from(config.ok_or_else(refused)?);
             Ok(Box::new(TlsListener { inner: listening.await?, acceptor }) as Box<dyn Listener>)
         })
+    }
+}
+
+impl Stream for client::TlsStream<BoxedStream> {
+    fn move_here(&mut self) -> io::Result<()> {
+        self.get_mut().0.move_here()
+    }
+}
+
+impl Stream for server::TlsStream<BoxedStream> {
+    fn move_here(&mut self) -> io::Result<()> {
+        self.get_mut().0.move_here()
     }
 }
 

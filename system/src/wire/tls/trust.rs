@@ -82,11 +82,11 @@ fn in_words(error: &Error) -> String {
     let known = match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => "it is not of this cluster's authority",
         Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "it has expired"
+            "it has expired, or the clock here is ahead"
         }
         Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        ) => "it does not hold yet",
+        ) => "it does not hold yet, or the clock here is behind",
         error => return error.to_string(),
     };
     known.to_owned()

@@ -1,4 +1,11 @@
 //! Who attacks a cluster over its ports gets nowhere, and nobody else notices.
+//!
+//! What takes memory or time is tried on a node in a process of its own ([`victim`]), and measured:
+//!
+//!     cargo test --release -p veil --test cluster -- attack::on_a_node --nocapture --test-threads 1
+
+mod on_a_node;
+mod victim;
 
 use std::time::Duration;
 
@@ -41,7 +48,9 @@ impl Scene {
         let nodes = three(&authority).await;
         let client = client(&authority, &nodes);
         join(&client, "anna").await;
-        Self { served: Writer::start(&client), authority, nodes, client }
+        // An operator: whoever else registers so many is told to wait.
+        let served = Writer::start(&operator(&authority, &nodes));
+        Self { served, authority, nodes, client }
     }
 
     async fn term(&self) -> u64 {
@@ -212,11 +221,14 @@ async fn a_change_that_fits_no_frame_between_nodes_never_gets_into_the_log() {
     let sealed = anna.seal(request, name("anna"), Default::default(), original, soon()).await.unwrap();
     let describe =
         |title| Describe { owner: name("anna"), image: sealed.image, title, description: String::new() };
-    let large = describe("x".repeat(20 << 20));
+    // Not even to a node.
+    let refused = anna.describe(anna.request_id(), describe("x".repeat(20 << 20)), soon()).await;
+    assert!(matches!(refused, Err(ClientError::NotSent(_))), "{refused:?}");
+    let large = describe("x".repeat(16 << 20));
     let stranger = scene.client.describe(scene.client.request_id(), large.clone(), soon()).await;
     assert_eq!(stranger, Err(ClientError::Refused(Refusal::NoSession)));
     let refused = anna.describe(anna.request_id(), large, soon()).await.unwrap_err().to_string();
-    assert!(refused.starts_with("size of the change in bytes is 20971"), "{refused}");
+    assert!(refused.starts_with("size of the request in bytes is 167772"), "{refused}");
     anna.describe(anna.request_id(), describe("short".to_owned()), soon()).await.unwrap();
     scene.end(term).await;
 }
