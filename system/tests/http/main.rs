@@ -232,7 +232,18 @@ async fn requests_are_counted_by_kind_and_outcome() {
 async fn every_metric_is_explained_and_documented() {
     let network = Pipes::default();
     let node = Running::start(&network, 1, 1).await;
-    let (_, metrics) = ask(&network, 1, "GET", "/metrics").await;
+    // Not told before the node knows who its cluster is, and so whose clocks count.
+    let told = async {
+        loop {
+            let (_, metrics) = ask(&network, 1, "GET", "/metrics").await;
+            if metrics.contains("veil_clock_offset_seconds") {
+                return metrics;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(20), told).await;
+    let metrics = told.expect("it tells how far its clock is off");
     let lines = metrics.strip_suffix("# EOF\n").expect("it ends as OpenMetrics does").lines();
     let mut explained = BTreeSet::new();
     for line in lines {
