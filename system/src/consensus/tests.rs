@@ -12,6 +12,7 @@ use super::{
 };
 
 mod cluster;
+mod retention;
 mod snapshots;
 mod survival;
 
@@ -334,12 +335,20 @@ mod seats {
 
     /// Node 1, on this disk, with this number if it is empty.
     pub(super) async fn node_on(disk: DiskId, memory: &Memory) -> Consensus {
-        let timing = Timing {
+        start(brisk(), disk, memory).await
+    }
+
+    /// Snapshots come often.
+    pub(super) fn brisk() -> Timing {
+        Timing {
             heartbeat: Duration::from_millis(10),
             lease: Duration::from_millis(40),
             snapshot_every: 16,
             ..Timing::default()
-        };
+        }
+    }
+
+    pub(super) async fn start(timing: Timing, disk: DiskId, memory: &Memory) -> Consensus {
         let (memory, network) = (Arc::new(memory.clone()), Arc::new(Pipes::default()));
         let consensus = Consensus::start(1, timing, memory, network, disk, clock()).await.unwrap();
         let part = consensus.clone();
@@ -429,6 +438,9 @@ mod seats {
         let waiting = places.try_acquire_many_owned(PROPOSAL_LIMIT as u32).unwrap();
         let propose = || consensus.propose(RequestId(1), Actor::Operator, register());
         assert_eq!(propose().await, Err(ProposeError::Busy { limit: PROPOSAL_LIMIT as u64 }));
+        drop(waiting);
+        let waiting = consensus.room.clone().try_acquire_many_owned(PROPOSAL_BYTES as u32).unwrap();
+        assert_eq!(propose().await, Err(ProposeError::Full { limit: PROPOSAL_BYTES as u64 }));
         drop(waiting);
         // There is room now, and nobody leads.
         assert_eq!(propose().await, Err(ProposeError::NotLeader));

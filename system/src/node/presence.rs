@@ -390,7 +390,8 @@ mod tests {
         presence.announce(numbered(0), user("anna"), heavy(), 1, SECOND).unwrap();
         presence.announce(session(1), user("ben"), heavy(), 1, SECOND).unwrap();
         let each = presence.entries[&session(1)].memory();
-        let refused = (0..u32::MAX).find_map(|number| {
+        // Without a limit it must not take all the memory that there is.
+        let refused = (0..=(MAX_MEMORY / each) as u32).find_map(|number| {
             let (user, session) = (user(&format!("u{number}")), numbered(1_000 + number));
             presence.announce(session, user, heavy(), 1, SECOND).err()
         });
@@ -400,6 +401,15 @@ mod tests {
         assert!(presence.memory <= MAX_MEMORY && presence.memory > MAX_MEMORY - each);
         presence.expire(SECOND + Duration::from_secs(3_600));
         assert_eq!((presence.memory, presence.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_came_in_more_room_than_it_needs_is_kept_in_less() {
+        let mut presence = Presence::default();
+        let mut offers = Vec::with_capacity(MAX_OFFERS);
+        offers.push(ImageId(1));
+        presence.announce(session(1), user("ben"), ("h:1".to_owned(), offers), 1, SECOND).unwrap();
+        assert!(presence.entries[&session(1)].offers.capacity() < MAX_OFFERS / 10);
     }
 
     #[test]

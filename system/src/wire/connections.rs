@@ -260,6 +260,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn when_too_many_are_half_open_in_all_the_loudest_address_gives_one_up() {
+        let limits = Limits { half_open: 4, half_open_per_address: 3, ..Limits::default() };
+        let connections = Connections::within(limits);
+        let begin = |address| connections.begin(Origin::of(address));
+        let mut loud: Vec<_> = (0..3).map(|_| begin("10.0.0.1:1")).collect();
+        let mut quiet = begin("10.0.0.2:1");
+        let _newcomer = begin("10.0.0.3:1");
+        let mut gone = Vec::new();
+        for entering in loud.iter_mut().chain([&mut quiet]) {
+            gone.push(tokio::time::timeout(Duration::ZERO, entering.given_up()).await.is_ok());
+        }
+        assert_eq!(gone, [true, false, false, false]);
+        assert_eq!(connections.half_open.lock().open, 4);
+    }
+
+    #[tokio::test]
     async fn the_loudest_address_makes_room_and_nobody_else() {
         let connections = connections(10, 8);
         let mut quiet = enter(&connections, "10.0.0.1:1").unwrap();

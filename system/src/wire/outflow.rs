@@ -53,3 +53,47 @@ pub(super) async fn write_frames<T: Outgoing>(
     }
     timeout(patience, to.shutdown()).await?
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt, time::sleep};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Writes a frame of a hundred pieces to somebody who takes one so often. Says whether they got it, and how long they
+    /// were waited for.
+    async fn write_to(takes_one_in: Duration) -> (bool, Duration) {
+        let (near, mut far) = tokio::io::duplex(PIECE);
+        let (sender, queue) = mpsc::channel(1);
+        sender.send(Bytes::from(vec![7; 100 * PIECE])).await.unwrap();
+        drop(sender);
+        let began = Instant::now();
+        let writing = async { (write_frames(near, queue, PATIENCE).await.is_ok(), began.elapsed()) };
+        let reading = async {
+            let mut piece = vec![0; PIECE];
+            loop {
+                sleep(takes_one_in).await;
+                if far.read(&mut piece).await.unwrap() == 0 {
+                    return;
+                }
+            }
+        };
+        tokio::join!(writing, reading).0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_nothing_or_too_little_is_given_up() {
+        let needed = Duration::from_secs_f64(100.0 * PIECE as f64 / SLOWEST);
+        let (written, took) = write_to(needed / 200).await;
+        assert!(written, "given up after {took:?}");
+        let second = Duration::from_secs(1);
+        for takes_one_in in [Duration::from_secs(9), Duration::from_secs(3_600)] {
+            let (written, took) = write_to(takes_one_in).await;
+            assert!(!written, "it was waited for");
+            let patience = if takes_one_in < PATIENCE { PATIENCE + needed } else { PATIENCE };
+            assert!(took <= patience + second, "{took:?}");
+        }
+    }
+}

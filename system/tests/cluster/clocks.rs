@@ -5,9 +5,13 @@ use std::time::Duration;
 use veil::{
     alarm::Alarm,
     client::{Client, ClientError},
-    directory::{Refusal, RequestId},
+    directory::{Query, Refusal, RequestId},
     node::{RaftConfig, system_clock},
-    wire::client::TransferError,
+    wire::{
+        client::{Answer, Asked, Consistency, Request, ServiceError, TransferError},
+        connection::Connection,
+        frame::Link,
+    },
 };
 
 use super::{
@@ -109,7 +113,21 @@ async fn a_follower_whose_clock_is_wrong_ends_no_session_and_does_not_become_the
     let leads = leader(&client).await;
     let (wrong, right) = (leads % 3 + 1, (leads + 1) % 3 + 1);
     cluster.set_clock(wrong, YEAR_MS);
-    // Asked alone, it answers for itself, or says that it does not know.
+    // Asked itself, whoever leads, it answers, or says that it does not know.
+    let address = &cluster.members[&wrong].client;
+    let connection =
+        Connection::<Asked, Answer>::open(&cluster.network, address, Link::Client, PATIENCE).await;
+    let connection = connection.unwrap();
+    for _ in 0..20 {
+        for consistency in [Consistency::Linearizable, Consistency::Stale] {
+            let query = Query::List { user: name("anna"), after: None };
+            let session = anna.session().cloned();
+            let asked = Asked { session, request: Request::Read { query, consistency } };
+            let answer = connection.call(&asked).await.unwrap();
+            assert!(matches!(answer, Ok(_) | Err(ServiceError::Behind)), "{consistency:?}: {answer:?}");
+        }
+    }
+    // So is whoever asks by way of it.
     let there = Client::new(
         std::sync::Arc::new(cluster.network.clone()),
         vec![cluster.members[&wrong].client.clone()],

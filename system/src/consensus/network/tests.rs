@@ -8,10 +8,12 @@ use tokio::{
 
 use super::{appending::APPENDS, *};
 use crate::{
+    alarm::Alarm,
     consensus::{
         clocks::Clocks,
         disk::Memory,
-        types::{Entry, LogId},
+        snapshot::Image,
+        types::{Entry, LogId, SnapshotMeta},
     },
     wire::{
         connections::Connections,
@@ -191,4 +193,53 @@ async fn a_conflict_names_what_came_before() {
     drain(&mut came).remove(0).1.send(AppendEntriesResponse::Conflict).unwrap();
     let answer = answers.next().await.unwrap().unwrap();
     assert!(matches!(&answer, Err(openraft::raft::StreamAppendError::Conflict(before)) if *before == id(6)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_about_to_be_let_go_of_is_sent_no_more_and_what_follows_is() {
+    let Both { mut leader, mut came, .. } = leader_and_follower(1).await;
+    leader.first_kept.set(5);
+    let mut answers = leader.stream_append(stream::iter([request(4)]), RPCOption::new(WHILE)).await.unwrap();
+    let refused = answers.next().await.unwrap();
+    assert!(matches!(refused, Err(RPCError::Unreachable(_))), "{refused:?}");
+    drop(answers);
+    let mut answers = leader.stream_append(stream::iter([request(5)]), RPCOption::new(WHILE)).await.unwrap();
+    assert!(timeout(WHILE, answers.next()).await.is_err());
+    assert_eq!(indexes(&drain(&mut came)), [5]);
+}
+
+/// By then Raft knows what the follower needs next.
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_was_sent_holds_on_to_the_log_for_a_little_longer() {
+    let Both { mut leader, .. } = leader_and_follower(1).await;
+    let image = Image { applied: Some(id(9)), ..Image::default() };
+    leader.snapshots.write(&image).unwrap();
+    let stored = leader.snapshots.newest().unwrap();
+    let snapshot = Snapshot { meta: stored.meta.clone(), snapshot: SnapshotData::Stored(stored) };
+    let ended = async { ReplicationClosed::new("the term has ended") };
+    let vote = Vote::new_committed(1, 1);
+    leader.full_snapshot(vote, snapshot, ended, RPCOption::new(WHILE)).await.unwrap_err();
+    assert_eq!(leader.transfers.oldest(), Some(9));
+    while leader.transfers.oldest().is_some() {
+        tokio::time::advance(WHILE).await;
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_cannot_be_read_is_made_again_and_said() {
+    let Both { mut leader, .. } = leader_and_follower(1).await;
+    let image = Image { applied: Some(id(9)), ..Image::default() };
+    leader.snapshots.write(&image).unwrap();
+    let meta = SnapshotMeta { last_log_id: Some(id(10)), ..leader.snapshots.newest().unwrap().meta };
+    let mut damaged = leader.snapshots.begin().unwrap();
+    damaged.append(b"what it was is gone").unwrap();
+    damaged.sync().unwrap();
+    leader.snapshots.keep(meta.clone(), &mut *damaged).unwrap();
+    let stored = leader.snapshots.newest().unwrap();
+    assert!(!leader.snapshots.is_wanted());
+    let snapshot = Snapshot { meta, snapshot: SnapshotData::Stored(stored) };
+    let (vote, never) = (Vote::new_committed(1, 1), std::future::pending());
+    leader.full_snapshot(vote, snapshot, never, RPCOption::new(WHILE)).await.unwrap_err();
+    assert!(leader.snapshots.is_wanted() && leader.alarms.is_active(Alarm::Snapshot));
 }

@@ -306,6 +306,37 @@ fn a_record_that_no_chunk_could_hold_is_not_written() {
     assert!(matches!(refused, Err(SnapshotError::Record { section: 1, .. })), "{refused:?}");
 }
 
+/// A snapshot of these sections, each sealed as it should be.
+fn sealed(sections: &[(u8, &[u8])]) -> Vec<u8> {
+    let (mut chain, mut bytes) = (Chain::begin(), header().to_vec());
+    for (section, payload) in sections {
+        let mut chunk = [&[0; HEAD][..], *payload].concat();
+        chain.seal(*section, &mut chunk);
+        bytes.extend(chunk);
+    }
+    bytes
+}
+
+#[test]
+fn what_nobody_writes_is_refused_however_well_it_is_sealed() {
+    let (meta, settings) = ((0, &[0, 0, 0, 0][..]), (1, &[0, 1][..]));
+    assert!(read_from_disk(sealed(&[meta, settings, (END, &[2, 89])])).is_ok());
+    // More chunks than there are, or fewer bytes.
+    for end in [[3, 89], [2, 88]] {
+        let bytes = sealed(&[meta, settings, (END, &end)]);
+        for found in [read_from_disk(bytes.clone()), receive(&bytes)] {
+            assert!(matches!(found, Err(SnapshotError::Count { found: 2, .. })), "{found:?}");
+        }
+    }
+    // A chunk that takes more memory than any should.
+    let large = vec![0xff; CHUNK_LIMIT + 1];
+    let bytes = sealed(&[meta, (1, &large)]);
+    for found in [read_from_disk(bytes.clone()), receive(&bytes)] {
+        let found = found.map(|image| image.applied);
+        assert!(matches!(found, Err(SnapshotError::Chunk { chunk: 1, .. })), "{found:?}");
+    }
+}
+
 #[test]
 fn golden_bytes_of_an_empty_snapshot() {
     let bytes = bytes_of(&Image::default());

@@ -1,6 +1,9 @@
 //! A cluster without clients: Raft, disks that are slow or hang, and a network whose ways can be cut or narrowed one by one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::AtomicU64,
+};
 
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -144,6 +147,8 @@ pub struct Cluster {
     pub ways: Ways,
     pub nodes: BTreeMap<NodeId, Node>,
     disks: BTreeMap<NodeId, Memory>,
+    /// How far their clocks are ahead, milliseconds.
+    ahead: BTreeMap<NodeId, Arc<AtomicU64>>,
     timing: Timing,
     sync_delay: Duration,
 }
@@ -152,7 +157,9 @@ impl Cluster {
     /// Three nodes, the first of which founds the cluster.
     pub async fn start(timing: Timing, sync_delay: Duration) -> Self {
         let disks = (1..=3).map(|id| (id, Memory::default())).collect();
-        let mut cluster = Self { ways: Ways::default(), nodes: BTreeMap::new(), disks, timing, sync_delay };
+        let ahead = (1..=3).map(|id| (id, Arc::default())).collect();
+        let (ways, nodes) = (Ways::default(), BTreeMap::new());
+        let mut cluster = Self { ways, nodes, disks, ahead, timing, sync_delay };
         for id in 1..=3 {
             cluster.start_node(id).await;
         }
@@ -166,8 +173,10 @@ impl Cluster {
         let address = format!("p{id}");
         let listener = network.listen(&address).await.unwrap();
         let fresh = DiskId::new(id, id.into());
+        let (right, ahead) = (system_clock(), self.ahead[&id].clone());
+        let clock = Arc::new(move || right() + ahead.load(Ordering::Relaxed));
         let consensus =
-            Consensus::start(id, self.timing, Arc::new(disk), network, fresh, system_clock()).await.unwrap();
+            Consensus::start(id, self.timing, Arc::new(disk), network, fresh, clock).await.unwrap();
         let serving = serve(listener, Link::Peer, Arc::new(Peers(consensus.clone())), Connections::default());
         let member = |id| (id, Member { id, client: format!("c{id}"), peer: format!("p{id}") });
         let founding = (id == 1).then(|| (1..=3).map(member).collect());
@@ -180,6 +189,18 @@ impl Cluster {
         let node = self.nodes.remove(&id).unwrap();
         node.tasks.iter().for_each(JoinHandle::abort);
         node.consensus.stop().await;
+    }
+
+    /// Has a node's clock be so far ahead.
+    pub fn set_clock(&self, id: NodeId, ahead_ms: u64) {
+        self.ahead[&id].store(ahead_ms, Ordering::Relaxed);
+    }
+
+    /// Puts a node's clock forward, and waits until it knows.
+    pub async fn put_forward(&self, id: NodeId, ms: u64) {
+        self.set_clock(id, ms);
+        let consensus = &self.nodes[&id].consensus;
+        until(|| matches!(consensus.clock(), Judgement::Wrong { .. }).then_some(())).await;
     }
 
     /// Who leads in the highest term that any of the nodes knows a leader of.
@@ -215,7 +236,7 @@ impl Cluster {
 }
 
 pub async fn write(proposers: &[Consensus], bytes: usize) {
-    static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let request = RequestId::new(system_clock()(), number.into());
     let key = durable::wrapped();

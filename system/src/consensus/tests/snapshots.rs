@@ -5,7 +5,8 @@ use super::{
         snapshot::{HEADER, Image, SnapshotStore},
         types::{LogId, Vote},
     },
-    seats::{node_on, only_member, seat},
+    cluster,
+    seats::{brisk, node_on, only_member, seat, start},
     *,
 };
 use crate::{
@@ -24,7 +25,7 @@ fn register(number: u32) -> Action {
     Action::Register(Register { user, key: PublicKey::from_bytes([1; 32]), password: None })
 }
 
-async fn propose(consensus: &Consensus, number: u32) {
+pub(super) async fn propose(consensus: &Consensus, number: u32) {
     let id = RequestId::new(7, number.into());
     let answer = consensus.propose(id, Actor::Stranger, register(number)).await;
     assert_eq!(answer, Ok(Ok(Effect::Registered)));
@@ -32,9 +33,7 @@ async fn propose(consensus: &Consensus, number: u32) {
 
 /// Waits until something holds.
 async fn until(what: impl Fn() -> bool) {
-    while !what() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    cluster::until(|| what().then_some(())).await;
 }
 
 fn is_raised(consensus: &Consensus) -> bool {
@@ -43,7 +42,11 @@ fn is_raised(consensus: &Consensus) -> bool {
 
 /// A node that is the only member and leads, on this disk.
 async fn leader(memory: &Memory) -> Consensus {
-    let consensus = node_on(disk_id(), memory).await;
+    leader_with(brisk(), memory).await
+}
+
+pub(super) async fn leader_with(timing: Timing, memory: &Memory) -> Consensus {
+    let consensus = start(timing, disk_id(), memory).await;
     let first = PeerRequest::Raft { to: disk_id(), message: only_member(0, seat(disk_id())) };
     consensus.answer(first, 0).await;
     consensus.lose(0);
@@ -201,6 +204,32 @@ async fn a_follower_without_room_says_so_and_goes_on() {
     for piece in pieces(2) {
         assert!(!matches!(send(&consensus, piece).await, PeerAnswer::Failed(_)));
     }
+    assert!(!is_raised(&consensus));
+    assert_eq!(consensus.look(|_, applied| applied), 5);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_take_its_place_is_an_alarm_until_it_can() {
+    let memory = Memory::default();
+    let consensus = node_on(disk_id(), &memory).await;
+    let first = PeerRequest::Raft { to: disk_id(), message: only_member(0, seat(disk_id())) };
+    consensus.answer(first, 0).await;
+    let mut pieces = pieces(1);
+    let last = pieces.pop().unwrap();
+    for piece in pieces {
+        assert!(matches!(send(&consensus, piece).await, PeerAnswer::MoreSnapshot));
+    }
+    // It is written, and cannot be put where it belongs.
+    memory.fail_after(1);
+    let receiving = tokio::spawn({
+        let consensus = consensus.clone();
+        async move { send(&consensus, last).await }
+    });
+    until(|| is_raised(&consensus)).await;
+    assert!(memory.snapshot().is_none());
+    memory.crash(&Crash::Prefix(0));
+    let received = receiving.await.unwrap();
+    assert!(matches!(received, PeerAnswer::Snapshot(_)), "{received:?}");
     assert!(!is_raised(&consensus));
     assert_eq!(consensus.look(|_, applied| applied), 5);
 }

@@ -212,9 +212,60 @@ async fn nobody_makes_room_for_a_node_whose_disk_hangs() {
     cluster.converge().await;
 }
 
+const YEAR_MS: u64 = 365 * 24 * 3_600_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_clock_is_wrong_does_not_stand_for_election() {
+    let mut cluster = Cluster::start(Timing::default(), Duration::ZERO).await;
+    let (term, leader) = cluster.leader_after(0).await;
+    cluster.converge().await;
+    // Of the two, its turn would be the first.
+    let wrong = if leader == 1 { 2 } else { 1 };
+    cluster.put_forward(wrong, YEAR_MS).await;
+    cluster.stop_node(leader).await;
+    assert_eq!(cluster.leader_after(term).await.1, 6 - leader - wrong);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_clock_is_wrong_takes_no_change() {
+    let cluster = Cluster::start(Timing::default(), Duration::ZERO).await;
+    let (_, wrong) = cluster.leader_after(0).await;
+    cluster.converge().await;
+    cluster.put_forward(wrong, YEAR_MS).await;
+    let consensus = &cluster.nodes[&wrong].consensus;
+    let before = consensus.progress().last_log;
+    let request = RequestId::new(system_clock()(), 7);
+    let refused = async || {
+        let refused = consensus.propose(request, Actor::Operator, rewrap()).await;
+        let Err(ProposeError::Clock(ClockError::Wrong { off_ms, against })) = refused else {
+            panic!("not refused: {refused:?}");
+        };
+        assert!(off_ms.unsigned_abs().abs_diff(YEAR_MS) < 60_000, "{off_ms}");
+        assert_eq!(against.len(), 2);
+    };
+    refused().await;
+    // Also at the very moment at which it is put forward.
+    cluster.set_clock(wrong, 0);
+    until(|| matches!(consensus.clock(), Judgement::Right { .. }).then_some(())).await;
+    cluster.set_clock(wrong, YEAR_MS);
+    refused().await;
+    assert_eq!(consensus.progress().last_log, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_clock_is_wrong_does_not_step_in_for_a_leader_that_makes_room_for_it() {
+    let cluster = Cluster::start(Timing::default(), Duration::ZERO).await;
+    let (term, old) = cluster.leader_after(0).await;
+    cluster.converge().await;
+    let wrong = old % 3 + 1;
+    cluster.put_forward(wrong, YEAR_MS).await;
+    cluster.nodes[&old].consensus.step_back_for(wrong).await.unwrap();
+    assert_ne!(cluster.leader_after(term).await.1, wrong);
+}
+
 /// Few enough that a cluster in a test gets there.
 fn frugal() -> Timing {
-    Timing { snapshot_every: 64, keep_entries: 10_000, ..Timing::default() }
+    Timing { snapshot_every: 64, keep_entries: 2_000, ..Timing::default() }
 }
 
 /// How many entries a node's log has, or had when they were counted last.

@@ -43,6 +43,50 @@ fn nobody_fills_the_store_for_others_and_what_is_refused_has_no_effect() {
     assert_eq!(stage.directory.image(image).unwrap().grants[&name("fred")].left, 0);
 }
 
+#[test]
+fn what_nodes_do_for_a_user_counts_for_that_user() {
+    let mut stage = Stage::of(&["anna", "ben"]);
+    stage.sets(Quota::AnswerBytes, 1 << 20);
+    let full = |answer: &Answer| matches!(answer, Err(Refusal::AnswersFull { .. }));
+    let (key, password, keep) = (public_key("ben"), PasswordHash::of_nobody(), None);
+    let set_key = || Action::SetKey(SetKey { user: name("ben"), key, credentials: 9, keep });
+    let set_password = || {
+        let (user, password) = (name("ben"), password.clone());
+        Action::SetPassword(SetPassword { user, password, credentials: 9, keep })
+    };
+    let mut number = 1_000_000;
+    let mut done = |action: Action| {
+        number += 1;
+        stage.directory.apply(command(number, action))
+    };
+    // None of these has an effect, and each answer is remembered.
+    let taken = (0..3_000).find(|_| full(&done(log_in("ben"))));
+    assert!(taken.is_some_and(|taken| taken > 1_000), "{taken:?}");
+    for action in [log_in("ben"), set_key(), set_password()] {
+        assert!(full(&done(action)));
+    }
+    assert!(!full(&done(log_in("anna"))));
+}
+
+#[test]
+fn when_nothing_more_can_be_remembered_nobody_but_an_operator_is_served() {
+    let mut stage = Stage::of(&["anna", "ben"]);
+    stage.sets(Quota::AnswerBytes, 8 << 20);
+    let full = |answer: &Answer| matches!(answer, Err(Refusal::AnswersFull { .. }));
+    let mut number = 0;
+    while !full(&acknowledge(&mut stage, "anna", number)) {
+        number += 1;
+    }
+    // Now there is more than may be.
+    stage.sets(Quota::AnswerBytes, 1 << 20);
+    assert!(stage.directory.limits().answer_bytes > 1 << 20);
+    let bens = acknowledge(&mut stage, "ben", number + 1);
+    assert!(matches!(bens, Err(Refusal::AnswersFull { limit: 0x10_0000, .. })), "{bens:?}");
+    assert!(full(&stage.directory.apply(command(7, register("carl")))));
+    stage.sets(Quota::AnswerBytes, 8 << 20);
+    acknowledge(&mut stage, "ben", number + 1).unwrap();
+}
+
 fn quota(quota: Quota, limit: u64) -> Action {
     Action::SetQuotas(SetQuotas { set: vec![(quota, limit)], founding: false })
 }

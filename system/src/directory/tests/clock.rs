@@ -56,6 +56,9 @@ fn an_operator_sets_a_clock_right_that_is_a_year_ahead() {
     let set = Ok(Effect::ClockSet { was_ms, clock_ms });
     assert_eq!(directory.apply(setting(clock_ms, clock_ms, 3)), set);
     assert_eq!(directory.clock_ms(), clock_ms);
+    // What was done in that year is remembered for now.
+    let again = directory.apply(registering(NOW + YEAR_MS, clock_ms, 1));
+    assert_eq!(again, Ok(Effect::Registered));
     directory.apply(registering(NOW + SECOND_MS, NOW + SECOND_MS, 2)).unwrap();
     // Asked again it is not done again, whatever the leader's clock says by then.
     directory.apply(registering(NOW + 2 * SECOND_MS, NOW + 2 * SECOND_MS, 4)).unwrap();

@@ -41,15 +41,19 @@ fn a_thousand_strangers_who_ask_keep_no_friend_out_and_no_newcomer() {
 fn when_only_friends_wait_a_stranger_is_told_so() {
     let mut stage = Stage::of(&["anna", "zoe"]);
     let image = stage.image("anna", &[]);
+    stage.create("anna", "choir").unwrap();
     for number in 0..MAX_ASKS {
         let user = format!("u{number}");
         stage.add_user(&user);
         stage.image("anna", &[(&user, 1)]);
         stage.asks_for(&user, image, 1).unwrap();
+        stage.asks(&user, "choir").unwrap();
     }
     let refused = stage.asks_for("zoe", image, 1).unwrap_err().to_string();
     assert_eq!(refused, "number of requests that wait for the owner is 1001, the limit is 1000");
     assert_eq!(asked(&stage, "anna").len(), MAX_ASKS);
+    let refused = stage.asks("zoe", "choir").unwrap_err().to_string();
+    assert_eq!(refused, "number of requests to join is 1001, the limit is 1000");
     stage.assert_sound();
 }
 
@@ -125,6 +129,24 @@ fn one_sender_fills_neither_an_inbox_nor_a_list_and_is_shown_last() {
 }
 
 #[test]
+fn a_page_looks_at_so_many_images_and_no_more() {
+    const GRANTED: usize = 4 * PAGE_LIMIT + 100;
+    let mut stage = Stage::of(&["ben", "zoe"]);
+    stage.sets(Quota::ImagesToStranger, 10_000);
+    let granted =
+        (0..GRANTED as u128).map(|number| command(10_000 + number, record("zoe", &[("ben", 1)], 1)));
+    assert!(granted.map(|recorded| stage.directory.apply(recorded)).all(|answer| answer.is_ok()));
+    let own = ImageId(request(100_000).0);
+    stage.directory.apply(command(100_000, record("ben", &[], 1))).unwrap();
+    // It comes first, and is found behind all of those.
+    let page = stage.directory.list(&name("ben"), None, 10);
+    assert_eq!(page.lines, []);
+    let next = stage.directory.list(&name("ben"), page.next, 1);
+    assert_eq!(next.lines[0].image, own);
+    assert_eq!(stage.list("ben").len(), GRANTED + 1);
+}
+
+#[test]
 fn whoever_is_blocked_is_neither_heard_nor_seen() {
     let mut stage = Stage::of(&["anna", "ben", "zoe"]);
     let image = stage.image("anna", &[]);
@@ -152,6 +174,9 @@ fn whoever_is_blocked_is_neither_heard_nor_seen() {
     stage.assert_sound();
     stage.unblocks("anna", "zoe").unwrap();
     assert_eq!(stage.list("anna"), [image, zoes]);
+    // What was told before is there again, and nothing of what happened meanwhile.
+    let told = Notice::Granted { image: zoes, owner: name("zoe"), views_left: 1 };
+    assert!(stage.inbox("anna").contains(&told), "{:?}", stage.inbox("anna"));
     stage.asks_for("zoe", image, 1).unwrap();
     stage.assert_sound();
 }

@@ -47,6 +47,22 @@ fn a_full_inbox_loses_one_and_says_how_many() {
     assert_eq!(directory.inbox(&ben, None, 1).dropped, 0);
 }
 
+#[test]
+fn notices_of_strangers_give_way_before_those_of_somebody_the_reader_knows() {
+    let mut stage = Stage::of(&["ben", "carl"]);
+    stage.image("ben", &[("carl", 1)]);
+    let mut refuse = |number: u64, owner: UserName| {
+        let image = ImageId(number.into());
+        stage.directory.notify(&name("ben"), Notice::Refused { image, owner });
+    };
+    (0..400).for_each(|number| refuse(number, name("carl")));
+    // Each of them has one, and Carl has more than anybody.
+    (400..MAX_NOTICES + 100).for_each(|number| refuse(number, name(&format!("u{number}"))));
+    let notices = || stage.directory.notices_of(&name("ben"), 0);
+    let carls = notices().filter(|(_, posted)| posted.notice.sender() == Some(&name("carl")));
+    assert_eq!((carls.count(), notices().count() as u64), (400, MAX_NOTICES));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -1,6 +1,9 @@
 //! What users, and all together, may have.
 
-use super::{stage::Stage, *};
+use super::{
+    stage::{Stage, group},
+    *,
+};
 
 fn said(answer: Answer) -> String {
     answer.unwrap_err().to_string()
@@ -71,6 +74,52 @@ fn every_quota_refuses_growth_and_says_the_limit() {
 }
 
 #[test]
+fn whoever_has_used_up_all_bytes_grows_in_no_way() {
+    for quota in [Quota::BytesPerUser, Quota::Bytes] {
+        let mut stage = Stage::of(&["anna", "ben", "carl"]);
+        let (own, bens) = (stage.image("anna", &[]), stage.image("ben", &[]));
+        stage.create("anna", "choir").unwrap();
+        stage.create("ben", "band").unwrap();
+        stage.create("ben", "tenors").unwrap();
+        stage.asks("anna", "band").unwrap();
+        let before = stage.directory.usage(&name("anna"));
+        let (used, whose) = match quota {
+            Quota::Bytes => (stage.directory.limits().bytes, "the cluster"),
+            _ => (before.bytes, "anna"),
+        };
+        stage.sets(quota, used);
+        let (anna, note) = (name("anna"), String::new());
+        let (title, description) = ("t".to_owned(), String::new());
+        for action in [
+            record("anna", &[], 1),
+            grant("anna", own, "carl", 1),
+            Action::Describe(Describe { owner: anna.clone(), image: own, title, description }),
+            Action::SetGroupGrant(SetGroupGrant {
+                owner: anna.clone(),
+                image: own,
+                group: group("choir"),
+                views: 1,
+            }),
+            Action::CreateGroup(CreateGroup { user: anna.clone(), group: group("altos") }),
+            Action::AskToJoin(AskToJoin { user: anna.clone(), group: group("tenors") }),
+            Action::AnswerJoin(AnswerJoin {
+                admin: name("ben"),
+                group: group("band"),
+                user: anna.clone(),
+                accept: true,
+            }),
+            Action::AskForViews(AskForViews { user: anna.clone(), image: bens, views: 1, note }),
+            Action::Block(Block { user: anna.clone(), blocked: name("carl") }),
+        ] {
+            let text = said(stage.does(action));
+            assert!(text.starts_with(&format!("size of all records of {whose} is ")), "{text}");
+        }
+        assert_eq!(stage.directory.usage(&anna), before);
+        stage.assert_sound();
+    }
+}
+
+#[test]
 fn without_room_one_still_logs_in_is_heard_and_revokes() {
     let mut stage = Stage::of(&["anna", "ben"]);
     let image = stage.image("anna", &[("ben", 5)]);
@@ -133,6 +182,10 @@ fn what_is_brought_back_counts_and_only_the_quotas_of_the_cluster_refuse_it() {
     small.apply(command(1, Action::SetQuotas(set))).unwrap();
     let refused = small.apply(command(2, restore())).unwrap_err().to_string();
     assert!(refused.starts_with("number of users of the cluster is 2, the quota is 1"), "{refused}");
+    let set = SetQuotas { set: vec![(Quota::Users, 2), (Quota::Bytes, 1_000)], founding: false };
+    small.apply(command(3, Action::SetQuotas(set))).unwrap();
+    let refused = small.apply(command(4, restore())).unwrap_err().to_string();
+    assert!(refused.starts_with("size of all records of the cluster is "), "{refused}");
     assert_eq!(small.counts(), (0, 0));
 }
 

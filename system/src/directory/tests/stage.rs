@@ -6,12 +6,14 @@ use super::*;
 pub(super) struct Stage {
     pub(super) directory: Directory,
     pub(super) number: u128,
+    /// How many records the last command touched, its retry left out.
+    pub(super) work: u64,
 }
 
 impl Stage {
     /// These users are logged in.
     pub(super) fn of(users: &[&str]) -> Self {
-        let mut stage = Self { directory: Directory::default(), number: 1_000 };
+        let mut stage = Self { directory: Directory::default(), number: 1_000, work: 0 };
         for user in users {
             stage.add_user(user);
         }
@@ -34,9 +36,9 @@ impl Stage {
         let at_ms = NOW + (self.number - 1_000) as u64;
         let answer = self.directory.apply(Command { at_ms, ..command.clone() });
         // Whatever was asked: a retry gets the same answer and changes nothing, and a snapshot is as good.
-        let work = self.directory.work();
+        self.work = self.directory.work();
         let operators = matches!(command.action, Action::Restore(_));
-        assert!(work <= MAX_WORK || operators, "{:?} touches {work} records", command.action);
+        assert!(self.work <= MAX_WORK || operators, "{:?} touches {} records", command.action, self.work);
         let before = self.directory.clone();
         assert_eq!(self.directory.apply(Command { at_ms, ..command }), answer);
         if !before.is_clearing_away() {

@@ -24,6 +24,7 @@ fn a_group_of_many_images_ends_at_once_and_is_cleared_away_bit_by_bit() {
     let images: Vec<ImageId> = (0..IMAGES).map(|_| stage.image("anna", &[])).collect();
     for image in &images {
         stage.grants_group("anna", *image, "choir", 2).unwrap();
+        assert!(stage.work < 8, "{}", stage.work);
     }
     stage.joins("ben", "choir", "anna");
     for number in 0..100 {
@@ -33,8 +34,7 @@ fn a_group_of_many_images_ends_at_once_and_is_cleared_away_bit_by_bit() {
     stage.leaves("anna", "choir").unwrap();
     assert_eq!(stage.list("ben").len(), IMAGES);
     stage.leaves("ben", "choir").unwrap();
-    let work = stage.directory.work();
-    assert!(work < 200, "{work}");
+    assert!(stage.work < 200, "{}", stage.work);
     // Nobody sees anything of it any more, though most is there.
     assert!(stage.directory.is_clearing_away());
     assert_eq!((stage.list("ben"), stage.directory.group(&group("choir"))), (vec![], None));
@@ -71,8 +71,7 @@ fn an_image_that_a_thousand_ask_for_is_withdrawn_at_once() {
         stage.asks_for(&format!("u{number}"), image, 1).unwrap();
     }
     stage.withdraws("anna", image).unwrap();
-    let work = stage.directory.work();
-    assert!(work < 600, "{work}");
+    assert!(stage.work < 600, "{}", stage.work);
     assert_eq!(stage.directory.requests(&name("anna"), None, PAGE_LIMIT), []);
     stage.assert_sound();
     clear(&mut stage);
@@ -94,8 +93,7 @@ fn what_was_read_is_gone_at_once_and_a_full_inbox_makes_room_of_it_first() {
     };
     posted(&mut stage, 0, MAX_NOTICES);
     stage.acknowledges("ben", MAX_NOTICES - 1);
-    let work = stage.directory.work();
-    assert!(work < 200, "{work}");
+    assert!(stage.work < 200, "{}", stage.work);
     assert_eq!(stage.inbox("ben").len(), 1);
     // More come in than were cleared away: what was read makes room, and nothing is lost.
     posted(&mut stage, MAX_NOTICES, MAX_NOTICES + 200);
@@ -108,7 +106,23 @@ fn what_was_read_is_gone_at_once_and_a_full_inbox_makes_room_of_it_first() {
 }
 
 #[test]
-fn expired_answers_and_sessions_are_forgotten_a_few_at_a_time() {
+fn what_was_read_makes_room_before_anything_of_whoever_has_most_in_an_inbox() {
+    let mut stage = Stage::of(&["ben"]);
+    let ben = name("ben");
+    let refuse = |stage: &mut Stage, number: u64, owner: String| {
+        let (image, owner) = (ImageId(u128::from(number)), name(&owner));
+        stage.directory.notify(&ben, Notice::Refused { image, owner });
+    };
+    (0..1_000).for_each(|number| refuse(&mut stage, number, format!("u{}", number % 100)));
+    stage.directory.acknowledge(Acknowledge { user: ben.clone(), upto: 1_000 }).unwrap();
+    (1_000..2_500).for_each(|number| refuse(&mut stage, number, format!("loud{}", number % 5)));
+    let page = stage.directory.inbox(&ben, None, PAGE_LIMIT);
+    assert_eq!((page.notices[0].0, page.dropped), (1_001, 0));
+    assert_eq!(stage.directory.notices_of(&ben, 1_001).count(), 1_500);
+}
+
+#[test]
+fn expired_answers_are_forgotten_a_few_at_a_time() {
     let mut stage = Stage::of(&["anna", "ben"]);
     for number in 0..500 {
         stage.does(register(&format!("u{number}"))).unwrap();
@@ -131,4 +145,28 @@ fn expired_answers_and_sessions_are_forgotten_a_few_at_a_time() {
     }
     assert!(answers.windows(2).all(|two| two[0] <= two[1] + 8), "{answers:?}");
     assert_eq!(answers.last(), Some(&200), "only those of this hour");
+}
+
+#[test]
+fn sessions_that_have_ended_are_forgotten_a_few_at_a_time() {
+    let mut stage = Stage::of(&[]);
+    for number in 0..200 {
+        stage.add_user(&format!("u{number}"));
+    }
+    // After a quiet spell that none of them outlasts.
+    let late = NOW + 2 * MAX_SESSION_MS;
+    let mut left = stage.directory.sessions.len();
+    assert_eq!(left, 200);
+    for number in 0.. {
+        let request = RequestId::new(late, number);
+        let register = register(&format!("v{number}"));
+        stage.directory.apply(Command { request, at_ms: late, ..command(0, register) }).unwrap();
+        let before = std::mem::replace(&mut left, stage.directory.sessions.len());
+        assert!(stage.directory.work() < 64, "{}", stage.directory.work());
+        assert!(left < before && before <= left + 16, "{left} after {before}");
+        if left == 0 {
+            break;
+        }
+    }
+    stage.assert_sound();
 }

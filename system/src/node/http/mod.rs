@@ -181,6 +181,8 @@ mod tests {
         let began = tokio::time::Instant::now();
         let request = b"GET / HTTP/1.1\r\nHost: n\r\n\r\n";
         assert!(ask(&network, request).await.ends_with("GET of /"));
+        // The oldest of them are closed for that, and not only forgotten.
+        assert_eq!(slow[0].read(&mut [0; 1]).await.unwrap(), 0);
         assert!(began.elapsed() < HEAD_PATIENCE, "it waited for the slow ones");
     }
 

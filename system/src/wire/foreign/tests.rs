@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::{
     consensus::{PeerAnswer, PeerRequest},
+    directory::{Hex, ImageId, MAX_GRANTS, MAX_RECORDS, Record, RequestId, Restore, UserName, UserRecord},
     wire::{
-        client::{Answer, Asked, Member, MemberRole, Reply, Request},
+        client::{Answer, Asked, Change, Member, MemberRole, Reply, Request},
         codec,
-        frame::Envelope,
+        frame::{Envelope, from_frame},
     },
 };
 
@@ -109,6 +110,9 @@ fn answers_within_answers_end_before_the_stack_does() {
     for levels in [DEPTH, 1_000, 10_000_000] {
         assert_eq!(decode::<Answer>(&nested(levels)), Err(Malformed::Nested));
     }
+    // So does whatever reads a frame.
+    let frame = [&[1][..], &nested(1_000)].concat();
+    assert!(matches!(from_frame::<Envelope<Answer>>(&frame), Err(Malformed::Nested)));
 }
 
 #[test]
@@ -122,6 +126,38 @@ fn a_list_is_refused_at_its_limit_and_before_it_has_grown() {
     let members: Answer = Ok(Reply::Members(vec![role; 10_000]));
     let refused = decode::<Answer>(&codec::encode(&members).unwrap()).unwrap_err();
     assert!(matches!(refused, Malformed::Grows { .. }), "{refused}");
+}
+
+#[test]
+fn every_list_and_map_in_a_request_has_a_limit_of_its_own() {
+    let request = RequestId(1);
+    let (owner, original): (UserName, _) = ("anna".parse().unwrap(), bytes::Bytes::new());
+    let seal = |count: usize| {
+        let grants = (0..count).map(|number| (format!("u{number}").parse().unwrap(), 1)).collect();
+        Request::Seal { request, owner: owner.clone(), grants, original: original.clone() }
+    };
+    let announce = |count| Request::Announce { address: "h:1".to_owned(), offers: vec![ImageId(1); count] };
+    let restore = |count| {
+        // Long enough that so many may be made of the message.
+        let record = UserRecord {
+            user: owner.clone(),
+            registered_ms: 1,
+            key: Hex(vec![1; 200]),
+            password_hash: None,
+            credentials: 0,
+            blocked: Vec::new(),
+        };
+        let change = Change::Restore(Restore { records: vec![Record::User(record); count] });
+        Request::Execute { request, change }
+    };
+    let check = |at_limit: Request, beyond: Request, said: &str| {
+        let read = |request: &Request| decode::<Request>(&codec::encode(request).unwrap());
+        assert_eq!(read(&at_limit), Ok(at_limit));
+        assert_eq!(read(&beyond), Err(Malformed::Value(said.to_owned())));
+    };
+    check(seal(4 * MAX_GRANTS), seal(4 * MAX_GRANTS + 1), "a map of more than 192 entries");
+    check(announce(4_096), announce(4_097), "a list of more than 4096 elements");
+    check(restore(2 * MAX_RECORDS), restore(2 * MAX_RECORDS + 1), "a list of more than 1000 elements");
 }
 
 #[test]

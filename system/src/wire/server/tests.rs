@@ -1,5 +1,7 @@
 //! Many requests at a time, and what ends a connection.
 
+use std::sync::atomic::AtomicUsize;
+
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,7 +11,7 @@ use tokio::{
 use super::*;
 use crate::wire::{
     connection::{CallError, Connection},
-    frame::{PROTOCOL_VERSION, handshake},
+    frame::{Envelope, PROTOCOL_VERSION, from_frame, handshake, to_frame},
     limits::Limits,
     transport::{Network, Pipes},
 };
@@ -202,6 +204,79 @@ async fn when_all_places_are_taken_the_oldest_that_asks_nothing_is_closed() {
         assert_eq!(others.last().unwrap().call(&ten).await.unwrap(), 10);
     }
     assert!(first.call(&ten).await.is_err(), "it is open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_stops_in_the_middle_of_a_large_frame_is_given_up_whether_or_not_it_is_wanted() {
+    let (network, _serving) = picky(1 << 20).await;
+    for length in [50_000u32, 200_000] {
+        let mut stopped =
+            handshake(network.dial("node").await.unwrap(), Link::Client).await.unwrap().into_inner();
+        stopped.write_all(&length.to_be_bytes()).await.unwrap();
+        stopped.write_all(&[1; 100]).await.unwrap();
+        let began = tokio::time::Instant::now();
+        // It may be told before that it is not wanted.
+        let mut rest = Vec::new();
+        stopped.read_to_end(&mut rest).await.unwrap();
+        let waited = began.elapsed();
+        assert!(waited > Duration::from_secs(9) && waited < Duration::from_secs(15), "{waited:?}");
+    }
+}
+
+/// Answers with as many bytes as it is asked for, and notes how many answers it is at, and has given.
+#[derive(Default)]
+struct Generous {
+    at_work: AtomicUsize,
+    most: AtomicUsize,
+    given: AtomicUsize,
+}
+
+impl Service for Generous {
+    type Request = u64;
+    type Answer = Bytes;
+
+    async fn answer(self: Arc<Self>, _caller: Caller, length: u64) -> Bytes {
+        let at_work = self.at_work.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(at_work, Ordering::Relaxed);
+        sleep(Duration::from_millis(10)).await;
+        self.at_work.fetch_sub(1, Ordering::Relaxed);
+        self.given.fetch_add(1, Ordering::Relaxed);
+        vec![0; length as usize].into()
+    }
+
+    fn weigh(&self, length: &u64) -> usize {
+        *length as usize
+    }
+
+    fn crowded(&self, _used: usize, _limit: usize) -> Option<Bytes> {
+        Some(Bytes::new())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_nobody_reads_are_not_piled_up_nor_made() {
+    const LENGTH: usize = 50_000;
+    let network = Pipes::default();
+    let listener = network.listen("node").await.unwrap();
+    let memory = 5 * LENGTH;
+    let connections = Connections::within(Limits { memory, memory_per_address: memory, ..Limits::default() });
+    let generous = Arc::new(Generous::default());
+    let _serving = tokio::spawn(serve(listener, Link::Client, generous.clone(), connections.clone()));
+    let mut frames = handshake(network.dial("node").await.unwrap(), Link::Client).await.unwrap();
+    for id in 0..200u64 {
+        frames.send(to_frame(&Envelope { id, body: LENGTH as u64 }).unwrap()).await.unwrap();
+    }
+    sleep(Duration::from_secs(5)).await;
+    let noted = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+    // What lies in the pipe, a mebibyte, is not the node's any more.
+    let (most, given) = (noted(&generous.most), noted(&generous.given));
+    assert!(most <= 5 && given < 40, "{most} at a time, {given} in all");
+    assert!(connections.memory() >= LENGTH, "{} bytes", connections.memory());
+    // Whoever reads is served to the end.
+    for _ in 0..200 {
+        let answer: Envelope<Bytes> = from_frame(&frames.next().await.unwrap().unwrap()).unwrap();
+        assert!([0, LENGTH].contains(&answer.body.len()));
+    }
 }
 
 #[tokio::test]

@@ -65,6 +65,9 @@ async fn a_large_frame_of_a_stranger_is_not_kept_and_one_that_would_grow_is_not_
             .await
             .unwrap();
         assert!(matches!(answer(&mut frames).await, Some(Ok(_))));
+        // A byte more than a stranger may send.
+        frames.send(frame(None, ASSIGN, &[0], (64 << 10) + 1)).await.unwrap();
+        assert_eq!(answer(&mut frames).await, Some(Err(ServiceError::Refused(Refusal::NoSession))));
         // Longer than anything that a client sends.
         let mut frames = victim.greeted().await;
         let _ = frames.send(frame(None, RESTORE, &[0], 70 << 20)).await;

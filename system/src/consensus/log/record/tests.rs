@@ -134,6 +134,29 @@ fn sectors_that_are_missing_are_a_torn_end_in_the_last_batch_and_damage_before()
     }
 }
 
+/// Those bytes alone look as if a sector had not been written. The end mark behind them says that it was.
+#[test]
+fn a_flipped_bit_is_damage_also_where_the_last_sector_of_a_batch_begins_with_zeros() {
+    for (sectors, zeros) in (1..4).flat_map(|sectors| (1..4).map(move |zeros| (sectors, zeros))) {
+        let end = sectors * SECTOR + zeros;
+        let mut scrambled_to_zeros = vec![0; zeros];
+        scramble(&mut scrambled_to_zeros, 1, (end - zeros) as u64);
+        let length = end - HEAD - BATCH_HEAD - RECORD_HEAD - size_of::<u64>();
+        let bytes = [vec![7; length - zeros], scrambled_to_zeros].concat();
+        let batch = batch(&[Record::Entry { index: 1, bytes: &bytes }], 1, HEAD);
+        let mut segment = [&head(1, 8_192)[..], &batch].concat();
+        assert_eq!(segment[end - zeros..=end], [&vec![0; zeros][..], &[END]].concat());
+        segment.resize(8_192, 0);
+        assert_eq!(read(&segment), (1, Ok(false)));
+        for bit in 8 * HEAD..8 * (HEAD + batch.len()) {
+            segment[bit / 8] ^= 1 << (bit % 8);
+            let damage = Damage::Content { segment: 1, at: HEAD };
+            assert_eq!(read(&segment), (0, Err(damage)), "{sectors} sectors, {zeros} zeros, bit {bit}");
+            segment[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
 #[test]
 fn a_length_beyond_the_segment_is_damage() {
     let (mut bytes, [first, ..]) = segment();
