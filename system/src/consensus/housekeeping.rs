@@ -99,7 +99,7 @@ impl Consensus {
         let needed = lacking.chain(transfers.oldest().map(|index| index + 1));
         let kept = Kept { snapshot: snapshot.index, last, first_within: log.first_within(retention.bytes) };
         let keep_from = retention.first_kept(kept, needed);
-        if retention.is_worthwhile(first, keep_from) {
+        if retention.is_worthwhile(first, keep_from, log.bytes_from(first)) {
             first_kept.set(keep_from);
             self.raft.trigger().purge_log(keep_from - 1).await?;
         }

@@ -53,9 +53,11 @@ impl Retention {
         uncovered > self.bytes / SHARE
     }
 
-    /// Whether it is worth while to let go of what is before `first_kept` in a log that begins with `first`.
-    pub(super) fn is_worthwhile(&self, first: u64, first_kept: u64) -> bool {
-        first_kept >= first + (self.spare / BATCH).max(1)
+    /// Whether it is worth while to let go of what is before `first_kept` in a log that begins with `first` and takes so
+    /// many bytes. Entries may be large: few of them can be too much.
+    pub(super) fn is_worthwhile(&self, first: u64, first_kept: u64, bytes: u64) -> bool {
+        let enough = if bytes > self.bytes { 1 } else { (self.spare / BATCH).max(1) };
+        first_kept >= first + enough
     }
 
     /// The first entry that is to be kept; `needed` are those that somebody needs, and those after them.
@@ -161,6 +163,13 @@ mod tests {
         let many_bytes = Kept { first_within: 8_000, ..kept(500, 9_000) };
         assert_eq!(RETENTION.first_kept(many_bytes, []), 501);
         assert_eq!(RETENTION.first_kept(kept(0, 9_000), []), 1);
+    }
+
+    #[test]
+    fn a_log_is_let_go_of_a_few_entries_at_a_time_and_one_that_takes_too_much_at_once() {
+        let retention = Retention { bytes: 1_000, ..RETENTION };
+        assert!(!retention.is_worthwhile(100, 111, 1_000) && retention.is_worthwhile(100, 112, 1_000));
+        assert!(!retention.is_worthwhile(100, 100, 1_001) && retention.is_worthwhile(100, 101, 1_001));
     }
 
     #[tokio::test(start_paused = true)]

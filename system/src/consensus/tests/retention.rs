@@ -40,6 +40,28 @@ async fn a_snapshot_that_is_being_sent_holds_on_to_no_more_entries_than_the_boun
     until(|| (purged(&consensus) > 150).then_some(())).await;
 }
 
+/// The files of the log are of four mebibytes each.
+#[tokio::test]
+async fn nor_to_more_bytes_and_a_log_of_many_bytes_is_covered_before_a_snapshot_is_due() {
+    let timing = Timing { snapshot_every: 1_000_000, keep_bytes: 12 << 20, ..brisk() };
+    let consensus = leader_with(timing, &Memory::default()).await;
+    let _sending = consensus.house.transfers.begin(1);
+    for _ in 0..32 {
+        large(&consensus).await;
+    }
+    until(|| (consensus.progress().snapshot > 20 && purged(&consensus) > 10).then_some(())).await;
+}
+
+/// Puts about a mebibyte into the log.
+async fn large(consensus: &Consensus) {
+    let keys = vec![(crate::directory::ImageId(7), durable::wrapped()); 15_000];
+    let action = Action::Rewrap(crate::directory::Rewrap { under: 1, keys });
+    static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let request = RequestId::new(7, (1 << 40 | NUMBER.fetch_add(1, Ordering::Relaxed)).into());
+    let answer = consensus.propose(request, Actor::Operator, action).await;
+    assert!(answer.is_ok(), "{answer:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_follower_lacks_is_kept_up_to_the_bound_and_beyond_it_a_snapshot_helps() {
     let timing = Timing { snapshot_every: 64, keep_entries: 400, ..Timing::default() };
