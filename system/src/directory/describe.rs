@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{About, Answer, Directory, Effect, Image, ImageId, Refusal, Usage, UserName, text::check_text};
@@ -39,13 +41,13 @@ impl Directory {
         about.check()?;
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
         let (before, owner) = (Usage::of_image(image), image.owner.clone());
-        let described = Image { about: about.boxed(), ..image.clone() };
+        let described = Image { about: about.boxed(), ..Image::clone(image) };
         let after = Usage::of_image(&described);
         self.room_for(&owner, after.minus(before))?;
         self.work.touch(1);
         self.index.accounts.release(&owner, before);
         self.index.accounts.charge(&owner, after);
-        self.images.insert(id, described);
+        self.images.insert(id, Arc::new(described));
         Ok(Effect::Done)
     }
 }

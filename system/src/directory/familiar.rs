@@ -12,6 +12,14 @@ pub(super) struct Ties {
     pub(super) opened: u32,
 }
 
+impl Ties {
+    /// Notes one image more, and whether the other has opened it.
+    pub(super) fn add(&mut self, opened: bool) {
+        self.images += 1;
+        self.opened += u32::from(opened);
+    }
+}
+
 impl Directory {
     /// Whether `user` has ever dealt with `other`: has granted them an image, has opened one of theirs, or shares a group
     /// with them.

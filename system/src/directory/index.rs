@@ -1,15 +1,15 @@
 //! What follows from the rest of the directory, so that things are found quickly and nothing has to be counted. It is
 //! not stored: a snapshot that is read makes it again.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 
 use super::{
-    Ask, GroupName, Image, ImageId, JoinRequest, Membership, Posted, Role, Subject, Usage, UserName,
+    Ask, GroupName, Image, ImageId, JoinRequest, Membership, Posted, Role, Subject, Usage, UserName, View,
     crowd::{Crowd, Entry},
     familiar::Ties,
-    packed::insert_packed,
+    gather::Gathering,
     usage::Accounts,
 };
 
@@ -47,63 +47,58 @@ pub(super) struct Index {
     pub(super) accounts: Accounts,
 }
 
-/// The images of each user, in order.
-type ByUser = HashMap<UserName, Vec<ImageId>>;
-
-/// The same as a set. One entry after the other, as they come, would take several times as long.
-fn set_of(images: ByUser) -> OrdSet<(UserName, ImageId)> {
-    let mut users: Vec<_> = images.into_iter().collect();
-    users.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-    let entries = users.into_iter().flat_map(|(user, ids)| ids.into_iter().map(move |id| (user.clone(), id)));
-    let mut set = OrdSet::new();
-    insert_packed(entries, |entry| drop(set.insert(entry)));
-    set
-}
-
 impl Index {
-    /// What follows from all images.
-    pub(super) fn of_images(images: &OrdMap<ImageId, Image>) -> Self {
-        let (mut index, mut owned, mut granted) = (Self::default(), ByUser::new(), ByUser::new());
+    /// What follows from all images and their views.
+    pub(super) fn gather(images: &OrdMap<ImageId, Arc<Image>>, views: &OrdMap<(ImageId, u64), View>) -> Self {
+        let mut gathering = Gathering::default();
+        let mut index = Self::default();
         for (id, image) in images {
-            owned.entry(image.owner.clone()).or_default().push(*id);
-            for viewer in image.grants.keys() {
-                granted.entry(viewer.clone()).or_default().push(*id);
-            }
-            index.add_ties_of(*id, image);
+            gathering.add_image(*id, image);
+            index.add_groups_of(*id, image);
         }
-        (index.owned, index.granted) = (set_of(owned), set_of(granted));
-        index
+        let mut views = views.keys().map(|(id, _)| *id).peekable();
+        while let Some(id) = views.next() {
+            let count = 1 + std::iter::from_fn(|| views.next_if_eq(&id)).count();
+            if let Some(image) = images.get(&id) {
+                gathering.add_views(&image.owner, count);
+            }
+        }
+        let gathered = gathering.finish();
+        Self {
+            owned: gathered.owned,
+            granted: gathered.granted,
+            ties: gathered.ties,
+            accounts: gathered.accounts,
+            ..index
+        }
     }
 
     pub(super) fn add_image(&mut self, id: ImageId, image: &Image) {
         self.owned.insert((image.owner.clone(), id));
-        self.granted.extend(image.grants.keys().map(|viewer| (viewer.clone(), id)));
-        self.add_ties_of(id, image);
+        for (viewer, grant) in image.grants.iter() {
+            self.granted.insert((viewer.clone(), id));
+            self.tie(&image.owner, viewer, |ties| ties.add(grant.used > 0));
+        }
+        self.add_groups_of(id, image);
+        self.accounts.charge(&image.owner, Usage::of_image(image));
     }
 
-    fn add_ties_of(&mut self, id: ImageId, image: &Image) {
-        for (viewer, grant) in &image.grants {
-            self.tie(&image.owner, viewer, |ties| {
-                ties.images += 1;
-                ties.opened += u32::from(grant.used > 0);
-            });
-        }
-        for (group, grant) in &image.group_grants {
+    fn add_groups_of(&mut self, id: ImageId, image: &Image) {
+        for (group, grant) in image.group_grants.iter() {
             self.add_group_image(group, grant.left == 0, id);
         }
-        self.accounts.charge(&image.owner, Usage::of_image(image));
     }
 
     pub(super) fn remove_image(&mut self, id: ImageId, image: &Image) {
         self.owned.remove(&(image.owner.clone(), id));
-        for (viewer, grant) in &image.grants {
+        for (viewer, grant) in image.grants.iter() {
             self.granted.remove(&(viewer.clone(), id));
             self.tie(&image.owner, viewer, |ties| {
                 ties.images = ties.images.saturating_sub(1);
                 ties.opened = ties.opened.saturating_sub(u32::from(grant.used > 0));
             });
         }
-        for (group, grant) in &image.group_grants {
+        for (group, grant) in image.group_grants.iter() {
             self.remove_group_image(group, grant.left == 0, id);
         }
         self.accounts.release(&image.owner, Usage::of_image(image));

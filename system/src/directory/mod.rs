@@ -18,6 +18,8 @@ mod describe;
 mod dump;
 mod familiar;
 mod forgotten;
+mod gather;
+mod grants;
 mod group;
 mod id;
 mod inbox;
@@ -43,7 +45,7 @@ mod view_log;
 mod withdraw;
 mod work;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,7 @@ pub use self::{
         MAX_RECORDS, MAX_WEIGHT, MemberRecord, NoticeRecord, Place, Record, SettingsRecord, UserRecord,
         ViewRecord,
     },
+    grants::Grants,
     group::{
         AnswerJoin, AskToJoin, CreateGroup, Group, JoinRequest, LeaveGroup, MAX_ADMINS, MAX_GROUP_GRANTS,
         MAX_GROUP_IMAGES, MAX_JOIN_REQUESTS, MAX_MEMBERS, Membership, RemoveMember, Role, SetGroupGrant,
@@ -273,11 +276,11 @@ pub struct Image {
     /// Grows with every view and every change of a grant.
     pub revision: u64,
     /// Who may view it how often.
-    pub grants: BTreeMap<UserName, Grant>,
+    pub grants: Grants<UserName>,
     /// The owner's public key, as it was when the image was recorded.
     pub owner_key: PublicKey,
     /// Which groups may view it how often. The views of a group are for all its members together.
-    pub group_grants: BTreeMap<GroupName, Grant>,
+    pub group_grants: Grants<GroupName>,
     /// What its owner says about it, if anything.
     pub about: Option<Box<About>>,
 }
@@ -308,7 +311,8 @@ pub struct Directory {
     /// The key-encryption key that content keys are wrapped under.
     wrapping_key: KeyNumber,
     users: OrdMap<UserName, User>,
-    images: OrdMap<ImageId, Image>,
+    /// Behind pointers: what is copied where a snapshot shares the tree, and what a node of it has to spare, stays small.
+    images: OrdMap<ImageId, Arc<Image>>,
     sessions: OrdMap<SessionId, Session>,
     answers: answers::Answers,
     groups: OrdMap<GroupName, Group>,
@@ -465,7 +469,7 @@ impl Directory {
 
     /// All but what follows from the sessions.
     fn make_index(&self) -> Index {
-        let mut index = Index::of_images(&self.images);
+        let mut index = Index::gather(&self.images, &self.views);
         for (name, user) in &self.users {
             index.accounts.charge(name, Usage::of_user(name, user));
         }
@@ -474,11 +478,6 @@ impl Directory {
             group.requests.iter().for_each(|(user, request)| index.add_join(name, user, *request));
             if group.has_ended() {
                 index.ended.insert(name.clone());
-            }
-        }
-        for (id, _) in self.views.keys() {
-            if let Some(image) = self.images.get(id) {
-                index.accounts.charge(&image.owner, Usage::of_view());
             }
         }
         for (key, ask) in &self.asks {
@@ -502,6 +501,16 @@ impl Directory {
 
     fn known_user(&self, user: &UserName) -> Result<&User, Refusal> {
         self.users.get(user).ok_or_else(|| Refusal::UnknownUser { user: user.clone() })
+    }
+
+    /// The name of a user as the directory has it, so that all that names them shares one text.
+    fn known_name(&self, user: &UserName) -> Result<UserName, Refusal> {
+        let known = self.users.get_key_value(user).map(|(name, _)| name.clone());
+        known.ok_or_else(|| Refusal::UnknownUser { user: user.clone() })
+    }
+
+    fn image_mut(&mut self, image: ImageId) -> Result<&mut Image, Refusal> {
+        self.images.get_mut(&image).map(Arc::make_mut).ok_or(Refusal::UnknownImage { image })
     }
 }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Directory, Effect, GroupName, ImageId, Refusal, UserName};
@@ -14,8 +16,8 @@ pub struct OpenView {
 
 impl Directory {
     pub(super) fn open_view(&mut self, OpenView { viewer, image: id }: OpenView) -> Answer {
-        self.known_user(&viewer)?;
-        let image = self.images.get_mut(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        let viewer = self.known_name(&viewer)?;
+        let image = self.images.get_mut(&id).map(Arc::make_mut).ok_or(Refusal::UnknownImage { image: id })?;
         if image.owner == viewer {
             let (key, revision) = (image.key.clone(), image.revision);
             return Ok(Effect::Opened { image: id, key, views_left: None, revision });

@@ -1,5 +1,7 @@
 //! What can be asked of the directory. Questions change nothing.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -250,7 +252,7 @@ impl Directory {
 
     /// One image.
     pub fn image(&self, image: ImageId) -> Option<&Image> {
-        self.images.get(&image)
+        self.images.get(&image).map(Arc::as_ref)
     }
 
     /// Images by id, after `after`, at most [`PAGE_LIMIT`].
@@ -260,7 +262,7 @@ impl Directory {
         self.images
             .range((from, Unbounded))
             .take(limit.min(PAGE_LIMIT))
-            .map(|(id, image)| (*id, image))
+            .map(|(id, image)| (*id, image.as_ref()))
             .collect()
     }
 

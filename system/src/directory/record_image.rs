@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Directory, Effect, Grant, Image, ImageId, MAX_GRANTS, MAX_VIEWS, Refusal, RequestId, Usage,
-    UserName, at_most,
+    Answer, Directory, Effect, Grant, Grants, Image, ImageId, MAX_GRANTS, MAX_VIEWS, Refusal, RequestId,
+    Usage, UserName, at_most,
 };
 use crate::{identity::WrappedKey, seal::Media};
 
@@ -44,9 +44,11 @@ impl Directory {
             // Its answer was forgotten, or it came out of a backup.
             return Err(Refusal::RequestReused { request });
         }
-        let grants = grants.into_iter().map(|(viewer, left)| (viewer, Grant { left, used: 0 })).collect();
+        let grants = grants.into_iter();
+        let grants = grants.map(|(viewer, left)| Ok((self.known_name(&viewer)?, Grant { left, used: 0 })));
+        let grants = grants.collect::<Result<_, Refusal>>()?;
         let image = Image {
-            owner,
+            owner: self.known_name(&owner)?,
             key: key.clone(),
             media,
             length,
@@ -54,13 +56,13 @@ impl Directory {
             revision: 0,
             grants,
             owner_key,
-            group_grants: BTreeMap::new(),
+            group_grants: Grants::default(),
             about: None,
         };
         self.room_for(&image.owner, Usage::of_image(&image))?;
         self.work.touch(1 + image.grants.len());
         self.index.add_image(id, &image);
-        self.images.insert(id, image);
+        self.images.insert(id, Arc::new(image));
         Ok(Effect::Recorded { key, owner_key })
     }
 }

@@ -1,12 +1,12 @@
 //! Bringing records back that were dumped.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Answer, Ask, Directory, Effect, Grant, Group, Image, JoinRequest, MAX_ADMINS, MAX_ASKS,
+    About, Answer, Ask, Directory, Effect, Grant, Grants, Group, Image, JoinRequest, MAX_ADMINS, MAX_ASKS,
     MAX_ASKS_OF_ONE, MAX_BLOCKED, MAX_GRANTS, MAX_GROUP_GRANTS, MAX_GROUP_IMAGES, MAX_JOIN_REQUESTS,
     MAX_MEMBERS, MAX_NOTICES, MAX_NOTICES_OF_ONE, MAX_VIEWS, Mailbox, Membership, Quota, Refusal, Usage,
     User, VIEWS_KEPT, View, at_most,
@@ -150,19 +150,19 @@ impl Directory {
     }
 
     fn put_image(&mut self, record: ImageRecord) -> Result<(), Flaw> {
-        let (id, owner) = (record.image, record.owner.clone());
-        self.known_user(&owner)?;
+        let (id, owner) = (record.image, self.known_name(&record.owner)?);
         let mut wrapped = codec::encode(&record.wrapped_under).unwrap_or_default();
         wrapped.extend(&record.wrapped_key.0);
         let key = codec::decode(&wrapped).map_err(|_| Flaw::Malformed("wrapped_key is none"))?;
         let grants = grants(record.grants, "number of grants", MAX_GRANTS)?;
         let groups = "number of groups that the image is granted to";
         let group_grants = self::grants(record.group_grants, groups, MAX_GROUP_GRANTS)?;
-        for viewer in grants.keys() {
-            self.known_user(viewer)?;
-        }
+        let grants = grants.into_iter().map(|(viewer, grant)| Ok((self.known_name(&viewer)?, grant)));
+        let grants = grants.collect::<Result<_, Refusal>>()?;
+        let group_grants = group_grants.into_iter();
+        let group_grants = group_grants.map(|(group, grant)| Ok((self.known_group_name(&group)?, grant)));
+        let group_grants = group_grants.collect::<Result<Grants<_>, Refusal>>()?;
         for group in group_grants.keys() {
-            self.known_group(group)?;
             let images = self.index.group_size(group) + 1;
             at_most("number of images that are granted to the group", images, MAX_GROUP_IMAGES as u64)?;
         }
@@ -190,9 +190,9 @@ impl Directory {
                 return Err(Flaw::Malformed("the numbers of its views do not follow one another"));
             }
             number = number.checked_add(1).ok_or(Flaw::Malformed("the number of a view is the last"))?;
-            self.known_user(&view.viewer)?;
+            let viewer = self.known_name(&view.viewer)?;
             self.index.accounts.charge(&owner, Usage::of_view());
-            self.views.insert((id, view.number), View { viewer: view.viewer, at_ms: view.at_ms });
+            self.views.insert((id, view.number), View { viewer, at_ms: view.at_ms });
         }
         for ask in record.requests {
             self.known_user(&ask.user)?;
@@ -213,7 +213,7 @@ impl Directory {
             self.insert_ask(key, kept);
         }
         self.index.add_image(id, &image);
-        self.images.insert(id, image);
+        self.images.insert(id, Arc::new(image));
         Ok(())
     }
 

@@ -24,7 +24,7 @@ impl Directory {
         let mut count = 0;
         self.work.touch(keys.len());
         for (id, key) in keys {
-            if let Some(image) = self.images.get_mut(&id)
+            if let Ok(image) = self.image_mut(id)
                 && image.key.under < key.under
             {
                 image.key = key;

@@ -2,6 +2,8 @@
 //!
 //! What follows from other fields is not exported; [`Import`] makes it again. A new section is one more line below.
 
+use std::sync::Arc;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -108,7 +110,8 @@ sections! {
     1 "settings": (u64, KeyNumber), |from| [(from.clock_ms, from.wrapping_key)],
         |into, (clock_ms, key)| (into.clock_ms, into.wrapping_key) = (clock_ms, key);
     2 "users": (UserName, User), |from| &from.users, |into, (name, user)| into.users.insert(name, user);
-    3 "images": (ImageId, Image), |from| &from.images, |into, (id, image)| into.images.insert(id, image);
+    3 "images": (ImageId, Image), |from| from.images.iter().map(|(id, image)| (id, image.as_ref())),
+        |into, (id, image)| into.images.insert(id, Arc::new(image));
     4 "sessions": (SessionId, Session), |from| &from.sessions,
         |into, (id, session)| into.sessions.insert(id, session);
     5 "answers": (RequestId, Remembered), |from| from.answers.iter(),

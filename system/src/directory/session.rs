@@ -85,6 +85,7 @@ impl Directory {
         let LogIn { user, session, device, lifetime_ms, credentials } = log_in;
         at_most("lifetime of a session in ms", lifetime_ms, MAX_SESSION_MS)?;
         at_most("length of a device's name", device.len() as u64, MAX_DEVICE_LEN as u64)?;
+        let user = self.known_name(&user)?;
         if self.known_user(&user)?.credentials != credentials {
             return Err(Refusal::CredentialsChanged { user });
         }

@@ -22,7 +22,7 @@ pub struct SetGrant {
 impl Directory {
     pub(super) fn set_grant(&mut self, SetGrant { owner: _, image: id, viewer, views }: SetGrant) -> Answer {
         at_most("views of a grant", u64::from(views), u64::from(MAX_VIEWS))?;
-        self.known_user(&viewer)?;
+        let viewer = self.known_name(&viewer)?;
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
         let owner = image.owner.clone();
         let used = match image.grants.get(&viewer) {
@@ -36,7 +36,7 @@ impl Directory {
             }
         };
         self.work.touch(1);
-        let image = self.images.get_mut(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        let image = self.image_mut(id)?;
         image.grants.insert(viewer.clone(), Grant { left: views, used });
         image.revision += 1;
         let revision = image.revision;

@@ -4,6 +4,8 @@
 //! What there is to clear away is not stored: it follows from the state. A group without members has ended, a request
 //! for an image that is not there was for one that was withdrawn, a notice up to its mailbox's mark was read.
 
+use std::sync::Arc;
+
 use super::{Directory, GroupName, ImageId, Notice, Usage, UserName};
 
 /// How many records are cleared away with each command at most.
@@ -37,7 +39,7 @@ impl Directory {
             |used_up| self.index.images_of_group(group, used_up, ImageId(0)).next().map(|id| (used_up, id));
         if let Some((used_up, id)) = granted(false).or_else(|| granted(true)) {
             self.index.remove_group_image(group, used_up, id);
-            if let Some(image) = self.images.get_mut(&id)
+            if let Some(image) = self.images.get_mut(&id).map(Arc::make_mut)
                 && image.group_grants.remove(group).is_some()
             {
                 image.revision += 1;

@@ -65,7 +65,11 @@ impl Usage {
     }
 
     pub(super) fn of_view() -> Self {
-        Self::bytes(VIEW)
+        Self::of_views(1)
+    }
+
+    pub(super) fn of_views(count: usize) -> Self {
+        Self::bytes(VIEW * count as u64)
     }
 
     pub(super) fn of_ask(ask: &Ask) -> Self {
@@ -92,7 +96,7 @@ impl Usage {
         Self { blocked: 1, bytes: BLOCK, ..Self::default() }
     }
 
-    fn plus(self, more: Self) -> Self {
+    pub(super) fn plus(self, more: Self) -> Self {
         Self {
             images: self.images.saturating_add(more.images),
             groups: self.groups.saturating_add(more.groups),

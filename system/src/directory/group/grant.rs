@@ -23,7 +23,7 @@ impl Directory {
     pub(in crate::directory) fn set_group_grant(&mut self, set: SetGroupGrant) -> Answer {
         let SetGroupGrant { owner: _, image: id, group, views } = set;
         at_most("views of a grant", u64::from(views), u64::from(MAX_VIEWS))?;
-        self.known_group(&group)?;
+        let group = self.known_group_name(&group)?;
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
         let used = match image.group_grants.get(&group) {
             Some(grant) => {
@@ -44,7 +44,7 @@ impl Directory {
             }
         };
         self.work.touch(1);
-        let image = self.images.get_mut(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        let image = self.image_mut(id)?;
         image.group_grants.insert(group, Grant { left: views, used });
         image.revision += 1;
         Ok(Effect::Granted { views_left: views, revision: image.revision })

@@ -80,6 +80,12 @@ impl Directory {
         known.ok_or_else(|| Refusal::UnknownGroup { group: group.clone() })
     }
 
+    /// The name of a group as the directory has it, see [`Self::known_name`].
+    pub(super) fn known_group_name(&self, group: &GroupName) -> Result<GroupName, Refusal> {
+        let known = self.groups.get_key_value(group).filter(|(_, known)| !known.has_ended());
+        known.map(|(name, _)| name.clone()).ok_or_else(|| Refusal::UnknownGroup { group: group.clone() })
+    }
+
     pub(super) fn known_group_mut(&mut self, group: &GroupName) -> Result<&mut Group, Refusal> {
         let known = self.groups.get_mut(group).filter(|known| !known.has_ended());
         known.ok_or_else(|| Refusal::UnknownGroup { group: group.clone() })

@@ -45,7 +45,7 @@ fn golden_bytes_of_users_and_images() {
     let parts = [&[1, b'a'][..], &wrapped, &[0, 4], &[9; 32], &[5, 1, 1, b'b', 2, 3], &[0xbb; 32]];
     let more = [1, 1, b'g', 1, 0, 1, 1, b't', 0];
     assert_eq!(codec::encode(&image).unwrap(), [parts.concat().as_slice(), &more].concat());
-    let bare = Image { group_grants: BTreeMap::new(), about: None, ..image };
+    let bare = Image { group_grants: Grants::default(), about: None, ..image };
     assert_eq!(codec::encode(&bare).unwrap(), [parts.concat().as_slice(), &[0, 0]].concat());
 }
 

@@ -130,3 +130,25 @@ fn lists_of_what_one_owns_and_may_view_are_merged_page_by_page() {
     assert_eq!(stage.directory.list(&name("ben"), Some(last), 3), ListPage::default());
     assert_eq!(stage.directory.owned(&name("ben"), None, 10).len(), 4);
 }
+
+#[test]
+fn records_share_the_texts_of_their_users_names() {
+    let mut stage = Stage::of(&["anna", "ben", "carl"]);
+    let image = stage.image("anna", &[("ben", 2)]);
+    stage.create("anna", "choir").unwrap();
+    stage.does(grant("anna", image, "carl", 2)).unwrap();
+    stage.grants_group("anna", image, "choir", 5).unwrap();
+    stage.does(open("ben", image)).unwrap();
+
+    let directory = &stage.directory;
+    let text = |user: &str| directory.users.get_key_value(&name(user)).unwrap().0.as_str().as_ptr();
+    let image_of = directory.image(image).unwrap();
+    let viewers: Vec<_> = image_of.grants.keys().map(|viewer| viewer.as_str().as_ptr()).collect();
+    assert_eq!(viewers, [text("ben"), text("carl")]);
+    assert_eq!(image_of.owner.as_str().as_ptr(), text("anna"));
+    let group = directory.groups.keys().next().unwrap().as_str().as_ptr();
+    assert_eq!(image_of.group_grants.keys().next().unwrap().as_str().as_ptr(), group);
+    assert!(directory.views.values().all(|view| view.viewer.as_str().as_ptr() == text("ben")));
+    let of_session = |session: &Session| session.user.as_str().as_ptr() == text(session.user.as_str());
+    assert!(directory.sessions.values().all(of_session));
+}
