@@ -25,12 +25,14 @@ pub enum Alarm {
     DiskSlow,
     /// The directory has taken over a time that is yet to come.
     DirectoryClock,
+    /// A quota of the whole cluster is nearly reached.
+    Quota,
 }
 
 impl Alarm {
     /// All there are.
-    pub const ALL: [Self; 5] =
-        [Self::Snapshot, Self::Clock, Self::Disk, Self::DiskSlow, Self::DirectoryClock];
+    pub const ALL: [Self; 6] =
+        [Self::Snapshot, Self::Clock, Self::Disk, Self::DiskSlow, Self::DirectoryClock, Self::Quota];
 
     /// Its name in messages and metrics.
     pub fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Alarm {
             Self::Disk => "disk",
             Self::DiskSlow => "disk_slow",
             Self::DirectoryClock => "directory_clock",
+            Self::Quota => "quota",
         }
     }
 }
@@ -78,6 +81,14 @@ impl Alarms {
         }
     }
 
+    /// Raises an alarm if there is a reason, else ends it.
+    pub fn set(&self, alarm: Alarm, reason: Option<String>) {
+        match reason {
+            Some(reason) => self.raise(alarm, reason),
+            None => self.clear(alarm),
+        }
+    }
+
     /// Those that are active, in the order of [`Alarm`].
     pub fn active(&self) -> Vec<ActiveAlarm> {
         let active = self.0.lock();
@@ -103,6 +114,10 @@ mod tests {
         alarms.raise(Alarm::Disk, "a sync has not ended for 4 s");
         let reasons: Vec<_> = alarms.active().into_iter().map(|active| active.reason).collect();
         assert_eq!(reasons, ["the clock is 301 s ahead", "a sync has not ended for 4 s"]);
+        alarms.set(Alarm::Quota, Some("the number of users is 9 of 10".to_owned()));
+        assert!(shared.is_active(Alarm::Quota));
+        alarms.set(Alarm::Quota, None);
+        assert!(!shared.is_active(Alarm::Quota));
         alarms.clear(Alarm::Clock);
         assert!(!shared.is_active(Alarm::Clock) && shared.is_active(Alarm::Disk));
     }

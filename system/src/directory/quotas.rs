@@ -69,7 +69,7 @@ impl Quota {
     }
 
     /// What is counted, in words.
-    fn field(self, user: Option<&UserName>) -> String {
+    pub(crate) fn field(self, user: Option<&UserName>) -> String {
         let what = match self {
             Self::ImagesPerUser => "number of images",
             Self::GroupsPerUser => "number of groups",
@@ -232,6 +232,22 @@ pub struct Limits {
     pub answers: u64,
     /// What they take, bytes.
     pub answer_bytes: u64,
+}
+
+impl Limits {
+    /// What is used of a quota, if it is one of the whole cluster.
+    pub fn used(&self, quota: Quota) -> Option<u64> {
+        match quota {
+            Quota::Users => Some(self.users),
+            Quota::Bytes => Some(self.bytes),
+            Quota::AnswerBytes => Some(self.answer_bytes),
+            Quota::ImagesPerUser
+            | Quota::GroupsPerUser
+            | Quota::RequestsPerUser
+            | Quota::BytesPerUser
+            | Quota::ImagesToStranger => None,
+        }
+    }
 }
 
 impl Directory {

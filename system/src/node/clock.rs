@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    alarm::{Alarm, Alarms},
+    alarm::Alarm,
     clock::Off,
     consensus::{Consensus, Judgement, Time, listed},
     directory::REQUEST_WINDOW_MS,
@@ -20,7 +20,7 @@ pub(super) async fn watch(consensus: Consensus) {
     loop {
         ticks.tick().await;
         let judgement = consensus.clock();
-        show(consensus.alarms(), Alarm::Clock, complaint(&judgement));
+        consensus.alarms().set(Alarm::Clock, complaint(&judgement));
         let Time { now_ms, agreed } = consensus.time();
         let (directory_ms, refused_until) =
             consensus.look(|directory, _| (directory.clock_ms(), directory.refused_until(now_ms)));
@@ -39,20 +39,13 @@ pub(super) async fn watch(consensus: Consensus) {
             )),
             None => None,
         };
-        show(consensus.alarms(), Alarm::DirectoryClock, complaint);
+        consensus.alarms().set(Alarm::DirectoryClock, complaint);
         if matches!(judgement, Judgement::Wrong { .. }) && consensus.leads() {
             // Whoever cannot be handed the leadership today may be tomorrow.
             if let Err(error) = consensus.transfer(None).await {
                 tracing::debug!(%error, "the leadership is not handed over");
             }
         }
-    }
-}
-
-fn show(alarms: &Alarms, alarm: Alarm, complaint: Option<String>) {
-    match complaint {
-        Some(sentence) => alarms.raise(alarm, sentence),
-        None => alarms.clear(alarm),
     }
 }
 

@@ -157,6 +157,7 @@ impl Node {
         tasks.push(raft_runtime.spawn(async move { part.take_part(founding).await }));
 
         tasks.push(tokio::spawn(clock::watch(consensus.clone())));
+        tasks.push(tokio::spawn(quotas::watch(consensus.clone())));
         let health = Arc::new(Health::new());
         let pool = Pool::start(config.sealing.threads, config.sealing.queue).map_err(NodeError::Threads)?;
         let pool = Arc::new(pool);

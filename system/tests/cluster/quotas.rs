@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use veil::{
+    alarm::Alarm,
     client::ClientError,
     directory::{Block, Quota, Quotas, Refusal, SetGrant},
     node::RaftConfig,
 };
 
 use super::{
-    harness::{Cluster, join, leader, log_in, name, soon},
+    harness::{Cluster, PATIENCE, join, leader, log_in, name, register, soon},
     photo,
 };
 
@@ -49,6 +50,44 @@ async fn a_cluster_has_the_quotas_it_was_founded_with_until_an_operator_sets_oth
     let (usage, quotas) = anna.usage(name("anna"), soon()).await.unwrap();
     assert_eq!((usage.images, quotas.images_per_user), (2, 2));
     assert_eq!(client.limits(soon()).await.unwrap().images, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_that_is_nearly_reached_is_an_alarm_until_there_is_room_again() {
+    let cluster = Cluster::start(3, RaftConfig::default()).await;
+    let client = cluster.client();
+    let alarmed = async |id: u64, expected: bool| loop {
+        let status = client.status(&cluster.members[&id].client, PATIENCE).await.unwrap();
+        let alarm = status.alarms.into_iter().find(|active| active.alarm == Alarm::Quota);
+        match alarm.is_some() == expected {
+            true => break alarm.map(|active| active.reason),
+            false => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+    };
+    let set = async |users| {
+        client.set_quotas(client.request_id(), vec![(Quota::Users, users)], soon()).await.unwrap();
+    };
+    set(10).await;
+    for number in 0..9 {
+        register(&client, &format!("user-{number}"), soon()).await.unwrap();
+    }
+    for id in 1..=3 {
+        let said = alarmed(id, true).await.unwrap();
+        assert!(
+            said.starts_with("the number of users of the cluster is 9 of 10 (90 % of the quota users): ")
+        );
+        assert!(said.contains("`veil cluster limits --set users=LIMIT`"), "{said}");
+    }
+    set(100).await;
+    for id in 1..=3 {
+        alarmed(id, false).await;
+    }
+    // Nine users take 262 bytes each.
+    client.set_quotas(client.request_id(), vec![(Quota::Bytes, 2_600)], soon()).await.unwrap();
+    for id in 1..=3 {
+        let said = alarmed(id, true).await.unwrap();
+        assert!(said.starts_with("the size of all records of the cluster is "), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

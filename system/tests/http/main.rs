@@ -18,7 +18,7 @@ use tokio::{
 use veil::{
     client::{Client, ClientError, Credential, NewSession},
     consensus::Folder,
-    directory::{Refusal, UserName},
+    directory::{Quota, Refusal, UserName},
     identity::{ClusterKeys, KeyPair},
     node::{
         Entropy, Environment, ExperimentConfig, LimitsConfig, Listen, Node, NodeConfig, RaftConfig,
@@ -224,6 +224,30 @@ async fn requests_are_counted_by_kind_and_outcome() {
         "veil_cpu_seconds_total",
     ] {
         assert!(value(&metrics, positive) > 0.0, "{positive}");
+    }
+    node.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_that_is_nearly_reached_is_in_the_metrics_and_the_status_until_it_is_raised() {
+    let network = Pipes::default();
+    let node = Running::start(&network, 1, 1).await;
+    wait_for_health(&network, 1, 200, "ok\n").await;
+    let client = Client::new(Arc::new(network.clone()), vec!["n1:client".to_owned()], 1).unwrap();
+    let key = KeyPair::from_seed([1; 32]);
+    client.register(client.request_id(), name("anna"), key.public(), None, soon()).await.unwrap();
+    for (users, expected) in [(1, 1.0), (2, 0.0)] {
+        client.set_quotas(client.request_id(), vec![(Quota::Users, users)], soon()).await.unwrap();
+        let deadline = soon();
+        while value(&ask(&network, 1, "GET", "/metrics").await.1, r#"veil_alarm{kind="quota"}"#) != expected {
+            assert!(Instant::now() < deadline, "the alarm is not {expected}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let (_, status) = ask(&network, 1, "GET", "/status").await;
+        let status: NodeStatus = serde_json::from_str(&status).unwrap();
+        let reasons: Vec<_> = status.alarms.iter().map(|active| active.reason.as_str()).collect();
+        let said = reasons.iter().any(|reason| reason.contains("1 of 1 (100 % of the quota users)"));
+        assert_eq!(said, expected == 1.0, "{reasons:?}");
     }
     node.kill();
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{ClusterArgs, block_on, say},
-    directory::{Limits, Quota},
+    directory::Quota,
 };
 
 /// Which quotas are set.
@@ -35,32 +35,18 @@ pub(super) fn run(LimitsArgs { set, cluster }: &LimitsArgs) -> anyhow::Result<()
     if cluster.json {
         let rows = limits.quotas.all().into_iter();
         let rows = rows.map(
-            |(quota, limit)| json!({ "quota": quota.name(), "limit": limit, "used": used(&limits, quota) }),
+            |(quota, limit)| json!({ "quota": quota.name(), "limit": limit, "used": limits.used(quota) }),
         );
         say(json!({ "quotas": Value::from_iter(rows), "images": limits.images, "answers": limits.answers }));
         return Ok(());
     }
     say(format_args!("{:20}  {:>14}  {:>14}", "QUOTA", "LIMIT", "USED"));
     for (quota, limit) in limits.quotas.all() {
-        let used = used(&limits, quota).map_or(String::new(), |used| used.to_string());
+        let used = limits.used(quota).map_or(String::new(), |used| used.to_string());
         say(format!("{:20}  {limit:>14}  {used:>14}", quota.name()).trim_end());
     }
     say(format_args!("{} images, {} remembered answers", limits.images, limits.answers));
     Ok(())
-}
-
-/// What is used of a quota that is one of the whole cluster.
-fn used(limits: &Limits, quota: Quota) -> Option<u64> {
-    match quota {
-        Quota::Users => Some(limits.users),
-        Quota::Bytes => Some(limits.bytes),
-        Quota::AnswerBytes => Some(limits.answer_bytes),
-        Quota::ImagesPerUser
-        | Quota::GroupsPerUser
-        | Quota::RequestsPerUser
-        | Quota::BytesPerUser
-        | Quota::ImagesToStranger => None,
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    alarm::{ActiveAlarm, Alarm},
     directory::{CreateGroup, Restore},
     identity::ClusterKeys,
     wire::codec,
@@ -29,6 +30,16 @@ fn golden_bytes_of_what_is_said_about_leading() {
     assert_eq!(codec::encode(&transfer).unwrap(), [17, 7, 1, 4]);
     let refused: Answer = Err(ServiceError::Transfer(TransferError::NoVote { id: 4 }));
     assert_eq!(codec::encode(&refused).unwrap(), [1, 12, 1, 4]);
+}
+
+#[test]
+fn golden_bytes_of_what_is_said_about_alarms() {
+    let reason = "r".to_owned();
+    for (number, alarm) in (0..).zip(Alarm::ALL) {
+        let active = ActiveAlarm { alarm, reason: reason.clone() };
+        assert_eq!(codec::encode(&active).unwrap(), [number, 1, b'r'], "{alarm:?}");
+    }
+    assert_eq!(Alarm::ALL[5], Alarm::Quota);
 }
 
 #[test]
