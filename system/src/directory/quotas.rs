@@ -92,7 +92,7 @@ impl Quota {
             Self::ImagesPerUser => "withdraw some, or ask an operator for more",
             Self::GroupsPerUser => "leave one first, or ask an operator for more",
             Self::RequestsPerUser => "take some back or wait for answers",
-            Self::BytesPerUser => "withdraw images or take grants back, or ask an operator for more",
+            Self::BytesPerUser => "withdraw images, or ask an operator for more",
             Self::ImagesToStranger => {
                 "they have to open one of them, grant you something or share a group with you"
             }
