@@ -37,6 +37,7 @@ mod secret;
 mod session;
 mod status;
 pub mod trust;
+mod usage;
 mod view;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -100,6 +101,7 @@ enum Command {
     Block(block::BlockArgs),
     Unblock(block::UnblockArgs),
     Blocked(block::BlockedArgs),
+    Usage(usage::UsageArgs),
     Group(group::GroupArgs),
     Restore(restore::RestoreArgs),
     Status(status::StatusArgs),
@@ -203,6 +205,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Block(args) => block_on(block::block(args)),
         Command::Unblock(args) => block_on(block::unblock(args)),
         Command::Blocked(args) => block_on(block::blocked(args)),
+        Command::Usage(args) => block_on(usage::run(args)),
         Command::Group(args) => block_on(group::run(args)),
         Command::Restore(args) => block_on(restore::run(args)),
         Command::Directory(args) => block_on(directory::run(args)),

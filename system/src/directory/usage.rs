@@ -7,7 +7,7 @@
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, GroupName, Image, Notice, Session, User, UserName};
+use super::{Ask, GroupName, Image, Notice, Quota, Session, User, UserName};
 
 /// An image without grants, bytes.
 const IMAGE: u64 = 256;
@@ -41,6 +41,17 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What is used of a quota, if it is one of all that a user has.
+    pub fn used(&self, quota: Quota) -> Option<u64> {
+        match quota {
+            Quota::ImagesPerUser => Some(u64::from(self.images)),
+            Quota::GroupsPerUser => Some(u64::from(self.groups)),
+            Quota::RequestsPerUser => Some(u64::from(self.requests)),
+            Quota::BytesPerUser => Some(self.bytes),
+            Quota::ImagesToStranger | Quota::Users | Quota::Bytes | Quota::AnswerBytes => None,
+        }
+    }
+
     pub(super) fn bytes(bytes: u64) -> Self {
         Self { bytes, ..Self::default() }
     }

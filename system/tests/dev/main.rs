@@ -186,6 +186,39 @@ fn the_leadership_is_moved_and_a_stale_list_says_how_old_it_is() {
 }
 
 #[test]
+fn a_user_sees_what_they_have_and_an_operator_that_the_cluster_is_nearly_full() {
+    let dev = Dev::start(&[]);
+    dev.type_in(&dev.commands);
+    let type_in = |command: &str| dev.type_in(&[format!("{VEIL} {command}")]);
+    let said = type_in("usage --user anna");
+    let rows: Vec<Vec<&str>> = said.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["QUOTA", "USED", "LIMIT", "USED", "%"]);
+    assert_eq!(rows[1], ["images-per-user", "1", "100000", "0.0"]);
+    assert_eq!((rows[4][0], rows[4][2], rows.len()), ("bytes-per-user", "67108864", 5), "{said}");
+
+    // The quotas are those that an operator sets.
+    let operator = dev.folder.join("operator");
+    let set =
+        |quota: &str| type_in(&format!("cluster limits --set {quota} --operator {}", operator.display()));
+    set("images-per-user=4");
+    let json = type_in("usage --user anna --json");
+    let images = r#"{"limit":4,"percent":25.0,"quota":"images-per-user","used":1}"#;
+    assert!(json.starts_with(&format!(r#"{{"quotas":[{images},"#)), "{json}");
+    assert!(json.ends_with("\"user\":\"anna\"}\n"), "{json}");
+
+    let alarm = |status: &str| status.matches("alarm quota of node ").count();
+    assert_eq!(alarm(&type_in("status")), 0);
+    set("users=2");
+    until("all nodes say that there are nearly too many users", || alarm(&type_in("status")) == 3);
+    assert!(
+        type_in("status")
+            .contains(": the number of users of the cluster is 2 of 2 (100 % of the quota users): ")
+    );
+    set("users=3");
+    until("no node says so any more", || alarm(&type_in("status")) == 0);
+}
+
+#[test]
 fn a_cluster_that_is_kept_goes_on_with_the_same_users() {
     let parent = tempfile::tempdir().unwrap();
     let keep = parent.path().join("a cluster");
