@@ -111,13 +111,18 @@ pub fn authority() -> Authority {
 
 /// The way to nodes of this authority, as somebody with such a certificate or none.
 pub fn network(authority: &Authority, role: Option<Role>) -> Arc<dyn Network> {
+    network_over(Arc::new(Tcp::default()), authority, role)
+}
+
+/// The same over such connections.
+pub fn network_over(tcp: Arc<dyn Network>, authority: &Authority, role: Option<Role>) -> Arc<dyn Network> {
     let trusted = AuthorityCertificate::from_pem(authority.to_pem().certificate.as_bytes()).unwrap();
     let shown = role.map(|role| {
         let validity = Validity { from: SystemTime::now(), length: Duration::from_secs(3600) };
         let issued = Entropy::from_system().draw(|random| authority.issue(role, random, validity)).unwrap();
         Certificate::from_pem(issued.certificate.as_bytes(), issued.key.as_bytes()).unwrap()
     });
-    Arc::new(Tls::client(Arc::new(Tcp::default()), Trust::Authority(trusted), shown).unwrap())
+    Arc::new(Tls::client(tcp, Trust::Authority(trusted), shown).unwrap())
 }
 
 /// A client without a certificate.

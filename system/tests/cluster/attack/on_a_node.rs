@@ -1,5 +1,7 @@
 //! Memory and time that a stranger can take, and a user.
 
+mod crowding;
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
@@ -12,7 +13,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpStream, task::JoinHandle, time::Instant};
+use futures_util::future::BoxFuture;
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    task::JoinHandle,
+    time::Instant,
+};
 use veil::{
     client::Client,
     identity::{Authority, ClusterKeys, Role, SessionToken},
@@ -22,13 +28,13 @@ use veil::{
     wire::{
         client::Member,
         frame::{FrameStream, Link, handshake},
-        transport::Network,
+        transport::{BoxedStream, Listener, Network, Tcp},
     },
 };
 
 use crate::{
     harness::{PATIENCE, key, log_in, name, register, soon},
-    secured::{authority, issue, network},
+    secured::{authority, issue, network, network_over},
 };
 
 const ANY: &str = "127.0.0.1:0";
@@ -114,6 +120,12 @@ impl Victim {
 
     pub fn client(&self, role: Option<Role>) -> Client {
         Client::new(self.network(role), vec![self.member.client.clone()], 1).unwrap()
+    }
+
+    /// A client without a certificate, whose connections come from another address of loopback.
+    pub fn client_from(&self, address: Ipv4Addr) -> Client {
+        let network = network_over(Arc::new(From(address)), &self.authority, None);
+        Client::new(network, vec![self.member.client.clone()], 1).unwrap()
     }
 
     /// A connection on which a client has said hello.
@@ -202,6 +214,26 @@ impl Victim {
         // And whoever comes now is served, too.
         let newcomer = victim.client(Some(Role::Operator));
         register(&newcomer, "newcomer", soon()).await.unwrap();
+    }
+}
+
+/// TCP from a certain address.
+struct From(Ipv4Addr);
+
+impl Network for From {
+    fn dial(&self, address: &str) -> BoxFuture<'static, io::Result<BoxedStream>> {
+        let (from, to) = (SocketAddr::from((self.0, 0)), address.parse());
+        Box::pin(async move {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(from)?;
+            let stream = socket.connect(to.map_err(io::Error::other)?).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as BoxedStream)
+        })
+    }
+
+    fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
+        Tcp::default().listen(address)
     }
 }
 
