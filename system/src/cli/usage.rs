@@ -10,8 +10,8 @@ use crate::directory::{Quota, Quotas, Usage};
 ///
 /// Images, groups that you are a member of, requests of yours that wait for an answer, and the bytes that the cluster
 /// counts for all of this, for your sessions, and for notices of yours that others have not read yet. What would go beyond
-/// a quota is refused. Withdrawing images, leaving groups and logging out on other devices makes room; an operator can raise
-/// the quotas, which are the same for all users.
+/// a quota is refused. Withdrawing images makes room when their viewers have read that they are gone; leaving groups and logging
+/// out on other devices does at once. An operator can raise the quotas, which are the same for all users.
 #[derive(Debug, Args)]
 pub(super) struct UsageArgs {
     #[command(flatten)]

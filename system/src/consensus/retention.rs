@@ -20,7 +20,7 @@ use tokio::time::sleep;
 /// How much of the log is kept that a snapshot covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Retention {
-    /// So many entries in any case.
+    /// So many entries, as long as the log takes no more than `bytes`.
     pub spare: u64,
     /// More because somebody lacks them, but only so long as the log has no more than this.
     pub entries: u64,
@@ -41,7 +41,7 @@ pub(super) struct Kept {
 
 /// A snapshot is made when what none covers takes this part of the bytes that the log may take.
 const SHARE: u64 = 4;
-/// Entries are let go of when there are this part of those that are kept in any case.
+/// Entries are let go of when there are this part of `spare`, or at once while the log takes more than it may.
 const BATCH: u64 = 4;
 
 /// A snapshot that was sent still counts as under way for so long.

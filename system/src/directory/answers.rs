@@ -132,6 +132,11 @@ impl Answers {
         self.all.len() as u64
     }
 
+    /// When the newest of the requests was made, in milliseconds since the Unix epoch.
+    pub(super) fn newest_ms(&self) -> Option<u64> {
+        self.all.get_max().map(|(request, _)| request.unix_ms())
+    }
+
     /// What all answers take.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
@@ -143,7 +148,7 @@ impl Answers {
         let (value, limit) = match payer {
             Payer::OPERATORS => return Ok(()),
             _ if self.bytes >= room => (self.bytes, room),
-            _ if self.bytes >= room / 4 * 3 => (has, room / SMALL_SHARE),
+            _ if self.bytes >= crowded_from(room) => (has, room / SMALL_SHARE),
             _ => (has, room / SHARE),
         };
         match value < limit {
@@ -196,6 +201,11 @@ impl Answers {
         }
         FORGET_AT_ONCE
     }
+}
+
+/// From how many bytes on only those who have asked little have a share, with room for so many in all.
+pub(super) fn crowded_from(room: u64) -> u64 {
+    room / 4 * 3
 }
 
 /// Refuses a request whose id was made too long before `now_ms`, or too long after.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Directory, Effect, Refusal, Usage, UserName, at_least, at_most};
+use super::{Answer, Directory, Effect, Refusal, Usage, UserName, answers::crowded_from, at_least, at_most};
 
 /// What there is a quota of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,8 +91,13 @@ impl Quota {
         match self {
             Self::ImagesPerUser => "withdraw some, or ask an operator for more",
             Self::GroupsPerUser => "leave one first, or ask an operator for more",
-            Self::RequestsPerUser => "take some back or wait for answers",
-            Self::BytesPerUser => "withdraw images, or ask an operator for more",
+            Self::RequestsPerUser => {
+                "wait for answers, take requests to join back with `veil group leave`, or ask an operator for more"
+            }
+            Self::BytesPerUser => {
+                "withdraw images (what their viewers are told of it counts until they have read it), or ask an operator \
+                 for more"
+            }
             Self::ImagesToStranger => {
                 "they have to open one of them, grant you something or share a group with you"
             }
@@ -235,6 +240,14 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// From how much of a quota on somebody is refused.
+    pub fn refused_from(&self, quota: Quota) -> u64 {
+        match (quota, self.quotas.get(quota)) {
+            (Quota::AnswerBytes, room) => crowded_from(room),
+            (_, limit) => limit,
+        }
+    }
+
     /// What is used of a quota, if it is one of the whole cluster.
     pub fn used(&self, quota: Quota) -> Option<u64> {
         match quota {
@@ -285,6 +298,11 @@ impl Directory {
             answers: self.answers.count(),
             answer_bytes: self.answers.bytes(),
         }
+    }
+
+    /// When the newest of the requests was made that are remembered, in milliseconds since the Unix epoch.
+    pub(crate) fn newest_request_ms(&self) -> Option<u64> {
+        self.answers.newest_ms()
     }
 
     /// Refuses if a user's records may not grow by so much, or all records.

@@ -160,12 +160,13 @@ impl Directory {
         let grants = grants.into_iter().map(|(viewer, grant)| Ok((self.known_name(&viewer)?, grant)));
         let grants = grants.collect::<Result<_, Refusal>>()?;
         let group_grants = group_grants.into_iter();
-        let group_grants = group_grants.map(|(group, grant)| Ok((self.known_group_name(&group)?, grant)));
-        let group_grants = group_grants.collect::<Result<Grants<_>, Refusal>>()?;
-        for group in group_grants.keys() {
-            let images = self.index.group_size(group) + 1;
+        let group_grants = group_grants.map(|(group, grant)| {
+            let group = self.known_group_name(&group)?;
+            let images = self.index.group_size(&group) + 1;
             at_most("number of images that are granted to the group", images, MAX_GROUP_IMAGES as u64)?;
-        }
+            Ok((group, grant))
+        });
+        let group_grants = group_grants.collect::<Result<Grants<_>, Refusal>>()?;
         if self.index.withdrawn.contains_key(&id) {
             return Err(Flaw::Malformed("it was withdrawn a moment ago"));
         }

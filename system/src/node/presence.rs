@@ -67,6 +67,9 @@ pub(super) struct Presence {
     by_connection: HashMap<u64, BTreeSet<SessionId>>,
     /// How much memory all of them take.
     memory: usize,
+    /// How much those of each user take, and whose take how much.
+    of_user: HashMap<UserName, usize>,
+    by_memory: BTreeSet<(usize, UserName)>,
     /// The term in which all this was told, and since when this node leads in it.
     term: u64,
     since: Duration,
@@ -105,25 +108,51 @@ impl Presence {
         // What was read may have taken more room than it needs.
         offers.shrink_to_fit();
         let needed = memory(&address, &offers);
-        let earlier = self.entries.get(&session);
-        let replaced = earlier.map_or(0, Entry::memory);
         // A session may have been somebody else's before.
-        let own = earlier.filter(|entry| entry.user == user).map_or(0, Entry::memory);
+        let own = self.entries.get(&session).filter(|entry| entry.user == user).map_or(0, Entry::memory);
         let of_user = self.memory_of(&user) - own + needed;
         if of_user > MAX_MEMORY_OF_USER {
             return Err(PresenceError::TooMuch { bytes: of_user as u64, limit: MAX_MEMORY_OF_USER as u64 });
         }
-        let in_all = self.memory - replaced + needed;
-        if in_all > MAX_MEMORY {
-            return Err(PresenceError::TooMany { bytes: in_all as u64, limit: MAX_MEMORY as u64 });
-        }
+        self.make_room(session, needed, of_user)?;
         self.remove(session);
-        self.memory += needed;
+        self.weigh(&user, |memory| memory + needed);
         let expires = now + self.interval() + GRACE;
         self.by_user.insert((user.clone(), session));
         self.entries.insert(session, Entry { user, address, offers, connection, expires });
         self.index(session);
         Ok(())
+    }
+
+    /// Has peers of whoever takes most give way until there is room for a peer of somebody who will take `of_user`. With less
+    /// than that nobody gives way.
+    fn make_room(&mut self, session: SessionId, needed: usize, of_user: usize) -> Result<(), PresenceError> {
+        loop {
+            let replaced = self.entries.get(&session).map_or(0, Entry::memory);
+            let in_all = self.memory - replaced + needed;
+            if in_all <= MAX_MEMORY {
+                return Ok(());
+            }
+            let loudest = self.by_memory.last().filter(|(memory, _)| *memory > of_user);
+            let theirs = loudest.and_then(|(_, user)| self.sessions_of(user).next());
+            let Some(gives_way) = theirs else {
+                return Err(PresenceError::TooMany { bytes: in_all as u64, limit: MAX_MEMORY as u64 });
+            };
+            self.remove(gives_way);
+        }
+    }
+
+    /// Notes that the peers of a user take another amount of memory.
+    fn weigh(&mut self, user: &UserName, change: impl FnOnce(usize) -> usize) {
+        let before = self.memory_of(user);
+        let after = change(before);
+        self.memory = self.memory - before + after;
+        self.by_memory.remove(&(before, user.clone()));
+        self.of_user.remove(user);
+        if after > 0 {
+            self.by_memory.insert((after, user.clone()));
+            self.of_user.insert(user.clone(), after);
+        }
     }
 
     /// A peer is still there. `false` when it is not known, and has to announce itself.
@@ -145,7 +174,7 @@ impl Presence {
     pub(super) fn remove(&mut self, session: SessionId) {
         self.unindex(session);
         if let Some(entry) = self.entries.remove(&session) {
-            self.memory -= entry.memory();
+            self.weigh(&entry.user, |memory| memory - entry.memory());
             self.by_user.remove(&(entry.user, session));
         }
     }
@@ -189,17 +218,17 @@ impl Presence {
         lives: impl Fn(SessionId) -> bool,
     ) -> Vec<OnlinePeer> {
         self.expire(now);
+        self.sessions_of(user).filter(|session| lives(*session)).filter_map(|id| self.peer(id)).collect()
+    }
+
+    fn sessions_of(&self, user: &UserName) -> impl Iterator<Item = SessionId> + use<'_> {
         let (first, last) = SessionId::BOUNDS;
-        let theirs = self.by_user.range((user.clone(), first)..=(user.clone(), last));
-        let theirs = theirs.filter(|(_, session)| lives(*session));
-        theirs.filter_map(|(_, session)| self.peer(*session)).collect()
+        self.by_user.range((user.clone(), first)..=(user.clone(), last)).map(|(_, session)| *session)
     }
 
     /// How much memory those of one user take.
     fn memory_of(&self, user: &UserName) -> usize {
-        let (first, last) = SessionId::BOUNDS;
-        let theirs = self.by_user.range((user.clone(), first)..=(user.clone(), last));
-        theirs.filter_map(|(_, session)| self.entries.get(session)).map(Entry::memory).sum()
+        self.of_user.get(user).copied().unwrap_or_default()
     }
 
     /// How many are online.
@@ -401,6 +430,31 @@ mod tests {
         assert!(presence.memory <= MAX_MEMORY && presence.memory > MAX_MEMORY - each);
         presence.expire(SECOND + Duration::from_secs(3_600));
         assert_eq!((presence.memory, presence.len()), (0, 0));
+        assert!(presence.of_user.is_empty() && presence.by_memory.is_empty());
+    }
+
+    #[test]
+    fn whoever_takes_most_gives_way_to_those_who_take_less() {
+        let mut presence = Presence::default();
+        announce(&mut presence, 1, "anna", 5000, SECOND);
+        // Two of each user, of as many users as there is room for.
+        let full = (0u32..).find(|number| {
+            let session = numbered(1_000 + number);
+            let loud = user(&format!("u{:05}", number / 2));
+            assert!(presence.memory <= MAX_MEMORY);
+            presence.announce(session, loud, heavy(), 1, SECOND).is_err()
+        });
+        assert!(full.is_some());
+        let peers = presence.len();
+        presence.announce(session(2), user("ben"), heavy(), 1, SECOND).unwrap();
+        assert_eq!((presence.len(), presence.memory <= MAX_MEMORY), (peers, true));
+        assert_eq!(presence.of(&user("anna"), SECOND, |_| true).len(), 1);
+        // One peer of one of them went, who cannot have it back at the cost of those who have as much.
+        let gone = (0u32..).find(|number| !presence.entries.contains_key(&numbered(1_000 + number))).unwrap();
+        let again = user(&format!("u{:05}", gone / 2));
+        let refused = presence.announce(numbered(1_000 + gone), again, heavy(), 1, SECOND);
+        assert!(matches!(refused, Err(PresenceError::TooMany { .. })), "{refused:?}");
+        assert_eq!(presence.of(&user("ben"), SECOND, |_| true).len(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{environment::Entropy, forward::Forwarder};
 use crate::{
     alarm::Alarm,
     consensus::Consensus,
-    directory::{Action, Actor, Limits, Quota, Quotas, SetQuotas},
+    directory::{Action, Actor, Limits, Quota, Quotas, REQUEST_WINDOW_MS, SetQuotas},
 };
 
 /// How long one attempt may take, and how long until the next one.
@@ -45,7 +45,13 @@ pub(super) async fn watch(consensus: Consensus) {
     let mut near = BTreeSet::new();
     loop {
         // The sizes are kept up to date with every change: nothing is counted for this.
-        let limits = consensus.look(|directory, _| directory.limits());
+        let (mut limits, newest_ms) =
+            consensus.look(|directory, _| (directory.limits(), directory.newest_request_ms()));
+        // Answers are forgotten with the next commands. Where none come, nobody is refused.
+        let quiet_ms = consensus.time().now_ms.saturating_sub(newest_ms.unwrap_or_default());
+        if quiet_ms > REQUEST_WINDOW_MS {
+            limits.answer_bytes = 0;
+        }
         near = nearly_reached(&limits, &near);
         consensus.alarms().set(Alarm::Quota, complaint(&limits, &near));
         tokio::time::sleep(LOOK).await;
@@ -57,7 +63,7 @@ fn nearly_reached(limits: &Limits, before: &BTreeSet<Quota>) -> BTreeSet<Quota> 
     let is_near = |quota: &Quota| {
         let least = if before.contains(quota) { NOT_NEAR } else { NEAR };
         let used = limits.used(*quota).map(u128::from);
-        used.is_some_and(|used| used * 100 >= u128::from(limits.quotas.get(*quota)) * u128::from(least))
+        used.is_some_and(|used| used * 100 >= u128::from(limits.refused_from(*quota)) * u128::from(least))
     };
     Quota::ALL.into_iter().filter(is_near).collect()
 }
@@ -71,7 +77,15 @@ fn complaint(limits: &Limits, near: &BTreeSet<Quota>) -> Option<String> {
         let (used, limit) = (limits.used(*quota)?, limits.quotas.get(*quota));
         let percent = (u128::from(used) * 100).checked_div(u128::from(limit));
         let percent = percent.map_or(String::new(), |percent| format!("{percent} % of "));
-        Some(format!("the {} is {used} of {limit} ({percent}the quota {})", quota.field(None), quota.name()))
+        let heavy = match quota {
+            Quota::AnswerBytes => "; from 75 % on whoever makes many changes is told to ask again later",
+            _ => "",
+        };
+        Some(format!(
+            "the {} is {used} of {limit} ({percent}the quota {}{heavy})",
+            quota.field(None),
+            quota.name()
+        ))
     });
     let each = each.collect::<Vec<_>>().join(", ");
     let set: String = near.iter().map(|quota| format!(" --set {}=LIMIT", quota.name())).collect();
@@ -128,6 +142,11 @@ mod tests {
         assert!(
             said(&answers).unwrap().contains("remembered answers is 1048576 of 1048576 (100 % of the quota")
         );
+        // Some are refused long before there is no room at all.
+        answers.answer_bytes = (1 << 20) / 4 * 3;
+        assert!(said(&answers).unwrap().contains("(75 % of the quota answer-bytes; from 75 % on whoever"));
+        answers.answer_bytes = (1 << 20) / 100 * 67;
+        assert_eq!(said(&answers), None);
         // Where nobody may be, nobody is too many.
         let mut nobody = holding(0, 0);
         nobody.quotas.users = 0;

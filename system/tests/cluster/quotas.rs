@@ -56,13 +56,19 @@ async fn a_cluster_has_the_quotas_it_was_founded_with_until_an_operator_sets_oth
 async fn a_quota_that_is_nearly_reached_is_an_alarm_until_there_is_room_again() {
     let cluster = Cluster::start(3, RaftConfig::default()).await;
     let client = cluster.client();
-    let alarmed = async |id: u64, expected: bool| loop {
-        let status = client.status(&cluster.members[&id].client, PATIENCE).await.unwrap();
-        let alarm = status.alarms.into_iter().find(|active| active.alarm == Alarm::Quota);
-        match alarm.is_some() == expected {
-            true => break alarm.map(|active| active.reason),
-            false => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-        }
+    let alarmed = async |id: u64, expected: bool| {
+        let looking = async {
+            loop {
+                let status = client.status(&cluster.members[&id].client, PATIENCE).await.unwrap();
+                let alarm = status.alarms.into_iter().find(|active| active.alarm == Alarm::Quota);
+                match alarm.is_some() == expected {
+                    true => break alarm.map(|active| active.reason),
+                    false => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                }
+            }
+        };
+        let looked = tokio::time::timeout(PATIENCE, looking).await;
+        looked.unwrap_or_else(|_| panic!("n{id}: the alarm is active, or not: expected {expected}"))
     };
     let set = async |users| {
         client.set_quotas(client.request_id(), vec![(Quota::Users, users)], soon()).await.unwrap();

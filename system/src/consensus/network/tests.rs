@@ -220,10 +220,12 @@ async fn a_snapshot_that_was_sent_holds_on_to_the_log_for_a_little_longer() {
     let vote = Vote::new_committed(1, 1);
     leader.full_snapshot(vote, snapshot, ended, RPCOption::new(WHILE)).await.unwrap_err();
     assert_eq!(leader.transfers.oldest(), Some(9));
-    while leader.transfers.oldest().is_some() {
-        tokio::time::advance(WHILE).await;
-        tokio::task::yield_now().await;
-    }
+    let let_go = async {
+        while leader.transfers.oldest().is_some() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), let_go).await.expect("it lets go of the log");
 }
 
 #[tokio::test(start_paused = true)]
