@@ -66,7 +66,7 @@ fn all_nodes_killed_at_once_lose_nothing_that_was_acknowledged() {
     }
     let fault = &summary["faults"][0];
     assert_eq!(fault["kind"], "kill");
-    assert!(fault["unavailable_ms"].as_f64().unwrap() >= 400.0, "{fault:#}");
+    assert!(fault["unavailable"]["at_least_ms"].as_f64().unwrap() >= 400.0, "{fault:#}");
     // Whoever leads in the end tells where writes spent their time.
     let stages = summary["stages"].as_array().unwrap();
     let fsync: u64 =
@@ -133,7 +133,11 @@ heal = "300ms"
         assert!(stood > 0.25, "it is healed 300 ms after it struck, not after it was due: {fault:#}");
     }
     let kind = &summary["fault_kinds"][0];
-    assert_eq!((&kind["kind"], &kind["unavailable_ms"]["n"]), (&"kill".into(), &3.into()), "{kind:#}");
+    assert_eq!(
+        (&kind["kind"], &kind["unavailable_at_least_ms"]["n"]),
+        (&"kill".into(), &3.into()),
+        "{kind:#}"
+    );
     let limits = summary["limits"].as_array().unwrap();
     assert_eq!(limits.iter().map(|limit| &limit["samples"]).collect::<Vec<_>>(), [3, 3], "{limits:#?}");
     assert_eq!((&limits[0]["holds"], &limits[1]["holds"]), (&true.into(), &true.into()), "{limits:#?}");

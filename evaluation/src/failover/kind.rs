@@ -2,7 +2,7 @@
 
 use loadgen::scenario::FailoverFigure;
 
-use super::Failover;
+use super::{Failover, Unavailable};
 use crate::statistics::Distribution;
 
 /// How the figures of all faults of one kind are distributed, ms.
@@ -12,20 +12,35 @@ pub struct KindFigures {
     pub kind: String,
     /// How many there were.
     pub faults: usize,
+    /// Of how many of them the outage, at the fault or at the healing, can be told from no fault.
+    pub distinguishable: usize,
     /// *elect* of those that struck the leader.
     pub elect: Distribution,
-    /// *unavailable*.
+    /// *unavailable* at the fault, at least.
     pub unavailable: Distribution,
+    /// *unavailable* at the fault, at most.
+    pub unavailable_at_most: Distribution,
+    /// The same in as long a time directly before each of them, at least.
+    pub noise: Distribution,
+    /// *unavailable* at the healing, at least.
+    pub healing: Distribution,
     /// *recover*.
     pub recover: Distribution,
-    /// How finely *unavailable* could be seen, of the one that was seen the worst.
-    pub resolution_ms: Option<f64>,
+    /// The longest gaps between two answers, whether anybody asked in them or not.
+    pub longest_gap: Distribution,
 }
 
 impl KindFigures {
-    /// Its three figures with their names, in the order of tables.
-    pub fn figures(&self) -> [(&'static str, &Distribution); 3] {
-        [("elect", &self.elect), ("unavailable", &self.unavailable), ("recover", &self.recover)]
+    /// Its figures with their names, in the order of tables.
+    pub fn figures(&self) -> [(&'static str, &Distribution); 6] {
+        [
+            ("elect", &self.elect),
+            ("unavailable, at least", &self.unavailable),
+            ("unavailable, at most", &self.unavailable_at_most),
+            ("noise", &self.noise),
+            ("healing, at least", &self.healing),
+            ("recover", &self.recover),
+        ]
     }
 }
 
@@ -43,12 +58,25 @@ pub fn kinds(failovers: &[Failover]) -> Vec<KindFigures> {
 fn of_kind(failovers: &[Failover], kind: &str) -> KindFigures {
     let all = || failovers.iter().filter(|fault| fault.kind == kind);
     let figure = |figure| all().filter_map(|fault| fault.figure(figure)).collect();
+    let gap = |fault: &Failover| match fault.longest_gap.open_ended {
+        true => f64::INFINITY,
+        false => fault.longest_gap.ms(),
+    };
     KindFigures {
         kind: kind.to_owned(),
         faults: all().count(),
+        distinguishable: all().filter(|fault| fault.is_distinguishable() == Some(true)).count(),
         elect: figure(FailoverFigure::Elect),
         unavailable: figure(FailoverFigure::Unavailable),
+        unavailable_at_most: all()
+            .map(|fault| fault.unavailable.at_most_ms().unwrap_or(f64::INFINITY))
+            .collect(),
+        noise: all()
+            .filter_map(|fault| fault.unavailable.noise)
+            .map(|noise| noise.directly.at_least_ms())
+            .collect(),
+        healing: all().filter_map(|fault| fault.healing.as_ref()).map(Unavailable::figure_ms).collect(),
         recover: figure(FailoverFigure::Recover),
-        resolution_ms: all().filter_map(|fault| fault.unavailable.resolution_ms).max_by(f64::total_cmp),
+        longest_gap: all().map(gap).collect(),
     }
 }

@@ -1,4 +1,4 @@
-//! The four figures of every fault, defined here and nowhere else.
+//! The figures of every fault, defined here and nowhere else.
 //!
 //! Times are seconds since the first stage began. *elect* and *recover* count from when the fault had
 //! *happened* (the process was gone), not from when it was asked for. In the few milliseconds between the
@@ -7,11 +7,16 @@
 //! with the first of them.
 //!
 //! A fault is looked at from its beginning until it is healed and the cluster has recovered from the
-//! healing too ([`Failover::settled_s`]), or until the next fault, or until the load ends.
+//! healing too ([`Failover::settled_s`]), or until the next fault, or until the load ends. What is seen
+//! until service is good for the first time was *at the fault*; what is seen after that is the *healing*.
 
 mod kind;
+mod noise;
 mod occurrence;
+mod quiet;
 mod service;
+mod stretch;
+mod unavailable;
 
 use std::collections::BTreeMap;
 
@@ -22,9 +27,16 @@ use loadgen::{
 
 use crate::run::RunDirectory;
 pub use kind::{KindFigures, kinds};
+pub use noise::Noise;
 use occurrence::Occurrence;
 pub use service::Baseline;
 use service::Service;
+pub use stretch::Stretch;
+pub use unavailable::Unavailable;
+use unavailable::Window;
+
+/// The beginning of every fault, s: whatever it does at once is its doing, however soon service is good again.
+const AT_FAULT_S: f64 = 0.1;
 
 /// One fault, and what it did to those who wanted service.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,16 +60,22 @@ pub struct Failover {
     /// *elect*: from the fault to the first leader of a higher term; 0 if it was seen before the fault was
     /// known to have happened.
     pub elect: Elect,
-    /// *unavailable*: the longest stretch without a successful completion that overlaps the fault, of
-    /// all operations together.
+    /// *unavailable*, at the fault: the longest stretch in which somebody waited and nobody was served, from the
+    /// fault until service was good for the first time.
     pub unavailable: Unavailable,
-    /// The same of each operation that the load contains.
+    /// The same from then on until it was settled; nothing, if that was at once.
+    pub healing: Option<Unavailable>,
+    /// *unavailable* at the fault of each kind of operation that the load contains: in which nobody was served who
+    /// had asked for it.
     pub unavailable_by_operation: BTreeMap<OperationKind, Unavailable>,
-    /// *recover*: from the fault to the beginning of the first second in which goodput was at least 95 %
-    /// of the rate before and p99 at most twice that before, ms. Seconds slide in steps of 100 ms, which
-    /// is the resolution. Where a ramp offers fewer operations than before, those offered are the rate
-    /// that must be reached. `None`: not recovered before the next fault or the end of the load, or
-    /// nothing was answered before the fault to compare with.
+    /// The longest gap between two answers that overlaps the fault, whether anybody asked in it or not.
+    pub longest_gap: Gap,
+    /// The mean time between answers before the fault, ms.
+    pub mean_gap_ms: Option<f64>,
+    /// *recover*: from the fault to the beginning of the first good second, ms; not before the end of a stretch at
+    /// the fault that can be told from none. Seconds slide in steps of 100 ms, which is the resolution. `None`: not
+    /// recovered before the next fault or the end of the load, or nothing was answered before the fault to compare
+    /// with.
     pub recover_ms: Option<f64>,
     /// When the fault was healed and service was good again after that, s; the beginning of the first
     /// good second then. `None` when that did not happen before the next fault or the end.
@@ -87,14 +105,31 @@ impl Failover {
         }
     }
 
+    /// Both times that it may have been unavailable: at the fault, and at the healing.
+    pub fn stretches(&self) -> impl Iterator<Item = &Unavailable> {
+        std::iter::once(&self.unavailable).chain(&self.healing)
+    }
+
+    /// The one that it is known by: at the fault, unless only the healing can be told from no fault.
+    pub fn main_stretch(&self) -> &Unavailable {
+        let is_told = |u: &&Unavailable| u.is_distinguishable() == Some(true);
+        self.stretches().find(is_told).unwrap_or(&self.unavailable)
+    }
+
+    /// Whether it can be told from no fault at all, at the fault or at the healing; nothing, where there is nothing
+    /// to compare it with.
+    pub fn is_distinguishable(&self) -> Option<bool> {
+        let told: Vec<Option<bool>> = self.stretches().map(Unavailable::is_distinguishable).collect();
+        if told.contains(&Some(true)) { Some(true) } else { told.into_iter().fold(Some(false), Option::and) }
+    }
+
     /// One of the four figures: ms, or operations; infinite when it did not end, and nothing when the fault has
-    /// none.
+    /// none. *unavailable* is that at the fault, at least.
     pub fn figure(&self, figure: FailoverFigure) -> Option<f64> {
         match figure {
             FailoverFigure::Elect if self.elect == Elect::NotLeader => None,
             FailoverFigure::Elect => Some(self.elect.ms().unwrap_or(f64::INFINITY)),
-            FailoverFigure::Unavailable if self.unavailable.open_ended => Some(f64::INFINITY),
-            FailoverFigure::Unavailable => Some(self.unavailable.ms()),
+            FailoverFigure::Unavailable => Some(self.unavailable.figure_ms()),
             FailoverFigure::Recover => Some(self.recover_ms.unwrap_or(f64::INFINITY)),
             FailoverFigure::LostWork => Some(self.lost_work as f64),
         }
@@ -129,20 +164,18 @@ impl Elect {
     }
 }
 
-/// A stretch without a successful completion.
+/// A gap between two answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Unavailable {
-    /// The last success before it, s; the beginning of the load, if there was none.
+pub struct Gap {
+    /// The last answer before it, s; the beginning of the load, if there was none.
     pub from_s: f64,
-    /// The first success after it, s; the end of the load, if there was none.
+    /// The first answer after it, s; the end of the load, if there was none.
     pub to_s: f64,
-    /// No success ended it: it is at least so long.
+    /// No answer ended it: it is at least so long.
     pub open_ended: bool,
-    /// How finely it could be seen: the mean time between successes before the fault, ms.
-    pub resolution_ms: Option<f64>,
 }
 
-impl Unavailable {
+impl Gap {
     /// How long it was, ms.
     pub fn ms(&self) -> f64 {
         (self.to_s - self.from_s) * 1e3
@@ -164,7 +197,8 @@ pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
         let next_asked_s = next_asked_s.filter(|&asked| next_s.is_some() && asked > fault.asked_s);
         let elect = elect(run, fault, next_asked_s.unwrap_or(f64::INFINITY));
         let ends = Ends { limit_s, next_asked_s };
-        failovers.push(figures(run, &service, fault, ends, elect, failovers.last()));
+        let failover = figures(run, &service, fault, ends, elect, &failovers);
+        failovers.push(failover);
     }
     failovers
 }
@@ -184,22 +218,43 @@ fn figures(
     fault: &Occurrence,
     Ends { limit_s, next_asked_s }: Ends,
     elect: Elect,
-    previous: Option<&Failover>,
+    earlier: &[Failover],
 ) -> Failover {
     let start = fault.injected_s;
-    let baseline = baseline(run, service, start, previous);
-    let recovered_s = baseline.and_then(|b| service.first_good_second(&b, start, start, limit_s));
-    let settled_s = match (baseline, recovered_s, fault.healed_s) {
-        (Some(b), Some(recovered), Some(healed)) => {
-            service.first_good_second(&b, start, recovered.max(healed), limit_s)
-        }
-        _ => None,
+    let baseline = baseline(run, service, start, earlier.last());
+    let good_from =
+        |from_s: f64| baseline.and_then(|b| service.first_good_second(&b, start, from_s, limit_s));
+    // What lies behind the next fault is that one's doing.
+    let seen_s = next_asked_s.unwrap_or(f64::INFINITY);
+    let quiet = quiet::before(fault.asked_s, &run.phases().warmups(), earlier);
+    let measure = |kind: Option<OperationKind>, window: Window| {
+        Unavailable::of(service.stretches(kind), window, &quiet)
     };
+
+    let good_s = good_from(start);
+    let at_fault_to_s = good_s.unwrap_or(limit_s).max(start + AT_FAULT_S).min(seen_s).max(fault.asked_s);
+    let at_fault = Window { from_s: fault.asked_s, to_s: at_fault_to_s, seen_s };
+    let unavailable = measure(None, at_fault);
+    // A second may be good as a whole with an outage in it.
+    let recovered_s = match unavailable.is_distinguishable() {
+        Some(false) => good_s,
+        Some(true) | None => good_s.and_then(|good| good_from(good.max(unavailable.stretch.next_answer_s))),
+    };
+
+    let healed_s = recovered_s.zip(fault.healed_s).map(|(recovered, healed)| recovered.max(healed));
+    let mut settled_s = healed_s.and_then(good_from);
+    let healing_from_s = at_fault_to_s.max(unavailable.stretch.next_answer_s);
+    let healing = |settled_s: Option<f64>| {
+        let to_s = settled_s.unwrap_or(limit_s).min(seen_s);
+        let window = Window { from_s: healing_from_s, to_s, seen_s };
+        (to_s > healing_from_s).then(|| measure(None, window))
+    };
+    let healing = healing(settled_s);
+    if let Some(healing) = healing.as_ref().filter(|healing| healing.is_distinguishable() != Some(false)) {
+        settled_s = settled_s.and_then(|settled| good_from(settled.max(healing.stretch.next_answer_s)));
+    }
     let until_s = settled_s.unwrap_or(limit_s);
-    let charged_s = next_asked_s.map_or(until_s, |next| until_s.min(next)).max(fault.asked_s);
-    let unavailable = |kind: Option<OperationKind>| {
-        service.longest_gap(kind, fault.asked_s, charged_s, baseline.map(|b| (b.from_s, b.to_s)))
-    };
+    let charged_s = until_s.min(seen_s).max(fault.asked_s);
     let planned = run.scenario.faults.get(fault.index);
     Failover {
         index: fault.index,
@@ -211,8 +266,11 @@ fn figures(
         healed_s: fault.healed_s,
         leader_before: leader_before(run, fault),
         elect,
-        unavailable: unavailable(None),
-        unavailable_by_operation: service.kinds().map(|kind| (kind, unavailable(Some(kind)))).collect(),
+        unavailable,
+        healing,
+        unavailable_by_operation: service.kinds().map(|kind| (kind, measure(Some(kind), at_fault))).collect(),
+        longest_gap: service.longest_gap(fault.asked_s, charged_s),
+        mean_gap_ms: baseline.and_then(|b| service.mean_gap_ms((b.from_s, b.to_s))),
         recover_ms: recovered_s.map(|at| (at - start) * 1e3),
         settled_s,
         lost_work: service.lost_between(start, recovered_s.unwrap_or(limit_s)),

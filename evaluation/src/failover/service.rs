@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use loadgen::scenario::{OperationKind, OutcomeKind};
 
-use super::Unavailable;
+use super::{
+    Gap,
+    stretch::{Demand, Stretches},
+};
 use crate::{
-    run::RunDirectory,
+    run::{Operation, RunDirectory},
     statistics::{Latencies, milliseconds},
 };
 
@@ -41,8 +44,10 @@ pub(super) struct Service {
     pub cut_off: bool,
     /// Successes: when they completed (ascending), and their latency, ns.
     successes: Vec<(f64, u64)>,
-    /// When operations of each kind succeeded, ascending.
-    by_kind: BTreeMap<OperationKind, Vec<f64>>,
+    /// The stretches in which nobody was served, of all operations.
+    stretches: Stretches,
+    /// The same of each kind: in which nobody was served who had asked for it.
+    by_kind: BTreeMap<OperationKind, Stretches>,
     /// When operations were due, ascending.
     due: Vec<f64>,
     /// When those that were not answered in time were due, ascending.
@@ -56,17 +61,23 @@ impl Service {
             end_s: run.end_s(),
             cut_off: run.manifest.interrupted.is_some(),
             successes: Vec::new(),
+            stretches: Stretches::default(),
             by_kind: BTreeMap::new(),
             due: Vec::new(),
             lost: Vec::new(),
         };
+        // Answers that came after an early end came to fewer and fewer who still waited.
+        let seen_s = if service.cut_off { service.end_s } else { f64::INFINITY };
+        let mut demands: Vec<Demand> = Vec::new();
+        let mut of_kinds: BTreeMap<OperationKind, Vec<Demand>> = BTreeMap::new();
         for operation in run.measured() {
             service.due.push(operation.due_s());
-            let of_kind = service.by_kind.entry(operation.kind).or_default();
+            let demand = demand(operation, timeout_ns as f64 / 1e9, seen_s);
+            demands.push(demand);
+            of_kinds.entry(operation.kind).or_default().push(demand);
             let in_time = match (operation.outcome, operation.done_s(), operation.latency_ns()) {
                 (OutcomeKind::Ok, Some(done), Some(latency)) => {
                     service.successes.push((done, latency));
-                    of_kind.push(done);
                     u128::from(latency) <= timeout_ns
                 }
                 _ => false,
@@ -76,13 +87,16 @@ impl Service {
             }
         }
         service.successes.sort_by(|a, b| a.0.total_cmp(&b.0));
-        service.by_kind.values_mut().for_each(|times| times.sort_by(f64::total_cmp));
+        service.stretches = Stretches::of(&demands, service.end_s);
+        let of_kind =
+            |(kind, demands): (OperationKind, Vec<Demand>)| (kind, Stretches::of(&demands, service.end_s));
+        service.by_kind = of_kinds.into_iter().map(of_kind).collect();
         service.due.sort_by(f64::total_cmp);
         service.lost.sort_by(f64::total_cmp);
         service
     }
 
-    /// The operations that the load contains.
+    /// The kinds of operations that the load contains.
     pub(super) fn kinds(&self) -> impl Iterator<Item = OperationKind> {
         self.by_kind.keys().copied()
     }
@@ -128,53 +142,55 @@ impl Service {
         count_between(&self.lost, from_s, to_s) as u64
     }
 
-    /// The longest stretch without a success that overlaps `[from_s, to_s]`, of one kind or of all. Which is
-    /// the longest is decided by what lies before `to_s`: a later one is somebody else's doing.
-    /// Its resolution is the mean time between successes in `before`.
-    pub(super) fn longest_gap(
-        &self,
-        kind: Option<OperationKind>,
-        from_s: f64,
-        to_s: f64,
-        before: Option<(f64, f64)>,
-    ) -> Unavailable {
-        let all: Vec<f64>;
-        let times: &[f64] = match kind {
-            Some(kind) => self.by_kind.get(&kind).map_or(&[], Vec::as_slice),
-            None => {
-                all = self.successes.iter().map(|s| s.0).collect();
-                &all
-            }
-        };
-        // Answers that came after an early end came to fewer and fewer who still waited.
-        let seen = if self.cut_off { times.partition_point(|&t| t <= self.end_s) } else { times.len() };
-        let times = &times[..seen];
-        let resolution_ms = before.and_then(|(a, b)| match count_between(times, a, b) {
-            0 => None,
-            n => Some((b - a) * 1e3 / n as f64),
-        });
-        let end_s = times.last().copied().unwrap_or(0.0).max(self.end_s);
+    /// The stretches in which nobody was served, of one kind of operation or of all.
+    pub(super) fn stretches(&self, kind: Option<OperationKind>) -> &Stretches {
+        kind.and_then(|kind| self.by_kind.get(&kind)).unwrap_or(&self.stretches)
+    }
+
+    /// The longest gap between two successes that overlaps `[from_s, to_s]`. Which is the longest is decided by
+    /// what lies before `to_s`: a later one is somebody else's doing.
+    pub(super) fn longest_gap(&self, from_s: f64, to_s: f64) -> Gap {
+        let time = |i: usize| self.successes.get(i).map(|success| success.0);
+        let is_seen = |at: &f64| !self.cut_off || *at <= self.end_s;
+        let end_s =
+            self.successes.last().map(|success| success.0).filter(is_seen).unwrap_or(0.0).max(self.end_s);
         // The first gap that ends after the fault begins is the one in which it struck.
-        let first = times.partition_point(|&t| t <= from_s);
-        let mut longest = Unavailable { from_s, to_s: from_s, open_ended: false, resolution_ms };
+        let first = self.successes.partition_point(|success| success.0 <= from_s);
+        let mut longest = Gap { from_s, to_s: from_s, open_ended: false };
         let mut longest_s = 0.0;
-        for i in first..=times.len() {
-            let gap_from = if i == 0 { 0.0 } else { times[i - 1] };
-            if i > first && gap_from >= to_s {
+        for i in first..=self.successes.len() {
+            let gap_from = i.checked_sub(1).and_then(time).unwrap_or(0.0);
+            if i > first && gap_from >= to_s || !is_seen(&gap_from) {
                 break;
             }
-            let ended = times.get(i).copied();
+            let ended = time(i).filter(is_seen);
             let gap_to = ended.unwrap_or(end_s);
             let length_s = gap_to.min(to_s) - gap_from;
             if length_s > longest_s {
                 longest_s = length_s;
-                longest.from_s = gap_from;
-                longest.to_s = gap_to;
-                longest.open_ended = ended.is_none();
+                longest = Gap { from_s: gap_from, to_s: gap_to, open_ended: ended.is_none() };
             }
         }
         longest
     }
+
+    /// The mean time between successes in a time, ms; nothing, if there was none.
+    pub(super) fn mean_gap_ms(&self, (from_s, to_s): (f64, f64)) -> Option<f64> {
+        let answered = self.answered(from_s, to_s).len();
+        (answered > 0).then(|| (to_s - from_s) * 1e3 / answered as f64)
+    }
+}
+
+/// How long somebody waited. One of whom no end is known waited as long as anybody does; what was never sent did not
+/// wait, and was not answered.
+fn demand(operation: &Operation, timeout_s: f64, seen_s: f64) -> Demand {
+    let due_s = operation.due_s();
+    let end_s = match (operation.outcome, operation.done_s()) {
+        (OutcomeKind::Shed, _) => due_s,
+        (_, Some(done_s)) => done_s.max(due_s),
+        (_, None) => due_s + timeout_s,
+    };
+    Demand { due_s, end_s, answered: operation.outcome == OutcomeKind::Ok && end_s <= seen_s }
 }
 
 fn p99_ms(answered: &[(f64, u64)]) -> Option<f64> {

@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{
     failover::{Elect, Failover, node_list},
+    report::words,
     run::{Operation, RunDirectory},
 };
 
 const HEIGHT: f64 = 260.0;
 /// More points than this are not drawn, but every second, third, … of them.
 const MAX_POINTS: usize = 4000;
-/// A stretch without service that begins so long after the fault is not seen from near, s.
+/// A stretch that begins so long after the fault is shown without it, s.
 const FAR_S: f64 = 2.0;
 
 /// `which` says which of many it is; it may be empty.
@@ -30,7 +31,7 @@ pub fn draw(run: &RunDirectory, fault: &Failover, which: &str) -> Drawing {
     let seen: Vec<&Operation> = run.measured().filter(|o| (from..=to).contains(&o.due_s())).collect();
     let every = seen.len().div_ceil(MAX_POINTS).max(1);
     let mut drawing = Drawing::new();
-    drawing.head(title(fault, which, to), (LEFT, 28.0), 15.0);
+    drawing.head(title(fault, which), (LEFT, 28.0), 15.0);
     let sampled = match every {
         1 => "Every operation: when it was due, and how long it took".to_owned(),
         n => format!("One operation in {n}: when it was due, and how long it took"),
@@ -63,18 +64,17 @@ pub fn draw(run: &RunDirectory, fault: &Failover, which: &str) -> Drawing {
     drawing
 }
 
-/// From when to when: the stretch without service and as much on either side; when that came only later
-/// (it may be the healing that disturbed most, or nothing but chance), the second around the fault.
-fn range(fault: &Failover) -> (f64, f64) {
-    let (start, gap) = (fault.injected_s, &fault.unavailable);
-    if gap.from_s > start + FAR_S {
-        return (start - 0.3, start + 0.7);
-    }
-    let length = (gap.to_s - start).clamp(0.1, 10.0);
-    (start - length.max(0.2), gap.to_s.max(start) + length.max(0.3) * 1.5)
+/// From when to when: the stretch that it is titled with, and as much on either side; with the fault, unless that
+/// was long before.
+pub(super) fn range(fault: &Failover) -> (f64, f64) {
+    let (start, stretch) = (fault.injected_s, &fault.main_stretch().stretch);
+    let from = if stretch.from_s > start + FAR_S { stretch.from_s } else { start.min(stretch.from_s) };
+    let to = stretch.to_s.max(from);
+    let length = (to - from).clamp(0.1, 10.0);
+    (from - length.max(0.2), to + length.max(0.3) * 1.5)
 }
 
-fn title(fault: &Failover, which: &str, to: f64) -> String {
+fn title(fault: &Failover, which: &str) -> String {
     let nodes = node_list(&fault.nodes);
     let mut title = format!("{} of {}", fault.kind, fault.victim());
     if fault.victim() != nodes {
@@ -82,13 +82,13 @@ fn title(fault: &Failover, which: &str, to: f64) -> String {
     }
     title.push_str(", from near");
     title.push_str(which);
-    let gap = &fault.unavailable;
-    if gap.from_s > to {
-        title.push_str(&format!(
-            "; the longest stretch without service, {:.0} ms, began {:.1} s later",
-            gap.ms(),
-            gap.from_s - fault.injected_s
-        ));
+    let main = fault.main_stretch();
+    title.push_str(&match main.is_distinguishable() {
+        Some(false) => "; not distinguishable from no fault".to_owned(),
+        _ => format!("; {} unavailable", words::unavailable(main)),
+    });
+    if main.stretch.from_s > fault.injected_s + FAR_S {
+        title.push_str(&format!(", {:.1} s later", main.stretch.from_s - fault.injected_s));
     }
     title
 }
@@ -106,7 +106,7 @@ fn notes(fault: &Failover, (from, to): (f64, f64)) -> Vec<Note> {
     let start = fault.injected_s;
     let moment = |at_s: f64, text: String, ink| Note { from: at_s, to: at_s, text, bracket: false, ink };
     let mut notes = vec![
-        unavailable_note(fault),
+        unavailable_note(fault.main_stretch()),
         moment(start, format!("{} {}", fault.kind, node_list(&fault.nodes)), palette::FAULT_TEXT),
     ];
     if let Elect::After { ms, node, term } = fault.elect {

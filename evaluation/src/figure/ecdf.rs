@@ -84,12 +84,15 @@ fn panel(kind: &KindFigures) -> Panel<'_> {
         dashed: false,
         marks: Some(String::new()),
     }];
+    if kind.noise.count() > 0 {
+        legend.push(entry(Mark::Dashes, palette::QUIET, "noise", &kind.noise));
+        curves.push(Curve { values: &kind.noise, ink: palette::QUIET, dashed: true, marks: None });
+    }
     if kind.elect.count() > 0 {
         legend.push(entry(Mark::Dashes, palette::P50, "elect", &kind.elect));
         curves.push(Curve { values: &kind.elect, ink: palette::P50, dashed: true, marks: None });
     }
-    let seen = kind.resolution_ms.map_or_else(String::new, |ms| format!(", seen to ±{ms:.1} ms"));
-    Panel { title: format!("{}: {} faults{seen}", kind.kind, kind.faults), legend, curves }
+    Panel { title: format!("{}: {} faults", kind.kind, kind.faults), legend, curves }
 }
 
 /// Draws panels from `top` on, over one axis, and says how high the drawing is.

@@ -251,6 +251,6 @@ fn wordings(fault: &Failover, trace: &Trace<'_>) -> Vec<String> {
     }
     let struck = format!("{} {}", fault.kind, node_list(&fault.nodes));
     let length = lane::lasted(fault).unwrap_or_else(|| "never healed".to_owned());
-    let gap = timeline::unavailable_note(fault).text;
+    let gap = timeline::unavailable_note(fault.main_stretch()).text;
     vec![format!("{struck} · {length} · {gap}"), format!("{struck} · {length}"), struck]
 }

@@ -277,7 +277,7 @@ fn runs_are_laid_over_one_another_each_with_its_name_its_colour_and_its_faults()
     for expected in [
         "A  by process",
         "B  by docker",
-        "kill n2 · 8.2 s · 354 ms unavailable",
+        "kill n2 · 8.2 s · 353 to 354 ms unavailable",
         "kill n2 · 8.2 s · 899 ms unavailable",
     ] {
         assert!(said.contains(&expected), "{expected} in {said:?}");
@@ -349,13 +349,32 @@ fn letters_come_from_the_bundled_font() {
 }
 
 #[test]
-fn a_close_up_stays_with_its_fault_when_the_longest_gap_comes_later() {
-    let mut plan = Plan::leader_kill();
-    plan.outages = vec![(15.003, 15.03), (23.2, 23.5)];
-    let figures = figures(&plan.run());
-    keep("late-gap", &figures);
-    let said: Vec<&str> = texts(&figures[1]).iter().map(|t| t.text.as_str()).collect();
-    assert!(said[0].ends_with("began 8.2 s later"), "{said:?}");
-    assert!(said.contains(&"kill n2"), "{said:?}");
-    assert_legible(&figures);
+fn a_close_up_shows_the_stretch_that_it_is_titled_with() {
+    let mut at_the_healing = Plan::leader_kill();
+    at_the_healing.outages = vec![(23.2, 23.5)];
+    let mut at_the_fault = Plan::leader_kill();
+    at_the_fault.outages = vec![(15.003, 15.06), (23.2, 23.5)];
+    let mut nowhere = Plan::leader_kill();
+    nowhere.outages.clear();
+    let cases = [
+        ("late-gap", at_the_healing, "unavailable, 8.2 s later"),
+        ("two-gaps", at_the_fault, "unavailable"),
+        ("no-gap", nowhere, "not distinguishable from no fault"),
+    ];
+    for (name, plan, expected) in cases {
+        let run = plan.run();
+        let fault = &assess(&run).failovers[0];
+        let figures = figures(&run);
+        keep(name, &figures);
+        let said: Vec<&str> = texts(&figures[1]).iter().map(|t| t.text.as_str()).collect();
+        assert!(said[0].ends_with(expected), "{said:?}");
+        // The bracket over it is there, and all of it within the panel.
+        let main = fault.main_stretch();
+        let bracket = format!("{} unavailable", crate::report::words::unavailable(main));
+        assert!(said.contains(&bracket.as_str()), "{bracket} in {said:?}");
+        let (from, to) = closeup::range(fault);
+        assert!(from < main.stretch.from_s && main.stretch.to_s < to, "{name}: {from} {to} {main:?}");
+        assert_eq!(said.contains(&"kill n2"), name != "late-gap", "{said:?}");
+        assert_legible(&figures);
+    }
 }

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     assessment::Assessment,
-    failover::{Failover, node_list},
+    failover::{Failover, Unavailable, node_list},
+    report::words,
     run::RunDirectory,
     series::{BUCKET_S, Bucket},
 };
@@ -52,13 +53,14 @@ fn rates(drawing: &mut Drawing, run: &RunDirectory, assessment: &Assessment, x: 
         .chain(OutcomeKind::ALL.map(|kind| (Mark::Fill, palette::outcome(kind), kind.name())))
         .collect();
     let named = longest(&assessment.failovers);
-    let heading = match named.len() < assessment.failovers.len() {
+    let outage = |fault: &&Failover| outages(fault).next().is_some();
+    let heading = match named.len() < assessment.failovers.iter().filter(outage).count() {
         true => format!("Operations a second, when they ended, and the {BRACKETS} longest outages"),
         false => "Operations a second, when they ended".to_owned(),
     };
     plot::heading(drawing, y, &heading, &legend);
 
-    let notes: Vec<Note> = named.into_iter().map(unavailable_note).collect();
+    let notes: Vec<Note> = named.iter().flat_map(|fault| outages(fault)).map(unavailable_note).collect();
     let strip = Strip::place(&notes, &x);
     let top = y + 12.0 + strip.height();
 
@@ -77,13 +79,20 @@ fn rates(drawing: &mut Drawing, run: &RunDirectory, assessment: &Assessment, x: 
     top + RATES
 }
 
-/// The faults with the longest stretches without service, as many as can be named, in order of time.
+/// The faults with the longest outages, as many as can be named, in order of time.
 fn longest(failovers: &[Failover]) -> Vec<&Failover> {
-    let mut longest: Vec<&Failover> = failovers.iter().collect();
-    longest.sort_by(|a, b| b.unavailable.ms().total_cmp(&a.unavailable.ms()));
+    let mut longest: Vec<&Failover> =
+        failovers.iter().filter(|fault| outages(fault).next().is_some()).collect();
+    let length = |fault: &Failover| outages(fault).map(Unavailable::figure_ms).fold(0.0, f64::max);
+    longest.sort_by(|a, b| length(b).total_cmp(&length(a)));
     longest.truncate(BRACKETS);
     longest.sort_by(|a, b| a.injected_s.total_cmp(&b.injected_s));
     longest
+}
+
+/// What a fault did that can be told from no fault.
+fn outages(fault: &Failover) -> impl Iterator<Item = &Unavailable> {
+    fault.stretches().filter(|stretch| stretch.is_distinguishable() != Some(false))
 }
 
 /// Writes into each warm-up what it is, where that fits.
@@ -112,14 +121,12 @@ pub fn ceiling(corners: &[(f64, f64)], rates: impl Iterator<Item = f64>) -> f64 
     (ceiling / step).ceil() * step
 }
 
-/// The stretch without service, in words.
-pub fn unavailable_note(fault: &Failover) -> Note {
-    let u = &fault.unavailable;
-    let more = if u.open_ended { "more than " } else { "" };
+/// A stretch in which somebody waited and nobody was served, in words.
+pub fn unavailable_note(unavailable: &Unavailable) -> Note {
     Note {
-        from: u.from_s,
-        to: u.to_s,
-        text: format!("{more}{:.0} ms unavailable", u.ms()),
+        from: unavailable.stretch.from_s,
+        to: unavailable.stretch.to_s,
+        text: format!("{} unavailable", words::unavailable(unavailable)),
         bracket: true,
         ink: palette::FAULT_TEXT,
     }

@@ -1,11 +1,12 @@
 //! The limits that a scenario sets, compared with what was measured.
 
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use loadgen::scenario::{Comparison, FailoverFigure, Limit, Metric, OutcomeKind, Window};
 
 use crate::{
-    failover::{Elect, Failover, leaders},
+    failover::{Elect, Failover, Unavailable, leaders},
+    report::words,
     run::{Operation, Phases, RunDirectory},
     statistics::{Distribution, Latencies},
 };
@@ -17,11 +18,11 @@ pub struct LimitReport {
     pub text: String,
     /// Whether it holds. One without samples does not.
     pub holds: bool,
-    /// It does not hold only because the run was ended early, before that could be seen. That proves
-    /// nothing against it.
+    /// It was not seen whether it holds: the run was ended before, or it lies between what was seen at least and at
+    /// most. That proves nothing against it.
     pub undecided: bool,
     /// What was measured: milliseconds for times, plain numbers for counts and ratios. Of several
-    /// faults the worst. `None` when there was nothing to measure, or when it never ended.
+    /// faults the worst; what was seen at least. `None` when there was nothing to measure, or when it never ended.
     pub value: Option<f64>,
     /// The measured value, or its absence, in words.
     pub shown: String,
@@ -39,8 +40,9 @@ pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> 
         .map(|limit| {
             let measured = match limit.metric {
                 Metric::Fault { index, figure } => fault_figure(limit, failovers, index, figure),
-                Metric::Faults { figure, quantile } => quantile_of_faults(limit, failovers, figure, quantile),
+                Metric::Faults { figure, quantile } => quantile_of_faults(failovers, figure, quantile),
                 Metric::Elections => elections(run),
+                Metric::Distinguishable => distinguishable(failovers),
                 _ => of_operations(limit, windows.select(run, limit.window)),
             };
             measured.report(limit, run.manifest.interrupted.is_some())
@@ -51,50 +53,38 @@ pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> 
 /// What was measured for one limit.
 enum Measured {
     Nothing(String),
-    Value {
-        value: f64,
-        shown: String,
-        samples: u64,
-    },
-    /// The run was ended before it did: it is this at least.
-    AtLeast {
-        value: f64,
-        shown: String,
-        samples: u64,
-    },
-    /// It did not end: no upper limit can hold.
-    Endless {
+    /// It lies between two values, which are mostly one. Infinite: it did not end.
+    Between {
+        least: f64,
+        most: f64,
         shown: String,
         samples: u64,
     },
 }
 
 impl Measured {
+    fn value(value: f64, shown: String, samples: u64) -> Self {
+        Self::Between { least: value, most: value, shown, samples }
+    }
+
     fn report(self, limit: &Limit, ended_early: bool) -> LimitReport {
-        let mut undecided = false;
-        let (holds, value, shown, samples) = match self {
-            Self::Nothing(why) => {
-                undecided = ended_early;
-                (false, None, format!("no samples: {why}"), 0)
-            }
-            Self::AtLeast { value, shown, samples } => {
-                let holds = limit.comparison.holds(value, limit.value);
-                let (holds, broken) = match limit.comparison {
-                    Comparison::Less | Comparison::AtMost => (false, !holds),
-                    Comparison::AtLeast | Comparison::Greater => (holds, false),
-                    Comparison::Equal => (false, value > limit.value),
-                };
-                undecided = !holds && !broken;
-                (holds, Some(value), format!("at least {shown}, when the run was ended"), samples)
-            }
-            Self::Value { value, shown, samples } => {
-                (limit.comparison.holds(value, limit.value), Some(value), shown, samples)
-            }
-            Self::Endless { shown, samples } => {
-                (limit.comparison.holds(f64::INFINITY, limit.value), None, shown, samples)
+        let (holds, undecided, value, shown, samples) = match self {
+            Self::Nothing(why) => (false, ended_early, None, format!("no samples: {why}"), 0),
+            Self::Between { least, most, shown, samples } => {
+                let (holds, may_hold) = decide(limit, least, most);
+                (holds, !holds && may_hold, Some(least).filter(|value| value.is_finite()), shown, samples)
             }
         };
         LimitReport { text: limit.text.clone(), holds, undecided, value, shown, samples }
+    }
+}
+
+/// Whether a limit holds for everything between two values, and for anything.
+fn decide(limit: &Limit, least: f64, most: f64) -> (bool, bool) {
+    let ends = [least, most].map(|value| limit.comparison.holds(value, limit.value));
+    match limit.comparison {
+        Comparison::Equal => (ends == [true; 2], (least..=most).contains(&limit.value)),
+        _ => (ends == [true; 2], ends.contains(&true)),
     }
 }
 
@@ -151,16 +141,13 @@ fn of_operations<'a>(limit: &Limit, operations: impl Iterator<Item = &'a Operati
         Metric::OkRatio => {
             let ok = count(OutcomeKind::Ok);
             let value = ok as f64 / offered as f64;
-            Measured::Value {
-                value,
-                // Never rounded up to a limit that it misses.
-                shown: format!("{:.5} ({ok} of {offered})", (value * 1e5).floor() / 1e5),
-                samples: offered,
-            }
+            // Never rounded up to a limit that it misses.
+            let shown = format!("{:.5} ({ok} of {offered})", (value * 1e5).floor() / 1e5);
+            Measured::value(value, shown, offered)
         }
         Metric::Count(outcome) => {
             let count = count(outcome);
-            Measured::Value { value: count as f64, shown: format!("{count} of {offered}"), samples: offered }
+            Measured::value(count as f64, format!("{count} of {offered}"), offered)
         }
         Metric::Latency { operation, quantile } => {
             let latencies: Latencies = operations
@@ -171,9 +158,9 @@ fn of_operations<'a>(limit: &Limit, operations: impl Iterator<Item = &'a Operati
                 let kind = operation.map_or("operation", |kind| kind.name());
                 return Measured::Nothing(format!("no {kind} was answered in this window"));
             };
-            Measured::Value { value, shown: format!("{value:.2} ms"), samples: latencies.count() as u64 }
+            Measured::value(value, format!("{value:.2} ms"), latencies.count() as u64)
         }
-        Metric::Fault { .. } | Metric::Faults { .. } | Metric::Elections => {
+        Metric::Fault { .. } | Metric::Faults { .. } | Metric::Elections | Metric::Distinguishable => {
             Measured::Nothing("it is not a figure of operations".to_owned())
         }
     }
@@ -186,9 +173,24 @@ fn elections(run: &RunDirectory) -> Measured {
         0 => Measured::Nothing("nobody was seen to lead".to_owned()),
         seen => {
             let value = seen - 1;
-            Measured::Value { value: value as f64, shown: value.to_string(), samples: seen as u64 }
+            Measured::value(value as f64, value.to_string(), seen as u64)
         }
     }
+}
+
+/// How many faults can be told from none; of those that there is nothing to compare with, either may be so.
+fn distinguishable(failovers: &[Failover]) -> Measured {
+    let told = |as_which| failovers.iter().filter(|f| f.is_distinguishable() == as_which).count();
+    let (told, unknown) = (told(Some(true)), told(None));
+    let faults = failovers.len();
+    if faults == 0 {
+        return Measured::Nothing("no fault was injected".to_owned());
+    }
+    let shown = match unknown {
+        0 => format!("{told} of {faults} faults"),
+        _ => format!("{told} of {faults} faults, and nothing to compare {unknown} with"),
+    };
+    Measured::Between { least: told as f64, most: (told + unknown) as f64, shown, samples: faults as u64 }
 }
 
 /// Every fault that has the figure must satisfy the limit: the worst one decides.
@@ -205,67 +207,64 @@ fn fault_figure(
             Some(i) => format!("fault {i} was not injected"),
         });
     }
-    let mut worst: Option<(f64, String)> = None;
-    let mut samples = 0;
-    let mut cut_off = false;
-    for fault in chosen {
-        let so_far = figure_so_far(fault, figure);
-        cut_off |= so_far.is_some();
-        let Some((value, shown)) = so_far.or_else(|| figure_of(fault, figure)) else {
-            continue;
-        };
-        samples += 1;
-        let shown = format!("{shown} (fault {}: {} of {})", fault.index, fault.kind, fault.victim());
-        let replaces = worst.as_ref().is_none_or(|(other, _)| is_worse(limit, value, *other));
-        if replaces {
-            worst = Some((value, shown));
-        }
-    }
+    let seen: Vec<(Seen, String)> = chosen
+        .into_iter()
+        .filter_map(|fault| {
+            let seen = seen(fault, figure)?;
+            let name = format!(" (fault {}: {} of {})", fault.index, fault.kind, fault.victim());
+            Some((seen, name))
+        })
+        .collect();
+    // The worst that is known; of what may be, the worst that may be.
+    let worst =
+        seen.iter().reduce(|worst, other| if worse(limit, &other.0, &worst.0) { other } else { worst });
     match worst {
         None => Measured::Nothing("no fault struck the leader".to_owned()),
-        Some((value, shown)) if cut_off && value.is_finite() => Measured::AtLeast { value, shown, samples },
-        Some((value, shown)) if value.is_finite() => Measured::Value { value, shown, samples },
-        Some((_, shown)) => Measured::Endless { shown, samples },
+        Some((of, name)) => Measured::Between {
+            least: of.least,
+            most: of.most,
+            shown: format!("{}{name}", of.shown),
+            samples: seen.len() as u64,
+        },
     }
 }
 
-/// A quantile over all faults that have the figure. Where the run was ended before some of these were whole, it
-/// lies between what they had come to by then and no end at all.
-fn quantile_of_faults(
-    limit: &Limit,
-    failovers: &[Failover],
-    figure: FailoverFigure,
-    quantile: f64,
-) -> Measured {
+/// Whether a fault is further from satisfying a limit than another: it does not, or it may not, or its value says so.
+fn worse(limit: &Limit, one: &Seen, other: &Seen) -> bool {
+    let rank = |seen: &Seen| match decide(limit, seen.least, seen.most) {
+        (true, _) => 0,
+        (false, true) => 1,
+        (false, false) => 2,
+    };
+    match rank(one).cmp(&rank(other)) {
+        Ordering::Equal => is_worse(limit, one.least, other.least),
+        ordering => ordering == Ordering::Greater,
+    }
+}
+
+/// A quantile over all faults that have the figure: it lies between that of what was seen at least, and at most.
+fn quantile_of_faults(failovers: &[Failover], figure: FailoverFigure, quantile: f64) -> Measured {
     if failovers.is_empty() {
         return Measured::Nothing("no fault was injected".to_owned());
     }
-    let so_far =
-        |fault| figure_so_far(fault, figure).map(|(value, _)| value).or_else(|| fault.figure(figure));
-    let endless =
-        |fault| figure_so_far(fault, figure).map(|_| f64::INFINITY).or_else(|| fault.figure(figure));
-    let least: Distribution = failovers.iter().filter_map(so_far).collect();
-    let most: Distribution = failovers.iter().filter_map(endless).collect();
-    let samples = least.count() as u64;
-    let (Some(value), Some(bound)) = (least.quantile(quantile), most.quantile(quantile)) else {
+    let seen: Vec<Seen> = failovers.iter().filter_map(|fault| seen(fault, figure)).collect();
+    let least: Distribution = seen.iter().map(|seen| seen.least).collect();
+    let most: Distribution = seen.iter().map(|seen| seen.most).collect();
+    let samples = seen.len() as u64;
+    let (Some(least), Some(most)) = (least.quantile(quantile), most.quantile(quantile)) else {
         return Measured::Nothing("no fault struck the leader".to_owned());
     };
-    let shown = match figure {
-        _ if value.is_infinite() => format!("no end, over {samples} faults"),
-        FailoverFigure::LostWork => format!("{value} operations, over {samples} faults"),
-        _ => format!("{value:.1} ms, over {samples} faults"),
+    let words = match figure {
+        _ if least.is_infinite() => "no end".to_owned(),
+        FailoverFigure::LostWork => format!("{least} operations"),
+        _ => format!("{least:.1} ms"),
     };
-    // What lies between the two is as good as they are, unless it is to be one certain value.
-    let alike = limit.comparison.holds(value, limit.value) == limit.comparison.holds(bound, limit.value);
-    if value.is_infinite() {
-        Measured::Endless { shown, samples }
-    } else if value == bound {
-        Measured::Value { value, shown, samples }
-    } else if alike && limit.comparison != Comparison::Equal {
-        Measured::Value { value, shown: format!("at least {shown}"), samples }
-    } else {
-        Measured::AtLeast { value, shown, samples }
-    }
+    let shown = match most {
+        _ if least == most => format!("{words}, over {samples} faults"),
+        most if most.is_infinite() => format!("at least {words}, over {samples} faults"),
+        most => format!("{least:.1} to {most:.1} ms, over {samples} faults"),
+    };
+    Measured::Between { least, most, shown, samples }
 }
 
 /// Whether `value` is further from satisfying the limit than `other`.
@@ -277,13 +276,54 @@ fn is_worse(limit: &Limit, value: f64, other: f64) -> bool {
     }
 }
 
+/// What was seen of a figure of one fault: it lies between two values. Infinite: it did not end.
+struct Seen {
+    least: f64,
+    most: f64,
+    shown: String,
+}
+
+/// What was seen of a figure of a fault; nothing, when the fault has none.
+fn seen(fault: &Failover, figure: FailoverFigure) -> Option<Seen> {
+    if let Some((least, shown)) = so_far(fault, figure) {
+        let shown = format!("at least {shown}, when the run was ended");
+        return Some(Seen { least, most: f64::INFINITY, shown });
+    }
+    if figure == FailoverFigure::Unavailable {
+        return Some(unavailable(fault));
+    }
+    let value = fault.figure(figure)?;
+    let shown = match figure {
+        FailoverFigure::Elect if value.is_infinite() => "nobody was elected".to_owned(),
+        FailoverFigure::Recover if value.is_infinite() => "not recovered".to_owned(),
+        FailoverFigure::LostWork => format!("{value} operations"),
+        FailoverFigure::Elect | FailoverFigure::Unavailable | FailoverFigure::Recover => {
+            format!("{value:.0} ms")
+        }
+    };
+    Some(Seen { least: value, most: value, shown })
+}
+
+/// *unavailable* of a fault, at the fault or at the healing, whichever was longer.
+fn unavailable(fault: &Failover) -> Seen {
+    let longest = fault.stretches().max_by(|a, b| a.figure_ms().total_cmp(&b.figure_ms()));
+    let longest = longest.unwrap_or(&fault.unavailable);
+    let shown = match longest.stretch.open_ended {
+        true => format!("more than {:.0} ms, and not available again", longest.at_least_ms()),
+        false => words::unavailable(longest),
+    };
+    Seen { least: longest.figure_ms(), most: longest.at_most_ms().unwrap_or(f64::INFINITY), shown }
+}
+
 /// What a figure had come to when the run was ended early, if that was before it was whole.
-fn figure_so_far(fault: &Failover, figure: FailoverFigure) -> Option<(f64, String)> {
+fn so_far(fault: &Failover, figure: FailoverFigure) -> Option<(f64, String)> {
     let since_s = fault.until_s - fault.injected_s;
     let ms = match figure {
         _ if !fault.cut_off => None,
         FailoverFigure::Elect => (fault.elect == Elect::Never).then_some(since_s * 1e3),
-        FailoverFigure::Unavailable => fault.unavailable.open_ended.then(|| fault.unavailable.ms()),
+        FailoverFigure::Unavailable => {
+            fault.stretches().filter(|u| u.stretch.open_ended).map(Unavailable::at_least_ms).reduce(f64::max)
+        }
         // The last second that was looked at began one second before the end.
         FailoverFigure::Recover => fault.recover_ms.is_none().then_some((since_s - 1.0) * 1e3),
         FailoverFigure::LostWork => {
@@ -292,23 +332,6 @@ fn figure_so_far(fault: &Failover, figure: FailoverFigure) -> Option<(f64, Strin
         }
     };
     ms.map(|ms| ms.max(0.0)).map(|ms| (ms, format!("{ms:.0} ms")))
-}
-
-/// A figure of one fault and its words; infinite when it did not end; nothing when the fault has none.
-fn figure_of(fault: &Failover, figure: FailoverFigure) -> Option<(f64, String)> {
-    let value = fault.figure(figure)?;
-    let words = match figure {
-        FailoverFigure::Elect if value.is_infinite() => "nobody was elected".to_owned(),
-        FailoverFigure::Unavailable if value.is_infinite() => {
-            format!("more than {:.0} ms, and not available again", fault.unavailable.ms())
-        }
-        FailoverFigure::Recover if value.is_infinite() => "not recovered".to_owned(),
-        FailoverFigure::LostWork => format!("{value} operations"),
-        FailoverFigure::Elect | FailoverFigure::Unavailable | FailoverFigure::Recover => {
-            format!("{value:.0} ms")
-        }
-    };
-    Some((value, words))
 }
 
 #[cfg(test)]

@@ -66,18 +66,21 @@ fn a_quantile_over_faults_is_that_of_one_of_them() {
     use FailoverFigure::{Elect, Unavailable};
     let run = || Plan::many_kills(20).run();
     let sorted = {
-        let mut all: Vec<f64> = failover::analyse(&run()).iter().map(|f| f.unavailable.ms()).collect();
+        let mut all: Vec<f64> =
+            failover::analyse(&run()).iter().map(|f| f.unavailable.at_least_ms()).collect();
         all.sort_by(f64::total_cmp);
         all
     };
+    let most =
+        failover::analyse(&run()).iter().map(|f| f.unavailable.at_most_ms().unwrap()).fold(0.0, f64::max);
     assert_eq!(sorted.len(), 20);
     let reports = judge(
         run(),
         vec![
-            at_most(Unavailable, 0.5, sorted[9]),
+            at_most(Unavailable, 0.5, sorted[10]),
             at_most(Unavailable, 0.5, sorted[9] - 0.01),
-            at_most(Unavailable, 0.9, sorted[17]),
-            at_most(Unavailable, 0.99, sorted[19]),
+            at_most(Unavailable, 0.9, sorted[19]),
+            at_most(Unavailable, 0.99, most),
             at_most(Unavailable, 1.0, sorted[19] - 0.01),
             at_most(Elect, 1.0, 1e9),
         ],
@@ -204,4 +207,52 @@ fn a_limit_without_samples_fails() {
     let reports =
         judge(Plan::leader_kill().run(), vec![limit(latency, Comparison::Less, 1e9, Window::Measured)]);
     assert_eq!(reports[0].shown, "no samples: no seal was answered in this window");
+}
+
+#[test]
+fn a_limit_between_at_least_and_at_most_is_undecided_and_no_failure() {
+    use loadgen::scenario::FailoverFigure::Unavailable;
+    let run = || Plan::leader_kill().run();
+    let unavailable = failover::analyse(&run()).remove(0).unavailable;
+    let (least, most) = (unavailable.at_least_ms(), unavailable.at_most_ms().unwrap());
+    assert!(most > least + 0.02, "{unavailable:?}");
+    let limit = |comparison, value| limit(figure(None, Unavailable), comparison, value, Window::Measured);
+    let reports = judge(
+        run(),
+        vec![
+            limit(Comparison::AtMost, most),
+            limit(Comparison::AtMost, (least + most) / 2.0),
+            limit(Comparison::AtMost, least - 0.01),
+            limit(Comparison::AtLeast, least),
+            limit(Comparison::AtLeast, (least + most) / 2.0),
+            limit(Comparison::AtLeast, most + 0.01),
+        ],
+    );
+    let seen: Vec<_> = reports.iter().map(|r| (r.holds, r.undecided)).collect();
+    let each = [(true, false), (false, true), (false, false)];
+    assert_eq!(seen, [each, each].concat(), "{reports:#?}");
+}
+
+#[test]
+fn an_outage_at_the_healing_breaks_a_limit_as_one_at_the_fault_does() {
+    let mut plan = Plan::leader_kill();
+    plan.outages = vec![(15.003, 15.053), (23.2, 23.7)];
+    let at_most =
+        |ms| limit(figure(None, FailoverFigure::Unavailable), Comparison::AtMost, ms, Window::Measured);
+    let reports = judge(plan.run(), vec![at_most(400.0), at_most(600.0)]);
+    assert_eq!(reports.iter().map(|r| r.holds).collect::<Vec<_>>(), [false, true], "{reports:#?}");
+}
+
+#[test]
+fn faults_that_can_be_told_from_none_are_counted() {
+    let count = |value| limit(Metric::Distinguishable, Comparison::Equal, value, Window::Measured);
+    let told = judge(Plan::leader_kill().run(), vec![count(0.0), count(1.0)]);
+    assert_eq!(told.iter().map(|r| r.holds).collect::<Vec<_>>(), [false, true], "{told:#?}");
+    let mut harmless = Plan::leader_kill();
+    harmless.outages.clear();
+    let told = judge(harmless.run(), vec![count(0.0)]);
+    assert!(told[0].holds && told[0].shown == "0 of 1 faults", "{told:#?}");
+    let mut nobody = Plan::leader_kill();
+    (nobody.events, nobody.faults) = (vec![], vec![]);
+    assert!(!judge(nobody.run(), vec![count(0.0)])[0].holds);
 }

@@ -65,8 +65,12 @@ impl Figure {
     }
 
     fn unavailable(stretch: &Unavailable) -> Self {
-        let words = format!("{} {}", words::unavailable(stretch), words::resolution(stretch));
-        Self { comparable: !stretch.open_ended, ..Self::new(Some(stretch.ms()), words) }
+        let as_without = match stretch.is_distinguishable() {
+            Some(false) => ", as without a fault",
+            _ => "",
+        };
+        let words = format!("{}{as_without}", words::unavailable(stretch));
+        Self { comparable: !stretch.stretch.open_ended, ..Self::new(Some(stretch.at_least_ms()), words) }
     }
 
     fn comparable(&self) -> Option<f64> {
@@ -126,11 +130,11 @@ fn load(layers: &[Layer]) -> Group {
         row("p99", "ms", &quantile(0.99)),
     ];
     let worst = |layer: &Layer| {
-        let stretches = layer.assessment.failovers.iter().map(|fault| &fault.unavailable);
-        let worst = stretches.max_by(|a, b| a.ms().total_cmp(&b.ms()));
+        let stretches = layer.assessment.failovers.iter().map(Failover::main_stretch);
+        let worst = stretches.max_by(|a, b| a.figure_ms().total_cmp(&b.figure_ms()));
         worst.map_or_else(|| Figure::new(None, "no fault".to_owned()), Figure::unavailable)
     };
-    rows.push(Row::of("worst_unavailable", "ms", layers.iter().map(worst).collect()));
+    rows.push(Row::of("worst_unavailable_at_least", "ms", layers.iter().map(worst).collect()));
     Group { name: "the load, without warm-up".to_owned(), fault: None, kind: None, rows }
 }
 
@@ -152,9 +156,9 @@ fn kind(layers: &[Layer], name: &str) -> Group {
         ("elect_p50", 0.5, |kind| &kind.elect),
         ("elect_p99", 0.99, |kind| &kind.elect),
         ("elect_max", 1.0, |kind| &kind.elect),
-        ("unavailable_p50", 0.5, |kind| &kind.unavailable),
-        ("unavailable_p99", 0.99, |kind| &kind.unavailable),
-        ("unavailable_max", 1.0, |kind| &kind.unavailable),
+        ("unavailable_at_least_p50", 0.5, |kind| &kind.unavailable),
+        ("unavailable_at_least_p99", 0.99, |kind| &kind.unavailable),
+        ("unavailable_at_least_max", 1.0, |kind| &kind.unavailable),
         ("recover_p50", 0.5, |kind| &kind.recover),
         ("recover_p99", 0.99, |kind| &kind.recover),
         ("recover_max", 1.0, |kind| &kind.recover),
@@ -215,7 +219,10 @@ fn fault(layers: &[Layer], key: Key) -> Group {
             )
         }),
         row("elect", "ms", &|fault| Figure::new(fault.elect.ms(), words::elect(fault))),
-        row("unavailable", "ms", &|fault| Figure::unavailable(&fault.unavailable)),
+        row("unavailable_at_least", "ms", &|fault| Figure::unavailable(&fault.unavailable)),
+        row("healing_at_least", "ms", &|fault| {
+            fault.healing.as_ref().map_or_else(|| Figure::new(None, "–".to_owned()), Figure::unavailable)
+        }),
         row("recover", "ms", &|fault| Figure::new(fault.recover_ms, words::recover(fault))),
         row("lost_work", "operations", &|fault| {
             Figure::new(Some(fault.lost_work as f64), thousands(fault.lost_work))

@@ -2,7 +2,26 @@
 
 use loadgen::scenario::OperationKind;
 
-use crate::{failover::Failover, series::Bucket};
+use crate::{
+    failover::{Failover, Unavailable},
+    series::Bucket,
+};
+
+/// The columns of an outage, behind its name.
+const OUTAGE: [&str; 12] = [
+    "at_least_ms",
+    "at_most_ms",
+    "open_ended",
+    "last_answer_s",
+    "from_s",
+    "to_s",
+    "next_answer_s",
+    "noise_at_least_ms",
+    "noise_at_most_ms",
+    "noise_worst_at_least_ms",
+    "noise_worst_at_most_ms",
+    "distinguishable",
+];
 
 /// One row a fault.
 pub fn failover(failovers: &[Failover]) -> String {
@@ -16,15 +35,20 @@ pub fn failover(failovers: &[Failover]) -> String {
         "healed_at_s",
         "settled_at_s",
         "elect_ms",
-        "unavailable_ms",
-        "unavailable_open_ended",
-        "unavailable_resolution_ms",
         "recover_ms",
         "lost_work",
+        "longest_gap_ms",
+        "longest_gap_open_ended",
+        "mean_gap_ms",
     ]
     .map(str::to_owned)
     .into();
-    header.extend(OperationKind::ALL.iter().map(|kind| format!("unavailable_{}_ms", kind.name())));
+    for name in ["unavailable", "healing"] {
+        header.extend(OUTAGE.map(|column| format!("{name}_{column}")));
+    }
+    for side in ["at_least", "at_most"] {
+        header.extend(OperationKind::ALL.iter().map(|kind| format!("unavailable_{}_{side}_ms", kind.name())));
+    }
     let mut rows = vec![header];
     for fault in failovers {
         let nodes: Vec<String> = fault.nodes.iter().map(|n| format!("n{n}")).collect();
@@ -38,20 +62,47 @@ pub fn failover(failovers: &[Failover]) -> String {
             number(fault.healed_s),
             number(fault.settled_s),
             number(fault.elect.ms()),
-            number(Some(fault.unavailable.ms())),
-            fault.unavailable.open_ended.to_string(),
-            number(fault.unavailable.resolution_ms),
             number(fault.recover_ms),
             fault.lost_work.to_string(),
+            number(Some(fault.longest_gap.ms())),
+            fault.longest_gap.open_ended.to_string(),
+            number(fault.mean_gap_ms),
         ];
-        row.extend(
-            OperationKind::ALL
-                .iter()
-                .map(|kind| number(fault.unavailable_by_operation.get(kind).map(|u| u.ms()))),
-        );
+        row.extend(outage(Some(&fault.unavailable)));
+        row.extend(outage(fault.healing.as_ref()));
+        let of_each = |of: fn(&Unavailable) -> Option<f64>| {
+            OperationKind::ALL.map(|kind| number(fault.unavailable_by_operation.get(&kind).and_then(of)))
+        };
+        row.extend(of_each(|u| Some(u.at_least_ms())));
+        row.extend(of_each(Unavailable::at_most_ms));
         rows.push(row);
     }
     text(rows)
+}
+
+/// The cells of an outage; empty, where there was no time for one.
+fn outage(outage: Option<&Unavailable>) -> [String; OUTAGE.len()] {
+    let Some(u) = outage else { return OUTAGE.map(|_| String::new()) };
+    let noise = u.noise.as_ref();
+    [
+        number(Some(u.at_least_ms())),
+        number(u.at_most_ms()),
+        u.stretch.open_ended.to_string(),
+        time(u.stretch.last_answer_s),
+        time(u.stretch.from_s),
+        time(u.stretch.to_s),
+        time(u.stretch.next_answer_s),
+        number(noise.map(|noise| noise.directly.at_least_ms())),
+        number(noise.and_then(|noise| noise.directly.at_most_ms())),
+        number(noise.map(|noise| noise.worst.at_least_ms())),
+        number(noise.and_then(|noise| noise.worst.at_most_ms())),
+        u.is_distinguishable().map_or_else(String::new, |told| told.to_string()),
+    ]
+}
+
+/// To the microsecond: outages are told to it.
+fn time(at_s: f64) -> String {
+    format!("{at_s:.6}")
 }
 
 /// One row a tenth of a second. Counts, not rates; latency of what was due in it.

@@ -79,10 +79,14 @@ fn tiles(assessment: &Assessment) -> Markup {
     if !assessment.limits.is_empty() {
         tiles.push((format!("{held} of {}", assessment.limits.len()), "limits hold".to_owned()));
     }
-    let worst = assessment.failovers.iter().max_by(|a, b| a.unavailable.ms().total_cmp(&b.unavailable.ms()));
+    let stretches = assessment.failovers.iter().map(Failover::main_stretch);
+    let worst = stretches.max_by(|a, b| a.figure_ms().total_cmp(&b.figure_ms()));
     if let Some(worst) = worst {
-        let first = (words::unavailable(&worst.unavailable), "longest stretch without service".to_owned());
-        tiles.insert(0, first);
+        let told = match worst.is_distinguishable() {
+            Some(false) => "nobody who asked was served: as without a fault",
+            _ => "nobody who asked was served, at the longest",
+        };
+        tiles.insert(0, (words::unavailable(worst), told.to_owned()));
     }
     html! {
         div.tiles { @for (value, what) in &tiles { div.tile { b { (value) } span { (what) } } } }
@@ -101,11 +105,15 @@ fn failovers(assessment: &Assessment) -> Markup {
             (folded(failovers.len() > words::MANY_FAULTS, &each, &each_fault(failovers)))
             p.quiet {
                 b { "elect" } ": from the fault to the first leader of a higher term. "
-                b { "unavailable" } ": the longest stretch without a successful completion that overlaps the fault, "
-                "until it is healed and service is good again; ± is the mean time between successes before the "
-                "fault, finer than which it cannot be seen. "
+                b { "unavailable" } ": the longest time in which at least one operation that was due waited and none was "
+                "answered, from the fault until service was good: at least from the first that had to wait, at most "
+                "from answer to answer. A time in which nobody asked is no outage. "
+                b { "healing" } ": the same from then on, until it was healed and service good again. "
+                b { "noise" } ": the same in as long a time directly before the fault, and the worst in all such times "
+                "without a fault. What is not longer than that is not distinguishable from no fault; where fewer than "
+                "fifty such times were seen, what is not twice as long. "
                 b { "recover" } ": from the fault to the first second with at least 95 % of the goodput before and a "
-                "p99 of at most twice that before, in steps of 100 ms. "
+                "p99 of at most twice that before, in steps of 100 ms, and not before the end of the outage. "
                 b { "lost work" } ": operations due between fault and recovery that were not answered in time. "
                 "A fault begins when it had happened, not when it was asked for."
             }
@@ -124,7 +132,7 @@ fn kinds(kinds: &[KindFigures]) -> Markup {
                 } } }
                 tbody { @for cells in &rows { tr {
                     @for (place, cell) in cells.iter().enumerate() {
-                        td.n[place > 1] { @if cells[1] == "unavailable" { b { (cell) } } @else { (cell) } }
+                        td.n[place > 1] { @if cells[1].starts_with("unavailable") { b { (cell) } } @else { (cell) } }
                     }
                 } } }
             } }
@@ -151,7 +159,7 @@ fn each_fault(failovers: &[Failover]) -> Markup {
             div.wide { table {
                 thead { tr {
                     th { "fault" } th.n { "at" } th.n { "healed at" } th.n { "elect" } th.n { "unavailable" }
-                    th.n { "recover" } th.n { "lost work" }
+                    th.n { "healing" } th.n { "recover" } th.n { "lost work" }
                 } }
                 tbody { @for fault in failovers { tr {
                     td { (words::fault_name(fault)) }
@@ -160,13 +168,19 @@ fn each_fault(failovers: &[Failover]) -> Markup {
                     td.n { (words::elect(fault)) }
                     td.n {
                         b { (words::unavailable(&fault.unavailable)) } br;
-                        span.quiet { (words::resolution(&fault.unavailable)) }
+                        span.quiet { (words::noise(&fault.unavailable)) }
+                    }
+                    td.n {
+                        @if let Some(healing) = &fault.healing {
+                            (words::unavailable(healing)) br;
+                            span.quiet { (words::noise(healing)) }
+                        } @else { "–" }
                     }
                     td.n { (words::recover(fault)) }
                     td.n { (thousands(fault.lost_work)) }
                 } } }
             } }
-            h3 { "Longest stretch without a success, an operation each" }
+            h3 { "Unavailable at the fault, each operation for itself" }
             div.wide { table {
                 thead { tr {
                     th { "fault" }
@@ -175,7 +189,7 @@ fn each_fault(failovers: &[Failover]) -> Markup {
                 tbody { @for fault in failovers { tr {
                     td { (words::fault_name(fault)) }
                     @for stretch in fault.unavailable_by_operation.values() {
-                        td.n { (words::unavailable(stretch)) br; span.quiet { (words::resolution(stretch)) } }
+                        td.n { (words::unavailable(stretch)) br; span.quiet { (words::noise(stretch)) } }
                     }
                 } } }
             } }

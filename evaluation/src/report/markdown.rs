@@ -41,7 +41,8 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
             let count = assessment.failovers.len();
             let _ = writeln!(out, "<details><summary>Each of the {count} faults</summary>\n");
         }
-        table(&mut out, &["fault", "at", "elect", "unavailable", "recover", "lost work"], 1);
+        let columns = ["fault", "at", "elect", "unavailable", "healing", "recover", "lost work"];
+        table(&mut out, &columns, 1);
         for fault in &assessment.failovers {
             row(
                 &mut out,
@@ -52,8 +53,9 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
                     format!(
                         "{} ({})",
                         words::unavailable(&fault.unavailable),
-                        words::resolution(&fault.unavailable)
+                        words::noise(&fault.unavailable)
                     ),
+                    words::healing(fault),
                     words::recover(fault),
                     thousands(fault.lost_work),
                 ],

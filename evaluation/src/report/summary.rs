@@ -1,4 +1,5 @@
-//! `summary.json`: what scripts and CI read. Fields are added, never renamed.
+//! `summary.json`: what scripts and CI read. Fields are added; one that comes to mean something else gets another
+//! name, and the format another number.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use super::words;
 use crate::{
     assessment::{Assessment, Tally},
     check::CheckResult,
-    failover::{Elect, Failover, KindFigures},
+    failover::{Elect, Failover, Gap, KindFigures, Unavailable},
     run::RunDirectory,
     statistics::{Distribution, Latencies},
 };
@@ -18,7 +19,7 @@ use crate::{
 /// where it says `_s`; what was not, or not seen, is `null`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
-    /// The version of this format; 1.
+    /// The version of this format; 2.
     pub format: u32,
     /// The run's name.
     pub run: String,
@@ -157,18 +158,64 @@ pub struct Fault {
     pub healed_at_s: Option<f64>,
     /// To a leader of a higher term.
     pub elect_ms: Option<f64>,
-    /// The longest stretch without a success.
-    pub unavailable_ms: f64,
+    /// How long somebody waited and nobody was served, at the fault.
+    pub unavailable: Outage,
+    /// The same later, until it was settled.
+    pub healing: Option<Outage>,
+    /// Whether one of them can be told from no fault.
+    pub distinguishable: Option<bool>,
+    /// *unavailable* of each operation.
+    pub unavailable_by_operation: BTreeMap<&'static str, Outage>,
+    /// The longest gap between two answers, whether anybody asked in it or not.
+    pub longest_gap_ms: f64,
     /// It was not seen to end: it is at least so long.
-    pub unavailable_open_ended: bool,
-    /// How finely it could be seen.
-    pub unavailable_resolution_ms: Option<f64>,
-    /// The same of each operation.
-    pub unavailable_by_operation_ms: BTreeMap<&'static str, f64>,
+    pub longest_gap_open_ended: bool,
+    /// The mean time between answers before the fault.
+    pub mean_gap_ms: Option<f64>,
     /// To the first good second.
     pub recover_ms: Option<f64>,
     /// Operations not answered in time.
     pub lost_work: u64,
+}
+
+/// A stretch in which somebody waited and nobody was served, and what is seen without a fault.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outage {
+    /// From the first due operation that had to wait.
+    pub at_least_ms: f64,
+    /// From answer to answer; `null`, if it was not seen to end.
+    pub at_most_ms: Option<f64>,
+    /// It was not seen to end.
+    pub open_ended: bool,
+    /// The last answer before it.
+    pub last_answer_s: f64,
+    /// When the first operation was due that had to wait.
+    pub from_s: f64,
+    /// Until when somebody waited.
+    pub to_s: f64,
+    /// The next answer.
+    pub next_answer_s: f64,
+    /// The same in as long a time without a fault.
+    pub noise: Option<Noise>,
+    /// Whether it is longer than noise.
+    pub distinguishable: Option<bool>,
+}
+
+/// The longest stretches in times without a fault, before it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Noise {
+    /// In the time directly before the fault.
+    pub at_least_ms: f64,
+    /// The same from answer to answer.
+    pub at_most_ms: Option<f64>,
+    /// The longest in all times.
+    pub worst_at_least_ms: f64,
+    /// The same from answer to answer.
+    pub worst_at_most_ms: Option<f64>,
+    /// How many times were looked at.
+    pub times: usize,
+    /// How long each of them was.
+    pub length_s: f64,
 }
 
 /// All faults of one kind.
@@ -180,10 +227,18 @@ pub struct Kind {
     pub n: usize,
     /// To a leader of a higher term, of those that struck the leader.
     pub elect_ms: OverFaults,
-    /// The longest stretch without a success.
-    pub unavailable_ms: OverFaults,
-    /// How finely that could be seen, at worst.
-    pub unavailable_resolution_ms: Option<f64>,
+    /// Of how many an outage can be told from no fault.
+    pub distinguishable: usize,
+    /// How long somebody waited and nobody was served, at the fault.
+    pub unavailable_at_least_ms: OverFaults,
+    /// The same from answer to answer.
+    pub unavailable_at_most_ms: OverFaults,
+    /// The same as the first in as long a time directly before each.
+    pub noise_at_least_ms: OverFaults,
+    /// The same as the first later, until it was settled.
+    pub healing_at_least_ms: OverFaults,
+    /// The longest gap between two answers, whether anybody asked in it or not.
+    pub longest_gap_ms: OverFaults,
     /// To the first good second.
     pub recover_ms: OverFaults,
 }
@@ -243,7 +298,7 @@ impl Summary {
     /// Sums an assessed run up.
     pub fn of(run: &RunDirectory, assessment: &Assessment) -> Self {
         Self {
-            format: 1,
+            format: 2,
             run: run.manifest.name.clone(),
             scenario: run.manifest.scenario.clone(),
             seed: run.manifest.seed,
@@ -325,16 +380,43 @@ impl Fault {
             injected_at_s: rounded(fault.injected_s),
             healed_at_s: fault.healed_s.map(rounded),
             elect_ms: fault.elect.ms().map(rounded),
-            unavailable_ms: rounded(fault.unavailable.ms()),
-            unavailable_open_ended: fault.unavailable.open_ended,
-            unavailable_resolution_ms: fault.unavailable.resolution_ms.map(rounded),
-            unavailable_by_operation_ms: fault
+            unavailable: Outage::of(&fault.unavailable),
+            healing: fault.healing.as_ref().map(Outage::of),
+            distinguishable: fault.is_distinguishable(),
+            unavailable_by_operation: fault
                 .unavailable_by_operation
                 .iter()
-                .map(|(kind, u)| (kind.name(), rounded(u.ms())))
+                .map(|(kind, u)| (kind.name(), Outage::of(u)))
                 .collect(),
+            longest_gap_ms: rounded(Gap::ms(&fault.longest_gap)),
+            longest_gap_open_ended: fault.longest_gap.open_ended,
+            mean_gap_ms: fault.mean_gap_ms.map(rounded),
             recover_ms: fault.recover_ms.map(rounded),
             lost_work: fault.lost_work,
+        }
+    }
+}
+
+impl Outage {
+    fn of(unavailable: &Unavailable) -> Self {
+        let stretch = &unavailable.stretch;
+        Self {
+            at_least_ms: rounded(stretch.at_least_ms()),
+            at_most_ms: stretch.at_most_ms().map(rounded),
+            open_ended: stretch.open_ended,
+            last_answer_s: to_the_microsecond(stretch.last_answer_s),
+            from_s: to_the_microsecond(stretch.from_s),
+            to_s: to_the_microsecond(stretch.to_s),
+            next_answer_s: to_the_microsecond(stretch.next_answer_s),
+            noise: unavailable.noise.map(|noise| Noise {
+                at_least_ms: rounded(noise.directly.at_least_ms()),
+                at_most_ms: noise.directly.at_most_ms().map(rounded),
+                worst_at_least_ms: rounded(noise.worst.at_least_ms()),
+                worst_at_most_ms: noise.worst.at_most_ms().map(rounded),
+                times: noise.times,
+                length_s: rounded(noise.length_s),
+            }),
+            distinguishable: unavailable.is_distinguishable(),
         }
     }
 }
@@ -345,8 +427,12 @@ impl Kind {
             kind: kind.kind.clone(),
             n: kind.faults,
             elect_ms: OverFaults::of(&kind.elect),
-            unavailable_ms: OverFaults::of(&kind.unavailable),
-            unavailable_resolution_ms: kind.resolution_ms.map(rounded),
+            distinguishable: kind.distinguishable,
+            unavailable_at_least_ms: OverFaults::of(&kind.unavailable),
+            unavailable_at_most_ms: OverFaults::of(&kind.unavailable_at_most),
+            noise_at_least_ms: OverFaults::of(&kind.noise),
+            healing_at_least_ms: OverFaults::of(&kind.healing),
+            longest_gap_ms: OverFaults::of(&kind.longest_gap),
             recover_ms: OverFaults::of(&kind.recover),
         }
     }
@@ -387,4 +473,8 @@ impl Check {
 /// To the microsecond where milliseconds are meant: further digits are noise.
 fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
+}
+
+fn to_the_microsecond(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
 }

@@ -20,18 +20,16 @@ pub fn render(assessment: &Assessment, html: &Path) -> String {
         let _ = writeln!(out, "\n{}", table(&rows));
     }
     if !many && !assessment.failovers.is_empty() {
-        let mut rows =
-            vec![["fault", "at", "elect", "unavailable", "recover", "lost work"].map(str::to_owned)];
+        let mut rows = vec![
+            ["fault", "at", "elect", "unavailable", "healing", "recover", "lost work"].map(str::to_owned),
+        ];
         rows.extend(assessment.failovers.iter().map(|fault| {
             [
                 words::fault_name(fault),
                 format!("{:.3} s", fault.injected_s),
                 words::elect(fault),
-                format!(
-                    "{} {}",
-                    words::unavailable(&fault.unavailable),
-                    words::resolution(&fault.unavailable)
-                ),
+                words::at_fault(fault),
+                words::healing(fault),
                 words::recover(fault),
                 thousands(fault.lost_work),
             ]

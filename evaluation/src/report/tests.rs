@@ -89,8 +89,30 @@ fn summary_json_has_the_keys_that_scripts_read() {
     assert_eq!(summary["send_error_ms"]["p99"], 0.02, "each is sent 20 us after it is due");
     has(
         &summary["faults"][0],
-        &["kind", "target", "injected_at_s", "elect_ms", "unavailable_ms", "recover_ms", "lost_work"],
+        &[
+            "kind",
+            "target",
+            "injected_at_s",
+            "elect_ms",
+            "unavailable",
+            "healing",
+            "distinguishable",
+            "longest_gap_ms",
+            "recover_ms",
+            "lost_work",
+        ],
     );
+    for outage in [&summary["faults"][0]["unavailable"], &summary["faults"][0]["healing"]] {
+        has(
+            outage,
+            &["at_least_ms", "at_most_ms", "last_answer_s", "from_s", "to_s", "next_answer_s", "noise"],
+        );
+        has(
+            &outage["noise"],
+            &["at_least_ms", "at_most_ms", "worst_at_least_ms", "worst_at_most_ms", "times"],
+        );
+    }
+    assert!(summary["faults"][0].get("unavailable_ms").is_none(), "it meant something else");
     has(&summary["checks"][0], &["name", "result", "operations"]);
     has(&summary["limits"][0], &["text", "holds", "value"]);
 
@@ -116,7 +138,8 @@ fn the_page_needs_nothing_but_itself() {
     }
     assert_eq!(page.matches("<svg").count(), 4);
     assert!(page.contains(
-        "n2, the leader, was killed at 15.0 s; nobody was served for 354 ms; nothing acknowledged was lost"
+        "n2, the leader, was killed at 15.0 s; nobody who asked was served for 353 to 354 ms; and later, until it was \
+         healed and settled, for 34 ms; nothing acknowledged was lost"
     ));
     assert!(page.contains("A &lt;processor&gt; &amp; more"), "what was recorded is escaped");
     assert!(page.contains("# as &lt;resolved&gt;"));
@@ -150,28 +173,40 @@ fn of_many_faults_the_distribution_is_told_and_each_is_folded_up() {
     let kill = &assessment.kinds[0];
     let [median, worst] = [0.5, 1.0].map(|q| words::spread(&kill.unavailable, q));
     let (page, markdown) = (read(&folder, file::HTML), read(&folder, file::MARKDOWN));
-    assert!(page.contains(&format!("in the median nobody was served for {median}")), "{median}");
+    assert!(
+        page.contains(&format!("in the median nobody who asked was served for at least {median}")),
+        "{median}"
+    );
     for summary in ["Each of the 100 faults", "All 301 events"] {
         assert!(page.contains(&format!("<summary>{summary}</summary>")), "{summary}");
     }
     assert!(markdown.contains("| fault | figure | n | median | p90 | p99 | worst |"), "{markdown}");
-    let row = markdown.lines().find(|line| line.starts_with("| kill | unavailable | 100 |")).unwrap();
+    let row =
+        markdown.lines().find(|line| line.starts_with("| kill | unavailable, at least | 100 |")).unwrap();
     assert!(row.contains(&median) && row.ends_with(&format!("{worst} |")), "{row}");
     let folded = markdown.find("<details>").unwrap()..markdown.find("</details>").unwrap();
     assert_eq!(markdown[folded].matches("kill of the leader").count(), 100);
     let terminal = terminal::render(&assessment, Path::new("report.html"));
-    assert!(terminal.lines().count() < 12 && terminal.contains(&median), "{terminal}");
+    assert!(terminal.lines().count() < 15 && terminal.contains(&median), "{terminal}");
 
     let summary: Value = serde_json::from_str(&read(&folder, file::SUMMARY)).unwrap();
     let kinds = &summary["fault_kinds"];
     assert_eq!((&kinds[0]["kind"], &kinds[0]["n"]), (&"kill".into(), &100.into()));
-    for figure in ["elect_ms", "unavailable_ms", "recover_ms"] {
+    for figure in [
+        "elect_ms",
+        "unavailable_at_least_ms",
+        "unavailable_at_most_ms",
+        "noise_at_least_ms",
+        "longest_gap_ms",
+        "recover_ms",
+    ] {
         for key in ["n", "endless", "p50", "p90", "p99", "max"] {
             assert!(kinds[0][figure][key].is_number(), "{figure}.{key} in {kinds}");
         }
     }
-    let close =
-        (kinds[0]["unavailable_ms"]["p50"].as_f64().unwrap() - kill.unavailable.quantile(0.5).unwrap()).abs();
+    let close = (kinds[0]["unavailable_at_least_ms"]["p50"].as_f64().unwrap()
+        - kill.unavailable.quantile(0.5).unwrap())
+    .abs();
     assert!(close < 0.001, "{kinds}");
 }
 
@@ -337,4 +372,27 @@ fn what_is_no_run_directory_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let error = make(folder.path()).unwrap_err().to_string();
     assert!(error.ends_with("is not a run directory: scenario.toml is missing"), "{error}");
+}
+
+#[test]
+fn a_fault_that_did_nothing_is_said_to_be_like_none_in_every_format() {
+    let mut plan = Plan::leader_kill();
+    plan.outages.clear();
+    plan.events.retain(|event| event.term != Some(2));
+    let (folder, assessment) = written(&plan.run());
+    assert_eq!(assessment.failovers[0].is_distinguishable(), Some(false));
+    let terminal = terminal::render(&assessment, Path::new("report.html"));
+    for text in [read(&folder, file::HTML), read(&folder, file::MARKDOWN), terminal] {
+        assert!(text.contains("not distinguishable from no fault"), "{text}");
+    }
+    let summary: Value = serde_json::from_str(&read(&folder, file::SUMMARY)).unwrap();
+    assert_eq!(summary["faults"][0]["distinguishable"], false);
+    assert_eq!(summary["fault_kinds"][0]["distinguishable"], 0);
+    let (header, row) = {
+        let text = read(&folder, file::FAILOVER);
+        let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
+        (lines.next().unwrap(), lines.next().unwrap())
+    };
+    let told = header.iter().position(|name| name == "unavailable_distinguishable").unwrap();
+    assert_eq!(row[told], "false");
 }

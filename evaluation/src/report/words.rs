@@ -5,7 +5,7 @@ use loadgen::scenario::HistoryCheck;
 use crate::{
     assessment::{Assessment, Tally},
     check::CheckResult,
-    failover::{Elect, Failover, KindFigures, Unavailable, node_list},
+    failover::{Elect, Failover, KindFigures, Noise, Unavailable, node_list},
     figure::thousands,
     limit::LimitReport,
     statistics::Distribution,
@@ -28,21 +28,35 @@ pub fn sentence(assessment: &Assessment) -> String {
         }
         [fault] => {
             parts.push(format!("{} at {:.1} s", struck(fault), fault.injected_s));
-            parts.push(format!("nobody was served for {}", unavailable(&fault.unavailable)));
+            parts.push(at_the_fault(&fault.unavailable));
+            parts.extend(fault.healing.as_ref().and_then(at_the_healing));
         }
         faults => {
-            let worst = faults.iter().max_by(|a, b| a.unavailable.ms().total_cmp(&b.unavailable.ms()));
             parts.push(format!("{} faults struck", faults.len()));
-            if faults.len() > MANY_FAULTS {
-                let all: Distribution = faults.iter().map(|fault| fault.unavailable.ms()).collect();
-                parts.push(format!("in the median nobody was served for {}", spread(&all, 0.5)));
+            let told: Vec<(&Failover, &Unavailable)> = faults
+                .iter()
+                .map(|fault| (fault, fault.main_stretch()))
+                .filter(|(_, stretch)| stretch.is_distinguishable() != Some(false))
+                .collect();
+            if told.is_empty() {
+                parts.push("none of them can be told from no fault".to_owned());
+            } else if told.len() < faults.len() {
+                parts.push(format!("{} of them can be told from no fault", told.len()));
             }
-            if let Some(worst) = worst {
+            if faults.len() > MANY_FAULTS {
+                let all: Distribution = faults.iter().map(|fault| fault.unavailable.figure_ms()).collect();
                 parts.push(format!(
-                    "at worst nobody was served for {} (when {} at {:.1} s)",
-                    unavailable(&worst.unavailable),
-                    struck(worst),
-                    worst.injected_s
+                    "in the median nobody who asked was served for at least {}",
+                    spread(&all, 0.5)
+                ));
+            }
+            let worst = told.into_iter().max_by(|a, b| a.1.figure_ms().total_cmp(&b.1.figure_ms()));
+            if let Some((fault, stretch)) = worst {
+                parts.push(format!(
+                    "at worst nobody who asked was served for {} (when {} at {:.1} s)",
+                    unavailable(stretch),
+                    struck(fault),
+                    fault.injected_s
                 ));
             }
         }
@@ -111,18 +125,83 @@ pub fn elect(fault: &Failover) -> String {
     }
 }
 
-/// *unavailable* in words.
-pub fn unavailable(stretch: &Unavailable) -> String {
-    if stretch.open_ended {
-        format!("more than {:.0} ms, to the end", stretch.ms())
-    } else {
-        format!("{:.0} ms", stretch.ms())
+/// What was seen at a fault, as a part of a sentence.
+fn at_the_fault(stretch: &Unavailable) -> String {
+    match (stretch.is_distinguishable(), stretch.noise) {
+        (Some(false), Some(noise)) => format!(
+            "that is not distinguishable from no fault: nobody who asked was served for {}, and for {} in as long a \
+             time before",
+            unavailable(stretch),
+            longest_noise(&noise)
+        ),
+        _ => format!("nobody who asked was served for {}", unavailable(stretch)),
     }
 }
 
-/// The resolution of *unavailable* in words.
-pub fn resolution(stretch: &Unavailable) -> String {
-    stretch.resolution_ms.map_or_else(|| "resolution unknown".to_owned(), |ms| format!("±{ms:.1} ms"))
+/// What was seen at the healing, as a part of a sentence; nothing, if it is what would be seen without.
+fn at_the_healing(stretch: &Unavailable) -> Option<String> {
+    let told = stretch.is_distinguishable() != Some(false);
+    told.then(|| format!("and later, until it was healed and settled, for {}", unavailable(stretch)))
+}
+
+/// *unavailable* in words: `352 to 354 ms`.
+pub fn unavailable(stretch: &Unavailable) -> String {
+    let least = short(stretch.at_least_ms());
+    match stretch.at_most_ms().map(short) {
+        None => format!("more than {least} ms, to the end"),
+        Some(most) if most == least => format!("{least} ms"),
+        Some(most) => format!("{least} to {most} ms"),
+    }
+}
+
+/// What chance makes of *unavailable*, and whether it can be told from that.
+pub fn noise(stretch: &Unavailable) -> String {
+    let Some(noise) = stretch.noise else { return "nothing to compare it with".to_owned() };
+    let told = match stretch.is_distinguishable() {
+        Some(false) => "not distinguishable from no fault",
+        _ => "more than noise",
+    };
+    format!("{told}: {}", noise_alone(&noise))
+}
+
+/// `1.2 ms directly before, at worst 2.2 to 3.4 ms in 97 such times`.
+fn noise_alone(noise: &Noise) -> String {
+    let directly = short(noise.directly.at_least_ms());
+    match noise.times {
+        1 => format!("{directly} ms directly before"),
+        times => {
+            format!("{directly} ms directly before, at worst {} in {times} such times", longest_noise(noise))
+        }
+    }
+}
+
+/// The longest stretch of noise: `1.2 to 3.4 ms`.
+fn longest_noise(noise: &Noise) -> String {
+    unavailable(&Unavailable { stretch: noise.worst, noise: None })
+}
+
+/// Whether there was an outage at the healing, in words.
+pub fn healing(fault: &Failover) -> String {
+    match &fault.healing {
+        None => "–".to_owned(),
+        Some(stretch) if stretch.is_distinguishable() == Some(false) => {
+            format!("{}, as without a fault", unavailable(stretch))
+        }
+        Some(stretch) => unavailable(stretch),
+    }
+}
+
+/// *unavailable* at the fault, shortly.
+pub fn at_fault(fault: &Failover) -> String {
+    match fault.unavailable.is_distinguishable() {
+        Some(false) => format!("{}, as without a fault", unavailable(&fault.unavailable)),
+        _ => unavailable(&fault.unavailable),
+    }
+}
+
+/// Milliseconds with as many digits as can be seen.
+fn short(ms: f64) -> String {
+    if ms < 9.95 { format!("{ms:.1}") } else { format!("{ms:.0}") }
 }
 
 /// *recover* in words.

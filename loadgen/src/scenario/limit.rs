@@ -37,6 +37,8 @@ pub enum Metric {
     },
     /// `elections`: how many leaders of a higher term were seen after the first.
     Elections,
+    /// `distinguishable`: how many faults did something that can be told from no fault.
+    Distinguishable,
     /// `ok_ratio`: answered operations over offered ones.
     OkRatio,
     /// `ok`, `failed`, `unknown`, `shed`: how many operations ended so.
@@ -55,7 +57,8 @@ pub enum Metric {
 pub enum FailoverFigure {
     /// Fault to a leader of a higher term, ms.
     Elect,
-    /// Longest stretch without a success that overlaps the fault, ms.
+    /// The longest time in which an operation that was due waited and none was answered, at the fault or later until
+    /// it was settled, ms.
     Unavailable,
     /// Fault to the first good second, ms.
     Recover,

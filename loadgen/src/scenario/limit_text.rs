@@ -50,8 +50,8 @@ fn metrics() -> String {
     let outcomes = OutcomeKind::ALL.map(OutcomeKind::name).join(", ");
     let operations = OperationKind::ALL.map(OperationKind::name).join("|");
     format!(
-        "fault[*].({figures}), fault[*].({figures}).({quantiles}), elections, ok_ratio, {outcomes}, ({quantiles}) or \
-         ({operations}).({quantiles})"
+        "fault[*].({figures}), fault[*].({figures}).({quantiles}), elections, distinguishable, ok_ratio, \
+         {outcomes}, ({quantiles}) or ({operations}).({quantiles})"
     )
 }
 
@@ -104,6 +104,15 @@ fn metric(name: &str, faults: usize) -> Result<Metric, LimitError> {
     if name == "elections" {
         return Ok(Metric::Elections);
     }
+    if name == "distinguishable" {
+        return match faults {
+            0 => Err(error(
+                "distinguishable is looked at and the scenario has no faults",
+                "a [[fault]], or a limit on something else",
+            )),
+            _ => Ok(Metric::Distinguishable),
+        };
+    }
     if name == "ok_ratio" {
         return Ok(Metric::OkRatio);
     }
@@ -146,7 +155,7 @@ fn value_of(metric: Metric, text: &str) -> Result<f64, LimitError> {
     let is_time = match metric {
         Metric::Latency { .. } => true,
         Metric::Fault { figure, .. } | Metric::Faults { figure, .. } => figure != FailoverFigure::LostWork,
-        Metric::OkRatio | Metric::Count(_) | Metric::Elections => false,
+        Metric::OkRatio | Metric::Count(_) | Metric::Elections | Metric::Distinguishable => false,
     };
     if is_time {
         let length = duration(text).map_err(|wrong| error(wrong, "a time with a unit such as 50ms"))?;
@@ -166,6 +175,7 @@ fn window_of(metric: Metric, name: &str) -> Result<Window, LimitError> {
     let of_the_whole_run = match metric {
         Metric::Fault { .. } | Metric::Faults { .. } => Some("a figure of a fault"),
         Metric::Elections => Some("the number of elections"),
+        Metric::Distinguishable => Some("the number of distinguishable faults"),
         Metric::OkRatio | Metric::Count(_) | Metric::Latency { .. } => None,
     };
     if let Some(what) = of_the_whole_run {
