@@ -14,6 +14,7 @@ mod kind;
 mod noise;
 mod occurrence;
 mod quiet;
+mod recovery;
 mod service;
 mod stretch;
 mod unavailable;
@@ -37,6 +38,8 @@ use unavailable::Window;
 
 /// The beginning of every fault, s: whatever it does at once is its doing, however soon service is good again.
 const AT_FAULT_S: f64 = 0.1;
+/// In less time after the healing it cannot be said that service did not become good again, s.
+const DECIDING_S: f64 = 3.0;
 
 /// One fault, and what it did to those who wanted service.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,11 +75,12 @@ pub struct Failover {
     pub longest_gap: Gap,
     /// The mean time between answers before the fault, ms.
     pub mean_gap_ms: Option<f64>,
-    /// *recover*: from the fault to the beginning of the first good second, ms; not before the end of a stretch at
-    /// the fault that can be told from none. Seconds slide in steps of 100 ms, which is the resolution. `None`: not
-    /// recovered before the next fault or the end of the load, or nothing was answered before the fault to compare
-    /// with.
-    pub recover_ms: Option<f64>,
+    /// *recover*: from the fault to the beginning of the first second that is about as good as before; not before the
+    /// end of a stretch at the fault that can be told from none. Seconds slide in steps of 100 ms, which is the
+    /// resolution.
+    pub recover: Recover,
+    /// Whether it was healed and service good again after that: then `After` says when it was settled.
+    pub settle: Recover,
     /// When the fault was healed and service was good again after that, s; the beginning of the first
     /// good second then. `None` when that did not happen before the next fault or the end.
     pub settled_s: Option<f64>,
@@ -130,7 +134,11 @@ impl Failover {
             FailoverFigure::Elect if self.elect == Elect::NotLeader => None,
             FailoverFigure::Elect => Some(self.elect.ms().unwrap_or(f64::INFINITY)),
             FailoverFigure::Unavailable => Some(self.unavailable.figure_ms()),
-            FailoverFigure::Recover => Some(self.recover_ms.unwrap_or(f64::INFINITY)),
+            FailoverFigure::Recover => match self.recover {
+                Recover::After { ms } => Some(ms),
+                Recover::Never => Some(f64::INFINITY),
+                Recover::Undecided { .. } => None,
+            },
             FailoverFigure::LostWork => Some(self.lost_work as f64),
         }
     }
@@ -160,6 +168,34 @@ impl Elect {
         match self {
             Self::After { ms, .. } => Some(ms),
             Self::NotLeader | Self::Never => None,
+        }
+    }
+}
+
+/// From a fault, or from its healing, to service that is about as good as before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Recover {
+    /// It was.
+    After {
+        /// How long after, ms.
+        ms: f64,
+    },
+    /// It was not until the end of the load, and there was time for it.
+    Never,
+    /// The next fault, or the end of the load, came before it could be seen; or there was no service before the fault
+    /// to compare it with.
+    Undecided {
+        /// In so long a time it was not, ms.
+        seen_ms: f64,
+    },
+}
+
+impl Recover {
+    /// The time it took, ms; `None` where it was not seen.
+    pub fn ms(self) -> Option<f64> {
+        match self {
+            Self::After { ms } => Some(ms),
+            Self::Never | Self::Undecided { .. } => None,
         }
     }
 }
@@ -196,7 +232,7 @@ pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
         // A slow one may have been asked for earlier than one that happened before it.
         let next_asked_s = next_asked_s.filter(|&asked| next_s.is_some() && asked > fault.asked_s);
         let elect = elect(run, fault, next_asked_s.unwrap_or(f64::INFINITY));
-        let ends = Ends { limit_s, next_asked_s };
+        let ends = Ends { limit_s, next_asked_s, by_fault: next_s.is_some() };
         let failover = figures(run, &service, fault, ends, elect, &failovers);
         failovers.push(failover);
     }
@@ -210,13 +246,15 @@ struct Ends {
     limit_s: f64,
     /// The next fault was asked for, s.
     next_asked_s: Option<f64>,
+    /// It is the next fault that does.
+    by_fault: bool,
 }
 
 fn figures(
     run: &RunDirectory,
     service: &Service,
     fault: &Occurrence,
-    Ends { limit_s, next_asked_s }: Ends,
+    Ends { limit_s, next_asked_s, by_fault }: Ends,
     elect: Elect,
     earlier: &[Failover],
 ) -> Failover {
@@ -254,6 +292,19 @@ fn figures(
         settled_s = settled_s.and_then(|settled| good_from(settled.max(healing.stretch.next_answer_s)));
     }
     let until_s = settled_s.unwrap_or(limit_s);
+    let healed_in_time_s = fault.healed_s.filter(|&healed| healed < limit_s);
+    // Too little was seen of what the healing did, or there was nothing to compare it with.
+    let is_open = by_fault
+        || service.cut_off
+        || baseline.is_none()
+        || limit_s - healed_in_time_s.unwrap_or(start).max(start) < DECIDING_S;
+    let outcome = |from_s: f64, at_s: Option<f64>| match at_s {
+        Some(at_s) => Recover::After { ms: (at_s - from_s).max(0.0) * 1e3 },
+        None if is_open => {
+            Recover::Undecided { seen_ms: (limit_s - from_s - service::SECOND_S).max(0.0) * 1e3 }
+        }
+        None => Recover::Never,
+    };
     let charged_s = until_s.min(seen_s).max(fault.asked_s);
     let planned = run.scenario.faults.get(fault.index);
     Failover {
@@ -271,7 +322,8 @@ fn figures(
         unavailable_by_operation: service.kinds().map(|kind| (kind, measure(Some(kind), at_fault))).collect(),
         longest_gap: service.longest_gap(fault.asked_s, charged_s),
         mean_gap_ms: baseline.and_then(|b| service.mean_gap_ms((b.from_s, b.to_s))),
-        recover_ms: recovered_s.map(|at| (at - start) * 1e3),
+        recover: outcome(start, recovered_s),
+        settle: outcome(healed_in_time_s.unwrap_or(start), settled_s),
         settled_s,
         lost_work: service.lost_between(start, recovered_s.unwrap_or(limit_s)),
         baseline,

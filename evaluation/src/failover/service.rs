@@ -6,6 +6,7 @@ use loadgen::scenario::{OperationKind, OutcomeKind};
 
 use super::{
     Gap,
+    recovery::Waits,
     stretch::{Demand, Stretches},
 };
 use crate::{
@@ -15,10 +16,8 @@ use crate::{
 
 /// Seconds slide by so much when the first good one is looked for, s.
 const STEP_S: f64 = 0.1;
-/// The part of the rate before that a good second reaches.
-const GOODPUT: f64 = 0.95;
-/// How many times the p99 before a good second may have.
-const P99_FACTOR: f64 = 2.0;
+/// How long a second is that is looked at, s.
+pub(super) const SECOND_S: f64 = 1.0;
 /// Times that are equal on paper may differ in the last bit.
 const EPSILON_S: f64 = 1e-9;
 
@@ -44,6 +43,8 @@ pub(super) struct Service {
     pub cut_off: bool,
     /// Successes: when they completed (ascending), and their latency, ns.
     successes: Vec<(f64, u64)>,
+    /// When operations were due (ascending), and how long they waited, ms; infinite, if they were not answered.
+    waits: Vec<(f64, f64)>,
     /// The stretches in which nobody was served, of all operations.
     stretches: Stretches,
     /// The same of each kind: in which nobody was served who had asked for it.
@@ -61,6 +62,7 @@ impl Service {
             end_s: run.end_s(),
             cut_off: run.manifest.interrupted.is_some(),
             successes: Vec::new(),
+            waits: Vec::new(),
             stretches: Stretches::default(),
             by_kind: BTreeMap::new(),
             due: Vec::new(),
@@ -74,6 +76,8 @@ impl Service {
             service.due.push(operation.due_s());
             let demand = demand(operation, timeout_ns as f64 / 1e9, seen_s);
             demands.push(demand);
+            let waited_ms = operation.latency_ns().map_or(f64::INFINITY, milliseconds);
+            service.waits.push((operation.due_s(), waited_ms));
             of_kinds.entry(operation.kind).or_default().push(demand);
             let in_time = match (operation.outcome, operation.done_s(), operation.latency_ns()) {
                 (OutcomeKind::Ok, Some(done), Some(latency)) => {
@@ -86,6 +90,7 @@ impl Service {
                 service.lost.push(operation.due_s());
             }
         }
+        service.waits.sort_by(|a, b| a.0.total_cmp(&b.0));
         service.successes.sort_by(|a, b| a.0.total_cmp(&b.0));
         service.stretches = Stretches::of(&demands, service.end_s);
         let of_kind =
@@ -108,8 +113,8 @@ impl Service {
         Some(Baseline { from_s, to_s, goodput: answered.len() as f64 / (to_s - from_s), p99_ms: p99 })
     }
 
-    /// The beginning of the first good second that lies between `from_s` and `limit_s`, in steps of
-    /// 100 ms counted from `start_s`.
+    /// The beginning of the first second that is as good as `before` and lies between `from_s` and `limit_s`, in steps
+    /// of 100 ms counted from `start_s`.
     pub(super) fn first_good_second(
         &self,
         before: &Baseline,
@@ -117,18 +122,19 @@ impl Service {
         from_s: f64,
         limit_s: f64,
     ) -> Option<f64> {
+        let before = self.waits_between(before.from_s, before.to_s);
         let first = ((from_s - start_s) / STEP_S - EPSILON_S).ceil().max(0.0) as u64;
         (first..)
             .map(|step| start_s + step as f64 * STEP_S)
-            .take_while(|second| second + 1.0 <= limit_s + EPSILON_S)
-            .find(|&second| self.is_good(before, second))
+            .take_while(|second| second + SECOND_S <= limit_s + EPSILON_S)
+            .find(|&second| self.waits_between(second, second + SECOND_S).is_as_good_as(&before))
     }
 
-    fn is_good(&self, before: &Baseline, second: f64) -> bool {
-        let answered = self.answered(second, second + 1.0);
-        let offered = count_between(&self.due, second, second + 1.0) as f64;
-        answered.len() as f64 >= GOODPUT * before.goodput.min(offered)
-            && p99_ms(answered).is_some_and(|p99| p99 <= P99_FACTOR * before.p99_ms)
+    /// How long those waited who asked between two times.
+    fn waits_between(&self, from_s: f64, to_s: f64) -> Waits {
+        let from = self.waits.partition_point(|wait| wait.0 < from_s);
+        let to = self.waits.partition_point(|wait| wait.0 < to_s);
+        Waits::of(self.waits[from..to.max(from)].iter().map(|wait| wait.1))
     }
 
     fn answered(&self, from_s: f64, to_s: f64) -> &[(f64, u64)] {

@@ -116,7 +116,7 @@ fn notes(fault: &Failover, (from, to): (f64, f64)) -> Vec<Note> {
             palette::TEXT,
         ));
     }
-    if let Some(ms) = fault.recover_ms {
+    if let Some(ms) = fault.recover.ms() {
         notes.push(moment(start + ms / 1e3, format!("recovered, after {ms:.0} ms"), palette::AFTER));
     }
     if let Some(healed) = fault.healed_s {

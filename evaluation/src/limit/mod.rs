@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::BTreeSet};
 use loadgen::scenario::{Comparison, FailoverFigure, Limit, Metric, OutcomeKind, Window};
 
 use crate::{
-    failover::{Elect, Failover, Unavailable, leaders},
+    failover::{Elect, Failover, Recover, Unavailable, leaders},
     report::words,
     run::{Operation, Phases, RunDirectory},
     statistics::{Distribution, Latencies},
@@ -53,6 +53,8 @@ pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> 
 /// What was measured for one limit.
 enum Measured {
     Nothing(String),
+    /// There was no time to see it.
+    Undecided(String),
     /// It lies between two values, which are mostly one. Infinite: it did not end.
     Between {
         least: f64,
@@ -70,6 +72,7 @@ impl Measured {
     fn report(self, limit: &Limit, ended_early: bool) -> LimitReport {
         let (holds, undecided, value, shown, samples) = match self {
             Self::Nothing(why) => (false, ended_early, None, format!("no samples: {why}"), 0),
+            Self::Undecided(why) => (false, true, None, why, 0),
             Self::Between { least, most, shown, samples } => {
                 let (holds, may_hold) = decide(limit, least, most);
                 (holds, !holds && may_hold, Some(least).filter(|value| value.is_finite()), shown, samples)
@@ -207,10 +210,15 @@ fn fault_figure(
             Some(i) => format!("fault {i} was not injected"),
         });
     }
+    let undecided = chosen.iter().filter(|fault| is_undecided(fault, figure)).count();
     let seen: Vec<(Seen, String)> = chosen
         .into_iter()
         .filter_map(|fault| {
             let seen = seen(fault, figure)?;
+            // What the next fault did not leave time for breaks no limit, unless it was broken by then.
+            if is_undecided(fault, figure) && decide(limit, seen.least, seen.most).1 {
+                return None;
+            }
             let name = format!(" (fault {}: {} of {})", fault.index, fault.kind, fault.victim());
             Some((seen, name))
         })
@@ -219,6 +227,9 @@ fn fault_figure(
     let worst =
         seen.iter().reduce(|worst, other| if worse(limit, &other.0, &worst.0) { other } else { worst });
     match worst {
+        None if undecided > 0 => {
+            Measured::Undecided("another fault came, or the load ended, before it could be seen".to_owned())
+        }
         None => Measured::Nothing("no fault struck the leader".to_owned()),
         Some((of, name)) => Measured::Between {
             least: of.least,
@@ -247,11 +258,16 @@ fn quantile_of_faults(failovers: &[Failover], figure: FailoverFigure, quantile: 
     if failovers.is_empty() {
         return Measured::Nothing("no fault was injected".to_owned());
     }
-    let seen: Vec<Seen> = failovers.iter().filter_map(|fault| seen(fault, figure)).collect();
+    let undecided = failovers.iter().filter(|fault| is_undecided(fault, figure)).count();
+    let decided = failovers.iter().filter(|fault| !is_undecided(fault, figure));
+    let seen: Vec<Seen> = decided.filter_map(|fault| seen(fault, figure)).collect();
     let least: Distribution = seen.iter().map(|seen| seen.least).collect();
     let most: Distribution = seen.iter().map(|seen| seen.most).collect();
     let samples = seen.len() as u64;
     let (Some(least), Some(most)) = (least.quantile(quantile), most.quantile(quantile)) else {
+        if undecided > 0 {
+            return Measured::Undecided("another fault came each time before it could be seen".to_owned());
+        }
         return Measured::Nothing("no fault struck the leader".to_owned());
     };
     let words = match figure {
@@ -283,10 +299,17 @@ struct Seen {
     shown: String,
 }
 
+/// Whether a fault's figure could not be seen to its end because another fault came, or the load ended, too soon.
+fn is_undecided(fault: &Failover, figure: FailoverFigure) -> bool {
+    figure == FailoverFigure::Recover && !fault.cut_off && matches!(fault.recover, Recover::Undecided { .. })
+}
+
 /// What was seen of a figure of a fault; nothing, when the fault has none.
 fn seen(fault: &Failover, figure: FailoverFigure) -> Option<Seen> {
     if let Some((least, shown)) = so_far(fault, figure) {
-        let shown = format!("at least {shown}, when the run was ended");
+        let when =
+            if fault.cut_off { "when the run was ended" } else { "and then it could not be seen further" };
+        let shown = format!("at least {shown}, {when}");
         return Some(Seen { least, most: f64::INFINITY, shown });
     }
     if figure == FailoverFigure::Unavailable {
@@ -319,16 +342,18 @@ fn unavailable(fault: &Failover) -> Seen {
 fn so_far(fault: &Failover, figure: FailoverFigure) -> Option<(f64, String)> {
     let since_s = fault.until_s - fault.injected_s;
     let ms = match figure {
-        _ if !fault.cut_off => None,
+        _ if !fault.cut_off && !is_undecided(fault, figure) => None,
         FailoverFigure::Elect => (fault.elect == Elect::Never).then_some(since_s * 1e3),
         FailoverFigure::Unavailable => {
             fault.stretches().filter(|u| u.stretch.open_ended).map(Unavailable::at_least_ms).reduce(f64::max)
         }
-        // The last second that was looked at began one second before the end.
-        FailoverFigure::Recover => fault.recover_ms.is_none().then_some((since_s - 1.0) * 1e3),
+        FailoverFigure::Recover => match fault.recover {
+            Recover::Undecided { seen_ms } => Some(seen_ms),
+            Recover::After { .. } | Recover::Never => None,
+        },
         FailoverFigure::LostWork => {
             let lost = fault.lost_work;
-            return fault.recover_ms.is_none().then(|| (lost as f64, format!("{lost} operations")));
+            return fault.recover.ms().is_none().then(|| (lost as f64, format!("{lost} operations")));
         }
     };
     ms.map(|ms| ms.max(0.0)).map(|ms| (ms, format!("{ms:.0} ms")))

@@ -223,7 +223,7 @@ fn fault(layers: &[Layer], key: Key) -> Group {
         row("healing_at_least", "ms", &|fault| {
             fault.healing.as_ref().map_or_else(|| Figure::new(None, "–".to_owned()), Figure::unavailable)
         }),
-        row("recover", "ms", &|fault| Figure::new(fault.recover_ms, words::recover(fault))),
+        row("recover", "ms", &|fault| Figure::new(fault.recover.ms(), words::recover(fault))),
         row("lost_work", "operations", &|fault| {
             Figure::new(Some(fault.lost_work as f64), thousands(fault.lost_work))
         }),

@@ -3,7 +3,7 @@
 use loadgen::scenario::OperationKind;
 
 use crate::{
-    failover::{Failover, Unavailable},
+    failover::{Failover, Recover, Unavailable},
     series::Bucket,
 };
 
@@ -37,6 +37,7 @@ pub fn failover(failovers: &[Failover]) -> String {
         "elect_ms",
         "recover_ms",
         "lost_work",
+        "recover_undecided",
         "longest_gap_ms",
         "longest_gap_open_ended",
         "mean_gap_ms",
@@ -62,8 +63,9 @@ pub fn failover(failovers: &[Failover]) -> String {
             number(fault.healed_s),
             number(fault.settled_s),
             number(fault.elect.ms()),
-            number(fault.recover_ms),
+            number(fault.recover.ms()),
             fault.lost_work.to_string(),
+            matches!(fault.recover, Recover::Undecided { .. }).to_string(),
             number(Some(fault.longest_gap.ms())),
             fault.longest_gap.open_ended.to_string(),
             number(fault.mean_gap_ms),

@@ -112,8 +112,10 @@ fn failovers(assessment: &Assessment) -> Markup {
                 b { "noise" } ": the same in as long a time directly before the fault, and the worst in all such times "
                 "without a fault. What is not longer than that is not distinguishable from no fault; where fewer than "
                 "fifty such times were seen, what is not twice as long. "
-                b { "recover" } ": from the fault to the first second with at least 95 % of the goodput before and a "
-                "p99 of at most twice that before, in steps of 100 ms, and not before the end of the outage. "
+                b { "recover" } ": from the fault to the first second, in steps of 100 ms and not before the end of the "
+                "outage, that is about as good as before: of those who asked in it at most 5 % were not answered or waited "
+                "for more than twice the p99 before (a binomial test), and all together did not wait twice as long (a rank "
+                "test), each with an error of 1 %. Undecided: the next fault came before it could be seen. "
                 b { "lost work" } ": operations due between fault and recovery that were not answered in time. "
                 "A fault begins when it had happened, not when it was asked for."
             }

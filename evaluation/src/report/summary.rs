@@ -10,7 +10,7 @@ use super::words;
 use crate::{
     assessment::{Assessment, Tally},
     check::CheckResult,
-    failover::{Elect, Failover, Gap, KindFigures, Unavailable},
+    failover::{Elect, Failover, Gap, KindFigures, Recover, Unavailable},
     run::RunDirectory,
     statistics::{Distribution, Latencies},
 };
@@ -174,6 +174,8 @@ pub struct Fault {
     pub mean_gap_ms: Option<f64>,
     /// To the first good second.
     pub recover_ms: Option<f64>,
+    /// Whether there was no time to see it.
+    pub recover_undecided: bool,
     /// Operations not answered in time.
     pub lost_work: u64,
 }
@@ -391,7 +393,8 @@ impl Fault {
             longest_gap_ms: rounded(Gap::ms(&fault.longest_gap)),
             longest_gap_open_ended: fault.longest_gap.open_ended,
             mean_gap_ms: fault.mean_gap_ms.map(rounded),
-            recover_ms: fault.recover_ms.map(rounded),
+            recover_ms: fault.recover.ms().map(rounded),
+            recover_undecided: matches!(fault.recover, Recover::Undecided { .. }),
             lost_work: fault.lost_work,
         }
     }

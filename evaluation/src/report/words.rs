@@ -5,7 +5,7 @@ use loadgen::scenario::HistoryCheck;
 use crate::{
     assessment::{Assessment, Tally},
     check::CheckResult,
-    failover::{Elect, Failover, KindFigures, Noise, Unavailable, node_list},
+    failover::{Elect, Failover, KindFigures, Noise, Recover, Unavailable, node_list},
     figure::thousands,
     limit::LimitReport,
     statistics::Distribution,
@@ -206,7 +206,11 @@ fn short(ms: f64) -> String {
 
 /// *recover* in words.
 pub fn recover(fault: &Failover) -> String {
-    fault.recover_ms.map_or_else(|| "not recovered".to_owned(), |ms| format!("{ms:.0} ms"))
+    match fault.recover {
+        Recover::After { ms } => format!("{ms:.0} ms"),
+        Recover::Never => "not recovered".to_owned(),
+        Recover::Undecided { .. } => "undecided".to_owned(),
+    }
 }
 
 /// When it was healed, in words.
