@@ -4,23 +4,23 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use loadgen::{
     record::{
-        Call, Event, EventKind, GrantState, HistoryWriter, ImageState, Machine, Manifest, NodeManifest,
-        NodeReadback, NodeSample, Outcome, Readback, Record, Reply, file, write_events, write_node_samples,
-        write_stage_samples,
+        Call, Counted, Event, EventKind, GrantState, HistoryCount, HistoryWriter, ImageState, Machine,
+        Manifest, NodeManifest, NodeReadback, NodeSample, Outcome, Readback, Record, Reply, file,
+        write_events, write_node_samples, write_stage_samples,
     },
     scenario::{
-        Arrival, Cluster, Comparison, Driver, FailoverFigure, Fault, FaultKind, HistoryCheck, Images, Limit,
-        Load, Metric, NodeLimits, OperationKind, Origin, Pass, Scenario, Stage, Target, When, Window,
+        Arrival, Cluster, Comparison, Driver, FailoverFigure, Fault, FaultKind, HistoryCheck, Images,
+        Implied, Limit, Load, Metric, NodeLimits, OperationKind, Origin, Pass, Scenario, Stage, Target, When,
+        Window,
     },
 };
 use veil::directory::ImageId;
 
 use crate::run::{History, RunDirectory};
 
-/// Writes a made-up run as a load generator would.
-pub fn write(folder: &Path, run: &RunDirectory, records: &[Record]) {
+/// Writes a made-up run as a load generator would. Gives the count of its history, which its manifest has.
+pub fn write(folder: &Path, run: &RunDirectory, records: &[Record]) -> HistoryCount {
     std::fs::write(folder.join(file::SCENARIO), run.scenario.to_toml()).unwrap();
-    run.manifest.write(&folder.join(file::MANIFEST)).unwrap();
     write_events(&folder.join(file::EVENTS), &run.events).unwrap();
     write_node_samples(&folder.join(file::NODES), &run.nodes).unwrap();
     if !run.stages.is_empty() {
@@ -32,6 +32,11 @@ pub fn write(folder: &Path, run: &RunDirectory, records: &[Record]) {
         history.append(record).unwrap();
     }
     history.finish().unwrap();
+    let whole = Counted::of(&folder.join(file::HISTORY)).unwrap();
+    let count = HistoryCount { parts: vec![whole.clone()], whole };
+    let manifest = Manifest { history: Some(count.clone()), ..run.manifest.clone() };
+    manifest.write(&folder.join(file::MANIFEST)).unwrap();
+    count
 }
 
 /// A small random number generator: SplitMix64. Enough to look like noise, and always the same.
@@ -142,6 +147,7 @@ pub fn manifest() -> Manifest {
         limits: None,
         links: None,
         first_request_s: None,
+        history: None,
         generators: 1,
     }
 }
@@ -424,6 +430,7 @@ fn pass() -> Pass {
         window,
     };
     Pass {
+        implied: Implied::ALL.to_vec(),
         history: vec![HistoryCheck::NoLostAck, HistoryCheck::Quota, HistoryCheck::Converged],
         limits: vec![
             limit(

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use loadgen::scenario::Implied;
+
 use crate::{
     check::{CheckReport, CheckResult},
     failover::Failover,
@@ -60,9 +62,10 @@ pub struct Judgement {
 
 /// Judges a run.
 ///
-/// It fails when a limit does not hold, or when a check found a violation, asked for or not. It is
+/// It fails when a limit does not hold, written or implied, or when a check found a violation, asked for or not. It is
 /// inconclusive when nothing failed, but the record is not complete, a check that the scenario asks for
-/// could not see everything, the run was ended before a limit could be seen, nothing was offered, or a fault of the scenario never struck.
+/// could not see everything, the run was ended before a limit could be seen, nothing was offered, a fault of the
+/// scenario never struck, or the load generator was not in time.
 pub fn judge(
     run: &RunDirectory,
     failovers: &[Failover],
@@ -84,10 +87,21 @@ pub fn judge(
             CheckResult::Inconclusive { .. } => {}
         }
     }
+    // A generator that was late has measured itself.
+    let is_late = |l: &LimitReport| l.implied == Some(Implied::InTime) && !l.holds;
+    let late = limits.iter().any(is_late);
     for limit in limits.iter().filter(|l| !l.holds) {
-        match limit.undecided {
-            true => doubts.push(format!("limit {:?} could not be seen: {}", limit.text, limit.shown)),
-            false => failures.push(format!("limit {:?} does not hold: {}", limit.text, limit.shown)),
+        let LimitReport { text, shown, .. } = limit;
+        match (limit.implied, limit.undecided, late) {
+            (Some(Implied::InTime | Implied::WholeHistory), ..) => {
+                doubts.push(format!("it is not so that {text}: {shown}"));
+            }
+            (_, true, _) => doubts.push(format!("limit {text:?} could not be seen: {shown}")),
+            (_, false, true) => {
+                doubts
+                    .push(format!("limit {text:?} does not hold, and the load generator was late: {shown}"));
+            }
+            (_, false, false) => failures.push(format!("limit {text:?} does not hold: {shown}")),
         }
     }
     if let Some(why) = &run.manifest.interrupted {
@@ -223,6 +237,102 @@ mod tests {
         });
         assert_eq!(judgement.verdict, Verdict::Inconclusive);
         assert_eq!(judgement.reasons, ["fault 0 of the scenario (kill of leader at 15 s) never struck"]);
+    }
+
+    /// Nobody is served from 6 s on but one in fifty.
+    fn nearly_dead() -> RunDirectory {
+        let mut run = Plan::leader_kill().run();
+        run.scenario.pass.limits.clear();
+        run.scenario.pass.history.clear();
+        for operation in run.history.operations.iter_mut().filter(|o| o.due_s() > 6.0 && o.op % 50 != 0) {
+            operation.outcome = loadgen::scenario::OutcomeKind::Failed;
+        }
+        run
+    }
+
+    #[test]
+    fn a_run_in_which_nearly_nothing_was_answered_is_no_pass() {
+        let judgement = assess(&nearly_dead()).judgement;
+        assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:#?}");
+        assert!(judgement.reasons.iter().any(|r| r.contains("ok_ratio >= 0.5")), "{judgement:#?}");
+        // Unless the scenario says so in so many words.
+        let mut asked = nearly_dead();
+        asked.scenario.pass.implied.retain(|one| *one != Implied::HalfAnswered && *one != Implied::Recovered);
+        assert_eq!(assess(&asked).judgement.verdict, Verdict::Pass, "{:#?}", assess(&asked).judgement);
+    }
+
+    #[test]
+    fn a_stage_in_which_nobody_was_answered_is_no_pass() {
+        let judgement = verdict(|run| {
+            run.scenario.pass.limits.clear();
+            for operation in run.history.operations.iter_mut().filter(|o| (0.0..5.0).contains(&o.due_s())) {
+                operation.outcome = loadgen::scenario::OutcomeKind::Unknown;
+            }
+        });
+        assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:#?}");
+        assert!(judgement.reasons[0].contains("every stage") && judgement.reasons[0].contains("stage 1"));
+    }
+
+    #[test]
+    fn a_healed_fault_after_which_service_does_not_come_back_is_no_pass() {
+        let mut plan = Plan::leader_kill();
+        plan.stages[1].length = std::time::Duration::from_secs(100);
+        let mut run = plan.run();
+        run.scenario.pass.limits.clear();
+        // A tenth of the load is gone for good: more than half is answered.
+        for operation in run.history.operations.iter_mut().filter(|o| o.due_s() > 15.0 && o.op % 8 == 0) {
+            operation.outcome = loadgen::scenario::OutcomeKind::Failed;
+        }
+        run.scenario.pass.history.clear();
+        let judgement = assess(&run).judgement;
+        assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:#?}");
+        assert!(judgement.reasons[0].contains("every healed fault was recovered from"), "{judgement:#?}");
+    }
+
+    #[test]
+    fn a_generator_that_was_suspended_for_four_seconds_proves_nothing_against_the_cluster() {
+        let judgement = verdict(|run| {
+            for operation in run.history.operations.iter_mut() {
+                if (30.0..34.0).contains(&operation.due_s()) {
+                    let late_ns = 34_000_000_000 - operation.due_ns;
+                    operation.sent_ns = operation.sent_ns.map(|sent| sent + late_ns);
+                    operation.done_ns = operation.done_ns.map(|done| done + late_ns);
+                }
+            }
+        });
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:#?}");
+        assert!(
+            judgement.reasons.iter().any(|r| r.contains("the load generator was in time")),
+            "{judgement:#?}"
+        );
+        assert!(judgement.reasons.iter().any(|r| r.contains("view.p99 < 50ms @ steady")), "{judgement:#?}");
+        // What was lost is lost, whoever was late.
+        let lost = verdict(|run| {
+            run.history
+                .operations
+                .iter_mut()
+                .for_each(|o| o.sent_ns = o.sent_ns.map(|sent| sent + 4_000_000_000));
+            run.readback.as_mut().unwrap().nodes[0].images.clear();
+        });
+        assert_eq!(lost.verdict, Verdict::Fail, "{lost:#?}");
+    }
+
+    #[test]
+    fn a_history_of_which_a_part_is_missing_proves_nothing() {
+        let judgement =
+            verdict(|run| run.history_flaw = Some("load generator 2 has recorded nothing".into()));
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:#?}");
+        assert!(judgement.reasons[0].contains("load generator 2"), "{judgement:#?}");
+    }
+
+    #[test]
+    fn implied_limits_stand_in_the_report_like_written_ones() {
+        let limits = assess(&Plan::leader_kill().run()).limits;
+        let implied: Vec<Implied> = limits.iter().filter_map(|limit| limit.implied).collect();
+        // Half of it answered is said by the scenario's own ok_ratio.
+        use Implied::{EveryStage, InTime, Recovered, WholeHistory};
+        assert_eq!(implied, [EveryStage, Recovered, WholeHistory, InTime], "{limits:#?}");
+        assert!(limits.iter().all(|limit| limit.holds), "{limits:#?}");
     }
 
     #[test]

@@ -62,6 +62,7 @@ fn write_run(root: &Path, driver: &str) -> PathBuf {
             memory_bytes: 1 << 30,
         },
         generators: 1,
+        history: None,
         nodes: vec![],
         containers: None,
         limits: None,

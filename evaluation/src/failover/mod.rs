@@ -81,6 +81,8 @@ pub struct Failover {
     pub recover: Recover,
     /// Whether it was healed and service good again after that: then `After` says when it was settled.
     pub settle: Recover,
+    /// Whether, after it was healed, whoever asked was answered as surely as before, however slowly.
+    pub is_answered_again: bool,
     /// When the fault was healed and service was good again after that, s; the beginning of the first
     /// good second then. `None` when that did not happen before the next fault or the end.
     pub settled_s: Option<f64>,
@@ -324,6 +326,9 @@ fn figures(
         mean_gap_ms: baseline.and_then(|b| service.mean_gap_ms((b.from_s, b.to_s))),
         recover: outcome(start, recovered_s),
         settle: outcome(healed_in_time_s.unwrap_or(start), settled_s),
+        is_answered_again: baseline.zip(healed_in_time_s).is_some_and(|(before, healed_s)| {
+            service.is_answered_again(&before, healed_s.max(start), limit_s)
+        }),
         settled_s,
         lost_work: service.lost_between(start, recovered_s.unwrap_or(limit_s)),
         baseline,

@@ -38,12 +38,21 @@ impl Waits {
     /// Whether whoever asked here was served about as well as those `before`. Nobody's service is no good service.
     pub(super) fn is_as_good_as(&self, before: &Self) -> bool {
         let Some(usual_ms) = before.p99_ms() else { return false };
-        let unanswered = 1.0 - before.answered().len() as f64 / before.0.len() as f64;
-        let in_time = self.0.partition_point(|wait| *wait <= SLOWER * usual_ms);
+        self.is_served_within(SLOWER * usual_ms, before) && !are_larger(&self.0, &before.0, SLOWER)
+    }
+
+    /// Whether whoever asked here was answered about as surely as those `before`, however long that took.
+    pub(super) fn is_answered_like(&self, before: &Self) -> bool {
+        self.is_served_within(f64::MAX, before)
+    }
+
+    fn is_served_within(&self, limit_ms: f64, before: &Self) -> bool {
+        let unanswered = 1.0 - before.answered().len() as f64 / before.0.len().max(1) as f64;
+        let in_time = self.0.partition_point(|wait| *wait <= limit_ms);
         let late = self.0.len() - in_time;
-        !self.0.is_empty()
+        !before.answered().is_empty()
+            && !self.0.is_empty()
             && !is_more_than_chance(late, self.0.len(), (SPARED + unanswered).min(1.0))
-            && !are_larger(&self.0, &before.0, SLOWER)
     }
 }
 
@@ -138,6 +147,16 @@ mod tests {
         }
         assert!(!Waits::of(std::iter::empty()).is_as_good_as(&before), "nobody asked");
         assert!(!Waits::of([f64::INFINITY; 20].into_iter()).is_as_good_as(&before));
+    }
+
+    #[test]
+    fn slower_service_is_service() {
+        let mut draw = Noise(9);
+        let before = waits(&mut draw, 500, 1.0);
+        let slower = waits(&mut draw, 100, 6.0);
+        assert!(slower.is_answered_like(&before) && !slower.is_as_good_as(&before));
+        let lost = Waits::of((0..100).map(|i| if i % 4 == 0 { f64::INFINITY } else { 1.2 }));
+        assert!(!lost.is_answered_like(&before) && !before.is_answered_like(&Waits::of(std::iter::empty())));
     }
 
     #[test]

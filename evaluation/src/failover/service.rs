@@ -123,11 +123,16 @@ impl Service {
         limit_s: f64,
     ) -> Option<f64> {
         let before = self.waits_between(before.from_s, before.to_s);
-        let first = ((from_s - start_s) / STEP_S - EPSILON_S).ceil().max(0.0) as u64;
-        (first..)
-            .map(|step| start_s + step as f64 * STEP_S)
-            .take_while(|second| second + SECOND_S <= limit_s + EPSILON_S)
+        seconds(start_s, from_s, limit_s)
             .find(|&second| self.waits_between(second, second + SECOND_S).is_as_good_as(&before))
+    }
+
+    /// Whether in any second between `from_s` and `limit_s` whoever asked was answered as surely as before, however
+    /// slowly.
+    pub(super) fn is_answered_again(&self, before: &Baseline, from_s: f64, limit_s: f64) -> bool {
+        let before = self.waits_between(before.from_s, before.to_s);
+        seconds(from_s, from_s, limit_s)
+            .any(|second| self.waits_between(second, second + SECOND_S).is_answered_like(&before))
     }
 
     /// How long those waited who asked between two times.
@@ -197,6 +202,14 @@ fn demand(operation: &Operation, timeout_s: f64, seen_s: f64) -> Demand {
         (_, None) => due_s + timeout_s,
     };
     Demand { due_s, end_s, answered: operation.outcome == OutcomeKind::Ok && end_s <= seen_s }
+}
+
+/// When seconds begin that lie between `from_s` and `limit_s`, in steps counted from `start_s`.
+fn seconds(start_s: f64, from_s: f64, limit_s: f64) -> impl Iterator<Item = f64> {
+    let first = ((from_s - start_s) / STEP_S - EPSILON_S).ceil().max(0.0) as u64;
+    (first..)
+        .map(move |step| start_s + step as f64 * STEP_S)
+        .take_while(move |second| second + SECOND_S <= limit_s + EPSILON_S)
 }
 
 fn p99_ms(answered: &[(f64, u64)]) -> Option<f64> {

@@ -1,8 +1,10 @@
-//! The limits that a scenario sets, compared with what was measured.
+//! The limits that a scenario sets, and those that it implies, compared with what was measured.
+
+mod implied;
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use loadgen::scenario::{Comparison, FailoverFigure, Limit, Metric, OutcomeKind, Window};
+use loadgen::scenario::{Comparison, FailoverFigure, Implied, Limit, Metric, OutcomeKind, Window};
 
 use crate::{
     failover::{Elect, Failover, Recover, Unavailable, leaders},
@@ -14,8 +16,10 @@ use crate::{
 /// A limit, and whether it holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitReport {
-    /// The limit, as written in the scenario.
+    /// The limit, as written in the scenario, or in words where it is implied.
     pub text: String,
+    /// Which one, if the scenario does not say it.
+    pub implied: Option<Implied>,
     /// Whether it holds. One without samples does not.
     pub holds: bool,
     /// It was not seen whether it holds: the run was ended before, or it lies between what was seen at least and at
@@ -30,7 +34,7 @@ pub struct LimitReport {
     pub samples: u64,
 }
 
-/// Evaluates the scenario's limits.
+/// Evaluates the scenario's limits, and then those that it implies.
 pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> {
     let windows = Windows::of(run, failovers);
     run.scenario
@@ -47,6 +51,7 @@ pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> 
             };
             measured.report(limit, run.manifest.interrupted.is_some())
         })
+        .chain(implied::evaluate(run, failovers))
         .collect()
 }
 
@@ -78,7 +83,7 @@ impl Measured {
                 (holds, !holds && may_hold, Some(least).filter(|value| value.is_finite()), shown, samples)
             }
         };
-        LimitReport { text: limit.text.clone(), holds, undecided, value, shown, samples }
+        LimitReport { text: limit.text.clone(), implied: None, holds, undecided, value, shown, samples }
     }
 }
 

@@ -17,6 +17,7 @@ fn figure(index: Option<usize>, figure: FailoverFigure) -> Metric {
 
 fn judge(mut run: RunDirectory, limits: Vec<Limit>) -> Vec<LimitReport> {
     run.scenario.pass.limits = limits;
+    run.scenario.pass.implied.clear();
     let failovers = failover::analyse(&run);
     evaluate(&run, &failovers)
 }

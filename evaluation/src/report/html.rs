@@ -207,7 +207,12 @@ fn limits(assessment: &Assessment) -> Markup {
             div.wide { table {
                 thead { tr { th { "limit" } th { "measured" } th { "holds" } th.n { "samples" } } }
                 tbody { @for limit in &assessment.limits { tr {
-                    td { code { (limit.text) } }
+                    td {
+                        @match limit.implied {
+                            None => code { (limit.text) },
+                            Some(_) => { (limit.text) br; span.quiet { "implied" } }
+                        }
+                    }
                     td { (limit.shown) }
                     td { (limit_mark(limit)) }
                     td.n { (thousands(limit.samples)) }
@@ -215,7 +220,8 @@ fn limits(assessment: &Assessment) -> Markup {
             } }
             p.quiet {
                 "Warm-up is left out. " code { "@ steady" } " also leaves out what was due between a fault and the "
-                "recovery from its healing. A limit without samples does not hold."
+                "recovery from its healing. A limit without samples does not hold. Implied limits hold for every run "
+                "whose scenario does not leave them out."
             }
         }
     }

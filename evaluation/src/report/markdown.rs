@@ -73,7 +73,11 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
                 ("fail", word) => format!("**{word}**"),
                 (_, word) => word.to_owned(),
             };
-            row(&mut out, &[format!("`{}`", limit.text), plain(&limit.shown), holds]);
+            let text = match limit.implied {
+                None => format!("`{}`", limit.text),
+                Some(_) => format!("{} (implied)", plain(&limit.text)),
+            };
+            row(&mut out, &[text, plain(&limit.shown), holds]);
         }
         out.push('\n');
     }

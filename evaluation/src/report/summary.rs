@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use loadgen::record::{Containers, Machine, Manifest, NodeLimits, NodeManifest, StageSample};
+use loadgen::scenario::Implied;
 use serde::Serialize;
 
 use super::words;
@@ -50,7 +51,7 @@ pub struct Summary {
     pub stages: Vec<StageSample>,
     /// Every check.
     pub checks: Vec<Check>,
-    /// Every limit of the scenario, in its order.
+    /// Every limit of the scenario, in its order, and then those that it implies.
     pub limits: Vec<Limit>,
     /// What ran where.
     pub environment: Environment,
@@ -282,11 +283,13 @@ pub struct Check {
 /// One limit.
 #[derive(Debug, Clone, Serialize)]
 pub struct Limit {
-    /// As written in the scenario.
+    /// As written in the scenario, or in words where it is implied.
     pub text: String,
+    /// Its name in scenarios, if it is implied.
+    pub implied: Option<&'static str>,
     /// Whether it holds.
     pub holds: bool,
-    /// Whether it does not only because the run was ended before that could be seen.
+    /// Whether it does not only because that could not be seen.
     pub undecided: bool,
     /// What was measured.
     pub value: Option<f64>,
@@ -326,6 +329,7 @@ impl Summary {
                 .iter()
                 .map(|limit| Limit {
                     text: limit.text.clone(),
+                    implied: limit.implied.map(Implied::name),
                     holds: limit.holds,
                     undecided: limit.undecided,
                     value: limit.value,

@@ -3,6 +3,7 @@
 mod history;
 mod log;
 mod phases;
+mod whole;
 
 use std::{
     collections::BTreeMap,
@@ -66,6 +67,8 @@ pub struct RunDirectory {
     pub stages: Vec<StageSample>,
     /// What every node held in the end; absent when the run did not come so far.
     pub readback: Option<Readback>,
+    /// What the history lacks of what was recorded, in words; nothing, if it is whole.
+    pub history_flaw: Option<String>,
     /// The logs that the manifest names, by node.
     pub logs: BTreeMap<u64, NodeLog>,
 }
@@ -105,8 +108,10 @@ impl RunDirectory {
                 .map_err(|source| RunError::History { path: history_path.clone(), source })?;
         }
         let logs = log::read_all(path, &manifest);
+        let history_flaw = whole::flaw(&history_path, &manifest)?;
         Ok(Self {
             logs,
+            history_flaw,
             stages,
             ..Self::from_parts(scenario, manifest, history.finish(), events, nodes, readback)
         })
@@ -122,8 +127,18 @@ impl RunDirectory {
         readback: Option<Readback>,
     ) -> Self {
         events.sort_by(|a, b| a.completed_s.total_cmp(&b.completed_s));
-        let (scenario_text, stages, logs) = (String::new(), Vec::new(), BTreeMap::new());
-        Self { scenario, scenario_text, manifest, history, events, nodes, stages, readback, logs }
+        Self {
+            scenario,
+            scenario_text: String::new(),
+            manifest,
+            history,
+            events,
+            nodes,
+            stages: Vec::new(),
+            readback,
+            history_flaw: None,
+            logs: BTreeMap::new(),
+        }
     }
 
     /// The operations of the load, without those that set the run up before it.

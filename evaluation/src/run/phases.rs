@@ -39,6 +39,11 @@ impl Phases {
         )
     }
 
+    /// When each stage begins and ends, s.
+    pub fn stages(&self) -> Vec<(f64, f64)> {
+        self.0.iter().map(|stage| (stage.from_s, stage.to_s)).collect()
+    }
+
     /// When the last stage ends, s.
     pub fn end_s(&self) -> f64 {
         self.0.last().map_or(0.0, |s| s.to_s)

@@ -17,7 +17,7 @@ fn written() -> (tempfile::TempDir, RunDirectory) {
     };
     run.stages = (1..=3).map(sample).collect();
     let folder = tempfile::tempdir().unwrap();
-    synthetic::write(folder.path(), &run, &records);
+    run.manifest.history = Some(synthetic::write(folder.path(), &run, &records));
     (folder, run)
 }
 
@@ -42,6 +42,39 @@ fn node_samples_stages_and_readback_may_be_missing() {
     std::fs::remove_file(folder.path().join(file::READBACK)).unwrap();
     let read = RunDirectory::read_records(folder.path(), run.scenario).unwrap();
     assert!(read.nodes.is_empty() && read.stages.is_empty() && read.readback.is_none());
+}
+
+#[test]
+fn a_history_that_was_cut_or_exchanged_is_missed() {
+    let (folder, run) = written();
+    let path = folder.path().join(file::HISTORY);
+    let flaw = || RunDirectory::read_records(folder.path(), run.scenario.clone()).unwrap().history_flaw;
+    assert_eq!(flaw(), None);
+    let whole = std::fs::read(&path).unwrap();
+    // Exactly at the end of a record, where the reader sees nothing wrong.
+    let last = {
+        let mut at = 9;
+        let mut last = at;
+        while at < whole.len() {
+            last = at;
+            at += 4 + u32::from_be_bytes(whole[at..at + 4].try_into().unwrap()) as usize;
+        }
+        last
+    };
+    std::fs::write(&path, &whole[..last]).unwrap();
+    assert!(flaw().unwrap().contains("records were made"), "{:?}", flaw());
+    let mut other = whole.clone();
+    *other.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &other).unwrap();
+    assert!(
+        flaw().is_none_or(|flaw| flaw.contains("not those that were made")),
+        "it was read as if nothing were"
+    );
+    std::fs::write(&path, &whole).unwrap();
+    let mut manifest = run.manifest.clone();
+    manifest.history = None;
+    manifest.write(&folder.path().join(file::MANIFEST)).unwrap();
+    assert!(flaw().unwrap().contains("did not count"));
 }
 
 #[test]

@@ -17,6 +17,8 @@ use super::RecordError;
 use crate::scenario::{OperationKind, OutcomeKind};
 
 const MAGIC: &[u8; 8] = b"VEILHIST";
+/// How long the head is: these and the version.
+pub(super) const HEAD_LENGTH: usize = MAGIC.len() + 1;
 const VERSION: u8 = 1;
 /// No record is larger; a longer length is damage.
 const MAX_RECORD: usize = 1 << 20;
@@ -255,7 +257,7 @@ impl HistoryReader {
     pub fn open(path: &Path) -> Result<Self, RecordError> {
         let mut input =
             BufReader::with_capacity(1 << 18, File::open(path).map_err(|e| RecordError::io(path, e))?);
-        let mut head = [0; 9];
+        let mut head = [0; HEAD_LENGTH];
         input.read_exact(&mut head).map_err(|e| RecordError::io(path, e))?;
         if &head[..8] != MAGIC {
             return Err(RecordError::malformed(path, "not a history: it does not begin with VEILHIST"));

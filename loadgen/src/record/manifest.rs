@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::RecordError;
+use super::{HistoryCount, RecordError};
 
 /// The run's identity card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +52,9 @@ pub struct Manifest {
     /// From the start of the program's run until the first request of the set-up was sent, s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_request_s: Option<f64>,
+    /// How much of the history there is; absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryCount>,
     /// How many load generators there were; those who did not record it had one.
     #[serde(default = "one")]
     pub generators: u32,

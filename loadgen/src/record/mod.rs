@@ -4,6 +4,7 @@
 //! Times are nanoseconds since the first stage began, on the load generator's monotonic clock;
 //! what happens before (users registering) is negative.
 
+mod count;
 mod events;
 mod history;
 mod latency;
@@ -14,6 +15,7 @@ mod nodes;
 mod readback;
 mod stages;
 
+pub use count::{Counted, HistoryCount};
 pub use events::{Event, EventKind, read_events, write_events};
 pub use history::{Call, HistoryReader, HistoryWriter, Outcome, Record, Reply};
 pub use latency::LatencyLog;

@@ -11,7 +11,7 @@ use veil::{client::Client, wire::client::NodeId};
 use super::{RunOptions, machine};
 use crate::{
     cluster::{Cluster, Description},
-    record::{HistoryReader, Manifest, NodeManifest},
+    record::{HistoryCount, HistoryReader, Manifest, NodeManifest},
 };
 
 /// How long a node of an existing cluster may take to say its number.
@@ -27,6 +27,8 @@ pub(super) struct Made {
     pub(super) description: Option<Description>,
     /// The nodes.
     pub(super) nodes: Vec<NodeManifest>,
+    /// How much was recorded.
+    pub(super) history: HistoryCount,
 }
 
 /// The identity card of a run, with why it is not whole, if it is not.
@@ -37,7 +39,7 @@ pub(super) fn describe(
     interrupted: Option<String>,
 ) -> Manifest {
     let RunOptions { scenario, name, .. } = options;
-    let Made { began, first_request_s, description, mut nodes } = made;
+    let Made { began, first_request_s, description, mut nodes, history } = made;
     for node in &mut nodes {
         node.container = description.as_ref().and_then(|d| d.container_names.get(&node.id)).cloned();
     }
@@ -62,6 +64,7 @@ pub(super) fn describe(
         machine: machine::describe(),
         nodes,
         generators: scenario.load.generators,
+        history: Some(history),
         containers: description.as_ref().and_then(|d| d.containers.clone()),
         limits: description.as_ref().and_then(|d| d.limits),
         links: description.map(|d| d.links.to_owned()),

@@ -34,7 +34,10 @@ use crate::{
     fault::{FaultLog, inject_all},
     generator::{CONNECTIONS, InProcess, Launcher, Processes, SetUpError, Task, wait_for_leader},
     observe::Observer,
-    record::{Event, RecordError, file, merge, write_events, write_node_samples, write_stage_samples},
+    record::{
+        Counted, Event, HistoryCount, RecordError, file, merge, write_events, write_node_samples,
+        write_stage_samples,
+    },
     scenario::{Images, Origin, Scenario, ScenarioError},
     workload::Part,
 };
@@ -153,11 +156,17 @@ pub async fn run(mut options: RunOptions, stop: watch::Receiver<bool>) -> Result
     let mut events: Vec<Event> = ended.events.into_iter().chain(observed.leaders).collect();
     events.sort_by(|a, b| a.completed_s.total_cmp(&b.completed_s));
     write_events(&folder.join(file::EVENTS), &events)?;
-    if !parts.is_empty() {
+    let history = if parts.is_empty() {
+        let whole = Counted::of(&folder.join(file::HISTORY))?;
+        HistoryCount { parts: vec![whole.clone()], whole }
+    } else {
         let _step = Step::begin("merging what the generators recorded");
+        let counted = parts.iter().map(|part| Counted::of(&part.join(file::HISTORY)));
+        let counted = counted.collect::<Result<_, _>>()?;
         merge(&parts, &folder, started)?;
         folder::remove_parts(&folder)?;
-    }
+        HistoryCount { whole: Counted::of(&folder.join(file::HISTORY))?, parts: counted }
+    };
 
     let was_stopped = *stop.borrow();
     let interrupted = match (was_stopped, ended.failures.is_empty()) {
@@ -170,6 +179,7 @@ pub async fn run(mut options: RunOptions, stop: watch::Receiver<bool>) -> Result
         first_request_s: manifest::first_request_s(&folder.join(file::HISTORY), start - began_at),
         description: cluster.as_ref().map(|cluster| cluster.describe()),
         nodes: manifest::nodes(&client, &ids, cluster.as_deref()),
+        history,
     };
     let manifest = manifest::describe(&options, &folder, made, interrupted);
     if let Some(cluster) = &cluster {

@@ -7,6 +7,7 @@
 mod chaos;
 mod error;
 mod fault;
+mod implied;
 mod limit;
 mod limit_text;
 mod load;
@@ -30,6 +31,7 @@ pub use crate::record::NodeLimits;
 pub use chaos::Chaos;
 pub use error::ScenarioError;
 pub use fault::{Cut, Direction, Fault, FaultKind, Reach, When};
+pub use implied::Implied;
 pub use limit::{Comparison, FailoverFigure, Limit, Metric, Window};
 pub use limit_text::LimitError;
 pub use load::{Arrival, Images, Load, Origin, SplitError, Stage};
@@ -107,6 +109,8 @@ pub struct Pass {
     pub history: Vec<HistoryCheck>,
     /// Limits on figures.
     pub limits: Vec<Limit>,
+    /// What holds without being asked for.
+    pub implied: Vec<Implied>,
 }
 
 /// A check of the recorded history.

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fs::File, io, io::Read as _, path::Path, time::
 use veil::node::ExperimentConfig;
 
 use super::{
-    Arrival, Cluster, Driver, HistoryCheck, Images, Limit, Load, Metric, NodeLimits, OperationKind, Origin,
-    Pass, Scenario, ScenarioError, SlowDisk, SplitError, Stage, read_chaos, read_fault,
+    Arrival, Cluster, Driver, HistoryCheck, Images, Implied, Limit, Load, Metric, NodeLimits, OperationKind,
+    Origin, Pass, Scenario, ScenarioError, SlowDisk, SplitError, Stage, read_chaos, read_fault,
     source::{Item, Keys, MAX_DURATION, Section, Source},
 };
 
@@ -40,7 +40,7 @@ const LOAD: Keys = Keys {
 };
 const STAGE: Keys = Keys { known: &["for", "rate", "warmup"], later: &[] };
 const MIX: Keys = Keys { known: &["register", "seal", "discover", "view", "grant"], later: &["fetch"] };
-const PASS: Keys = Keys { known: &["history", "limits"], later: &[] };
+const PASS: Keys = Keys { known: &["history", "limits", "implied"], later: &[] };
 
 impl Scenario {
     /// Reads the scenario file at `path`. A relative folder of images is one beside that file.
@@ -268,5 +268,19 @@ fn pass(section: &Section, faults: Option<usize>) -> Result<Pass, ScenarioError>
             limits.push(limit);
         }
     }
-    Ok(Pass { history, limits })
+    let mut implied = Vec::new();
+    match section.get("implied") {
+        None => implied.extend(Implied::ALL),
+        Some(item) => {
+            let names = Implied::ALL.map(|implied| (implied.name(), implied));
+            for item in item.array("a list of what a pass takes in any case such as [\"recovered\"]")? {
+                let one = item.choice(&names, &[])?;
+                if implied.contains(&one) {
+                    return Err(item.invalid("is listed twice", "each once"));
+                }
+                implied.push(one);
+            }
+        }
+    }
+    Ok(Pass { history, limits, implied })
 }

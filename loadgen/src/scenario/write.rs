@@ -70,6 +70,8 @@ impl Scenario {
         }
         let names = self.pass.history.iter().map(|check| quoted(check.name()));
         writeln!(out, "[pass]\nhistory = [{}]", names.collect::<Vec<_>>().join(", "))?;
+        let names = self.pass.implied.iter().map(|implied| quoted(implied.name()));
+        writeln!(out, "implied = [{}]", names.collect::<Vec<_>>().join(", "))?;
         writeln!(out, "limits = [")?;
         for limit in &self.pass.limits {
             writeln!(out, "    {},", quoted(&limit.text))?;

@@ -48,6 +48,7 @@ images = "photos"
 
 [pass]
 history = ["no_lost_ack", "quota", "converged"]
+implied = ["every_stage", "recovered", "half_answered", "whole_history", "in_time"]
 limits = [
 ]
 "#

@@ -168,7 +168,14 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 });
                 chaos
             });
-            Scenario { seed, cluster, load, faults, chaos, pass: Pass { history, limits } }
+            Scenario {
+                seed,
+                cluster,
+                load,
+                faults,
+                chaos,
+                pass: Pass { history, limits, implied: Implied::ALL[seed as usize % 6..].to_vec() },
+            }
         },
     )
 }

@@ -1,0 +1,163 @@
+//! What a pass takes without being asked: a verdict about nothing is none.
+
+use loadgen::scenario::{Implied, Metric, OutcomeKind};
+
+use super::LimitReport;
+use crate::{
+    failover::{Failover, Recover},
+    run::{Operation, RunDirectory},
+};
+
+/// At least this part of what was offered is answered.
+const HALF: f64 = 0.5;
+/// No operation is sent later than this, ms. A machine that others use as well is late by a few hundred now and then.
+const LATEST_MS: f64 = 1000.0;
+
+/// The implied limits of a run, in the order of reports; without those that the scenario leaves out.
+pub(super) fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> {
+    let asked = |implied: &Implied| run.scenario.pass.implied.contains(implied);
+    Implied::ALL
+        .into_iter()
+        .filter(asked)
+        .filter_map(|implied| match implied {
+            Implied::EveryStage => Some(every_stage(run)),
+            Implied::Recovered => recovered(failovers),
+            Implied::HalfAnswered => half_answered(run),
+            Implied::WholeHistory => Some(whole_history(run)),
+            Implied::InTime => Some(in_time(run)),
+        })
+        .collect()
+}
+
+/// What was found: whether it holds, and if not, whether that is only because it could not be seen.
+struct Found {
+    holds: bool,
+    unseen: bool,
+    value: Option<f64>,
+    shown: String,
+    samples: u64,
+}
+
+fn report(implied: Implied, text: &str, found: Found) -> LimitReport {
+    let Found { holds, unseen, value, shown, samples } = found;
+    let undecided = !holds && unseen;
+    LimitReport { text: text.to_owned(), implied: Some(implied), holds, undecided, value, shown, samples }
+}
+
+/// Every stage in which somebody asked answered something. Of a run that was ended early the later stages were not
+/// there.
+fn every_stage(run: &RunDirectory) -> LimitReport {
+    let answered = |o: &&Operation| o.outcome == OutcomeKind::Ok;
+    let mut silent = Vec::new();
+    let mut seen = 0;
+    for (place, (from_s, to_s)) in run.phases().stages().into_iter().enumerate() {
+        let mut due = run.measured().filter(|o| (from_s..to_s).contains(&o.due_s())).peekable();
+        if due.peek().is_some() {
+            seen += 1;
+            if !due.any(|o| answered(&o)) {
+                silent.push((place + 1).to_string());
+            }
+        }
+    }
+    let shown = match silent.as_slice() {
+        [] => format!("{seen} stages"),
+        silent => format!("nothing in stage {}", silent.join(", ")),
+    };
+    let found = Found {
+        holds: silent.is_empty() && seen > 0,
+        unseen: seen == 0,
+        value: Some((seen - silent.len() as u64) as f64),
+        shown,
+        samples: seen,
+    };
+    report(Implied::EveryStage, "every stage answered something", found)
+}
+
+/// After every healed fault whoever asked was answered again, as far as there was time to see it. Without faults it
+/// says nothing. How slowly is said by *recover* and by what limits are written: another process of the machine slows
+/// a cluster down as well.
+fn recovered(failovers: &[Failover]) -> Option<LimitReport> {
+    let healed: Vec<&Failover> = failovers.iter().filter(|fault| fault.healed_s.is_some()).collect();
+    if healed.is_empty() {
+        return None;
+    }
+    let never: Vec<&Failover> = healed
+        .iter()
+        .copied()
+        .filter(|fault| fault.settle == Recover::Never && !fault.is_answered_again)
+        .collect();
+    let open = |fault: &&&Failover| {
+        let undecided = |recover| matches!(recover, Recover::Undecided { .. });
+        undecided(fault.settle) && undecided(fault.recover) && !fault.is_answered_again
+    };
+    let open = healed.iter().filter(open).count();
+    let slower = healed.iter().filter(|fault| fault.settle == Recover::Never).count() - never.len();
+    let after = healed.len() - never.len() - open;
+    let mut shown = format!("{after} of {}", healed.len());
+    if slower > 0 {
+        shown.push_str(&format!(", {slower} of them slower than before"));
+    }
+    if open > 0 {
+        shown.push_str(&format!(", {open} not seen for long enough"));
+    }
+    if let Some(first) = never.first() {
+        let name = format!("fault {}: {} of {}", first.index, first.kind, first.victim());
+        shown.push_str(&format!("; not after {name}"));
+    }
+    let found = Found {
+        holds: never.is_empty() && after > 0,
+        // There was no time for any of them.
+        unseen: never.is_empty(),
+        value: Some(after as f64),
+        shown,
+        samples: healed.len() as u64,
+    };
+    Some(report(Implied::Recovered, "every healed fault was recovered from", found))
+}
+
+/// At least half was answered, unless the scenario says itself how much is to be.
+fn half_answered(run: &RunDirectory) -> Option<LimitReport> {
+    let is_said = run.scenario.pass.limits.iter().any(|limit| limit.metric == Metric::OkRatio);
+    if is_said {
+        return None;
+    }
+    let offered = run.after_warmup().count() as u64;
+    let ok = run.after_warmup().filter(|o| o.outcome == OutcomeKind::Ok).count() as u64;
+    let ratio = if offered == 0 { 0.0 } else { ok as f64 / offered as f64 };
+    let found = Found {
+        holds: offered > 0 && ratio >= HALF,
+        unseen: offered == 0,
+        value: Some(ratio),
+        shown: format!("{:.5} ({ok} of {offered})", (ratio * 1e5).floor() / 1e5),
+        samples: offered,
+    };
+    Some(report(Implied::HalfAnswered, "ok_ratio >= 0.5", found))
+}
+
+/// The history is the one that was recorded. What is missing proves nothing against the cluster.
+fn whole_history(run: &RunDirectory) -> LimitReport {
+    let records = run.manifest.history.as_ref().map_or(0, |history| history.whole.records);
+    let found = Found {
+        holds: run.history_flaw.is_none(),
+        unseen: true,
+        value: None,
+        shown: run.history_flaw.clone().unwrap_or_else(|| format!("{records} records, as they were made")),
+        samples: records,
+    };
+    report(Implied::WholeHistory, "no part of the history is missing", found)
+}
+
+/// The load generator was in time. One that was not has measured itself, and proves nothing against the cluster.
+fn in_time(run: &RunDirectory) -> LimitReport {
+    let late: Vec<f64> =
+        run.measured().filter_map(Operation::send_error_ns).map(|ns| ns as f64 / 1e6).collect();
+    let latest = late.iter().copied().fold(0.0, f64::max);
+    let found = Found {
+        holds: latest <= LATEST_MS,
+        unseen: true,
+        value: Some(latest),
+        shown: format!("{latest:.1} ms late at most"),
+        samples: late.len() as u64,
+    };
+    report(Implied::InTime, "the load generator was in time", found)
+}
