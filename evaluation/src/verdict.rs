@@ -262,6 +262,53 @@ mod tests {
     }
 
     #[test]
+    fn only_a_limit_that_takes_half_to_be_answered_stands_for_the_implied_one() {
+        use loadgen::scenario::{Comparison, Limit, Metric, Window};
+        let is_implied = |comparison, value, window| {
+            let mut run = Plan::leader_kill().run();
+            let text = format!("ok_ratio {comparison:?} {value} {window:?}");
+            run.scenario.pass.limits =
+                vec![Limit { text, metric: Metric::OkRatio, comparison, value, window }];
+            assess(&run).limits.iter().any(|limit| limit.implied == Some(Implied::HalfAnswered))
+        };
+        for (comparison, value, window) in [
+            (Comparison::AtLeast, 0.99, Window::Steady),
+            (Comparison::AtLeast, 0.0, Window::Measured),
+            (Comparison::Less, 0.9, Window::Measured),
+            (Comparison::AtMost, 1.0, Window::Measured),
+            (Comparison::Equal, 0.3, Window::Measured),
+        ] {
+            assert!(is_implied(comparison, value, window), "{comparison:?} {value} {window:?}");
+        }
+        for comparison in [Comparison::AtLeast, Comparison::Greater, Comparison::Equal] {
+            assert!(!is_implied(comparison, 0.5, Window::Measured), "{comparison:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_that_stands_until_the_load_is_over_breaks_no_implied_limit() {
+        let healed_at = |at_s: f64| {
+            let mut plan = Plan::leader_kill();
+            plan.outages.truncate(1);
+            let heal = plan.events.last_mut().unwrap();
+            (heal.invoked_s, heal.completed_s) = (at_s, at_s);
+            assess(&plan.run())
+        };
+        let assessment = healed_at(45.5);
+        assert_eq!(assessment.judgement.verdict, Verdict::Pass, "{:#?}", assessment.judgement);
+        // Where nobody was served while it stood, nothing is known.
+        let mut plan = Plan::leader_kill();
+        plan.events.last_mut().unwrap().completed_s = 45.5;
+        plan.outages = vec![(42.0, 1e6)];
+        (plan.events[1].invoked_s, plan.events[1].completed_s) = (42.0, 42.0);
+        plan.give_up_one_in = 1;
+        let mut run = plan.run();
+        run.scenario.pass.limits.clear();
+        let judgement = assess(&run).judgement;
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:#?}");
+    }
+
+    #[test]
     fn a_stage_in_which_nobody_was_answered_is_no_pass() {
         let judgement = verdict(|run| {
             run.scenario.pass.limits.clear();

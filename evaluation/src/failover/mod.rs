@@ -38,7 +38,7 @@ use unavailable::Window;
 
 /// The beginning of every fault, s: whatever it does at once is its doing, however soon service is good again.
 const AT_FAULT_S: f64 = 0.1;
-/// In less time after the healing it cannot be said that service did not become good again, s.
+/// In less time in which somebody asks it cannot be said that service did not become good again, s.
 const DECIDING_S: f64 = 3.0;
 
 /// One fault, and what it did to those who wanted service.
@@ -79,7 +79,8 @@ pub struct Failover {
     /// end of a stretch at the fault that can be told from none. Seconds slide in steps of 100 ms, which is the
     /// resolution.
     pub recover: Recover,
-    /// Whether it was healed and service good again after that: then `After` says when it was settled.
+    /// Whether it was healed and service good again after that: then `After` says when it was settled. `Undecided` too,
+    /// if it was healed only when the load was over.
     pub settle: Recover,
     /// Whether, after it was healed, whoever asked was answered as surely as before, however slowly.
     pub is_answered_again: bool,
@@ -182,10 +183,10 @@ pub enum Recover {
         /// How long after, ms.
         ms: f64,
     },
-    /// It was not until the end of the load, and there was time for it.
+    /// It was not until the end of the load, and somebody asked for long enough.
     Never,
-    /// The next fault, or the end of the load, came before it could be seen; or there was no service before the fault
-    /// to compare it with.
+    /// The next fault, the end of the load, or a time in which nobody asked, came before it could be seen; or there was
+    /// no service before the fault to compare it with.
     Undecided {
         /// In so long a time it was not, ms.
         seen_ms: f64,
@@ -239,6 +240,16 @@ pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
         failovers.push(failover);
     }
     failovers
+}
+
+/// What faults disturbed: from when each was asked for until it was settled. One that did not settle was over when a later
+/// one had settled, if it was healed by then.
+pub fn disturbed(failovers: &[Failover]) -> impl Iterator<Item = (f64, f64)> {
+    failovers.iter().enumerate().map(|(place, fault)| {
+        let is_over = |settled: &f64| fault.healed_s.is_some_and(|healed| healed <= *settled);
+        let later = || failovers[place + 1..].iter().filter_map(|later| later.settled_s).find(is_over);
+        (fault.asked_s, fault.settled_s.or_else(later).unwrap_or(f64::INFINITY))
+    })
 }
 
 /// What ends the time in which a fault is looked at, if it does not settle before.
@@ -295,17 +306,34 @@ fn figures(
     }
     let until_s = settled_s.unwrap_or(limit_s);
     let healed_in_time_s = fault.healed_s.filter(|&healed| healed < limit_s);
-    // Too little was seen of what the healing did, or there was nothing to compare it with.
-    let is_open = by_fault
-        || service.cut_off
-        || baseline.is_none()
-        || limit_s - healed_in_time_s.unwrap_or(start).max(start) < DECIDING_S;
-    let outcome = |from_s: f64, at_s: Option<f64>| match at_s {
-        Some(at_s) => Recover::After { ms: (at_s - from_s).max(0.0) * 1e3 },
-        None if is_open => {
-            Recover::Undecided { seen_ms: (limit_s - from_s - service::SECOND_S).max(0.0) * 1e3 }
+    // Too little was seen from some time on, or there was nothing to compare it with.
+    let is_open = |from_s: f64| {
+        by_fault
+            || service.cut_off
+            || baseline.is_none()
+            || (service.asked_seconds(from_s, limit_s) as f64) < DECIDING_S
+    };
+    let bad_until_s =
+        |to_s: f64| baseline.map_or(start, |before| service.last_bad_second(&before, start, to_s));
+    let undecided =
+        |from_s: f64, seen_s: f64| Recover::Undecided { seen_ms: (seen_s - from_s).max(0.0) * 1e3 };
+    let recover = match recovered_s {
+        // When nobody had asked for long, it is not known since when service was good.
+        Some(at_s) if at_s - start > DECIDING_S && at_s - bad_until_s(at_s) > DECIDING_S => {
+            undecided(start, bad_until_s(at_s))
+        }
+        Some(at_s) => Recover::After { ms: (at_s - start).max(0.0) * 1e3 },
+        None if is_open(healed_in_time_s.unwrap_or(start).max(start)) => {
+            undecided(start, bad_until_s(limit_s))
         }
         None => Recover::Never,
+    };
+    let settle = match (healed_in_time_s, settled_s) {
+        (Some(healed_s), Some(at_s)) => Recover::After { ms: (at_s - healed_s).max(0.0) * 1e3 },
+        (Some(healed_s), None) if !is_open(healed_s.max(start)) => Recover::Never,
+        (Some(healed_s), None) => undecided(healed_s, bad_until_s(limit_s)),
+        // Nothing was seen of what the healing does.
+        (None, _) => undecided(start, start),
     };
     let charged_s = until_s.min(seen_s).max(fault.asked_s);
     let planned = run.scenario.faults.get(fault.index);
@@ -324,8 +352,8 @@ fn figures(
         unavailable_by_operation: service.kinds().map(|kind| (kind, measure(Some(kind), at_fault))).collect(),
         longest_gap: service.longest_gap(fault.asked_s, charged_s),
         mean_gap_ms: baseline.and_then(|b| service.mean_gap_ms((b.from_s, b.to_s))),
-        recover: outcome(start, recovered_s),
-        settle: outcome(healed_in_time_s.unwrap_or(start), settled_s),
+        recover,
+        settle,
         is_answered_again: baseline.zip(healed_in_time_s).is_some_and(|(before, healed_s)| {
             service.is_answered_again(&before, healed_s.max(start), limit_s)
         }),
@@ -350,7 +378,9 @@ fn baseline(
         None => 0.0,
         Some(earlier) => match earlier.settled_s {
             Some(settled) if settled + 1.0 <= start => settled,
-            _ => return earlier.baseline,
+            // Without any, from its healing on is better than nothing.
+            _ if earlier.baseline.is_some() => return earlier.baseline,
+            _ => earlier.healed_s.filter(|&healed| healed + 1.0 <= start).unwrap_or(0.0),
         },
     };
     let from = (start - 5.0).max(warm).max(undisturbed);

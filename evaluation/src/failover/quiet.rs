@@ -1,6 +1,6 @@
 //! Times without a fault, in which noise is looked for. Pure.
 
-use super::Failover;
+use super::{Failover, disturbed};
 
 /// So far back, s: what was longer ago may have been another load.
 const BACK_S: f64 = 60.0;
@@ -10,8 +10,7 @@ const LITTLE_S: f64 = 1.0;
 /// The quiet times before `asked_s`, in order: without `warmups`, and without what an earlier fault may have
 /// disturbed.
 pub(super) fn before(asked_s: f64, warmups: &[(f64, f64)], earlier: &[Failover]) -> Vec<(f64, f64)> {
-    let faults: Vec<(f64, f64)> =
-        earlier.iter().map(|fault| (fault.asked_s, fault.settled_s.unwrap_or(f64::INFINITY))).collect();
+    let faults: Vec<(f64, f64)> = disturbed(earlier).collect();
     let whole = ((asked_s - BACK_S).max(0.0), asked_s);
     let cold = without(whole, faults.iter().chain(warmups));
     if cold.iter().map(|(from, to)| to - from).sum::<f64>() >= LITTLE_S {

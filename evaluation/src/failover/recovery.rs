@@ -25,6 +25,11 @@ impl Waits {
         Self(sorted)
     }
 
+    /// Nobody asked.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn answered(&self) -> &[f64] {
         &self.0[..self.0.partition_point(|wait| wait.is_finite())]
     }
@@ -50,8 +55,9 @@ impl Waits {
         let unanswered = 1.0 - before.answered().len() as f64 / before.0.len().max(1) as f64;
         let in_time = self.0.partition_point(|wait| *wait <= limit_ms);
         let late = self.0.len() - in_time;
+        // Of one operation, that it was not answered is no more than chance; but nobody was served.
         !before.answered().is_empty()
-            && !self.0.is_empty()
+            && !self.answered().is_empty()
             && !is_more_than_chance(late, self.0.len(), (SPARED + unanswered).min(1.0))
     }
 }
@@ -147,6 +153,19 @@ mod tests {
         }
         assert!(!Waits::of(std::iter::empty()).is_as_good_as(&before), "nobody asked");
         assert!(!Waits::of([f64::INFINITY; 20].into_iter()).is_as_good_as(&before));
+    }
+
+    #[test]
+    fn a_time_in_which_nobody_was_answered_is_not_good_however_few_asked() {
+        let before = Waits::of((0..500).map(|i| 1.0 + f64::from(i % 10) / 10.0));
+        for count in [1, 2] {
+            let lost = Waits::of(vec![f64::INFINITY; count].into_iter());
+            assert!(!lost.is_as_good_as(&before) && !lost.is_answered_like(&before), "of {count}");
+        }
+        let one = Waits::of([1.2].into_iter());
+        assert!(one.is_as_good_as(&before) && one.is_answered_like(&before));
+        let slow = Waits::of([60.0].into_iter());
+        assert!(slow.is_as_good_as(&before), "one slow answer proves nothing");
     }
 
     #[test]

@@ -127,6 +127,27 @@ impl Service {
             .find(|&second| self.waits_between(second, second + SECOND_S).is_as_good_as(&before))
     }
 
+    /// The beginning of the last second in this time in which somebody asked and service was not as good as `before`:
+    /// so long it was not good, for all that was seen. `from_s`, if there is none.
+    pub(super) fn last_bad_second(&self, before: &Baseline, from_s: f64, limit_s: f64) -> f64 {
+        let before = self.waits_between(before.from_s, before.to_s);
+        let is_bad = |second: &f64| {
+            let waits = self.waits_between(*second, second + SECOND_S);
+            !waits.is_empty() && !waits.is_as_good_as(&before)
+        };
+        seconds(from_s, from_s, limit_s).filter(is_bad).last().unwrap_or(from_s)
+    }
+
+    /// In how many whole seconds of a time somebody asked.
+    pub(super) fn asked_seconds(&self, from_s: f64, to_s: f64) -> usize {
+        let whole = ((to_s - from_s) / SECOND_S + EPSILON_S).floor().max(0.0) as usize;
+        let is_asked = |place: &usize| {
+            let second = from_s + *place as f64 * SECOND_S;
+            count_between(&self.due, second, second + SECOND_S) > 0
+        };
+        (0..whole).filter(is_asked).count()
+    }
+
     /// Whether in any second between `from_s` and `limit_s` whoever asked was answered as surely as before, however
     /// slowly.
     pub(super) fn is_answered_again(&self, before: &Baseline, from_s: f64, limit_s: f64) -> bool {

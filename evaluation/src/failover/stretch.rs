@@ -6,6 +6,11 @@
 //! without an answer is waiting too: a cluster that refuses everybody at once serves nobody. But once somebody who
 //! asked later was answered, it is that operation which is lost, and not the service.
 
+use super::DECIDING_S;
+
+/// If the last who asked were turned away so shortly before the end, somebody asked to the end, s.
+const ASKED_S: f64 = 1.0;
+
 /// An operation, as far as waiting goes. Times are seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Demand {
@@ -46,6 +51,12 @@ impl Stretch {
     /// Nobody was served for at most so long, ms: from answer to answer. `None`: it was not seen to end.
     pub fn at_most_ms(&self) -> Option<f64> {
         (!self.open_ended).then_some((self.next_answer_s - self.last_answer_s) * 1e3)
+    }
+
+    /// Nobody was served to the end, and somebody asked until then, for long enough to say so. An outage that was
+    /// seen for a shorter time, or at whose end nobody asked, may have been over soon.
+    pub fn is_endless(&self) -> bool {
+        self.open_ended && self.to_s - self.from_s >= DECIDING_S && self.next_answer_s - self.to_s <= ASKED_S
     }
 
     /// As much of it as lies before `end_s`.

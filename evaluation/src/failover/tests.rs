@@ -12,8 +12,18 @@ use crate::{
 /// A listing due every 10 ms for `seconds`, answered after 2 ms, except that `change` may say when it
 /// is answered instead (ms), or that it is not.
 fn run(seconds: u64, events: Vec<Event>, change: impl Fn(i64) -> Option<i64>) -> RunDirectory {
+    asked(seconds, events, |_| true, change)
+}
+
+/// The same of a load in which only those ask whom `asks` lets.
+fn asked(
+    seconds: u64,
+    events: Vec<Event>,
+    asks: impl Fn(i64) -> bool,
+    change: impl Fn(i64) -> Option<i64>,
+) -> RunDirectory {
     let mut records = Vec::new();
-    for op in 0..seconds * 100 {
+    for op in (0..seconds * 100).filter(|&op| asks(op as i64 * 10)) {
         let due_ms = op as i64 * 10;
         records.push(Record::Invoke {
             op,
@@ -377,6 +387,97 @@ fn service_that_does_not_come_back_after_a_healing_is_never_recovered_and_not_un
     let run = run(15, events, |due| (due < 5_000 || due % 100 == 0).then_some(due + 2));
     let f = &analyse(&run)[0];
     assert_eq!((f.recover, f.settle), (Recover::Never, Recover::Never));
+}
+
+#[test]
+fn a_fault_that_is_healed_when_the_load_is_over_is_not_seen_to_settle() {
+    // As without `heal`: it stands until the load has ended. Somebody else leads soon.
+    let events =
+        vec![leader(-1.0, 1, 1), struck(EventKind::Fault, 0, 1, 5.0), struck(EventKind::Heal, 0, 1, 20.5)];
+    let run = run(20, events, |due| Some(if (5_000..5_300).contains(&due) { 5_300 } else { due + 2 }));
+    let f = &analyse(&run)[0];
+    assert!(matches!(f.recover, Recover::After { .. }), "{f:?}");
+    assert!(matches!(f.settle, Recover::Undecided { .. }), "{f:?}");
+}
+
+#[test]
+fn a_load_that_pauses_after_a_healing_says_nothing_about_service() {
+    let events = || {
+        vec![leader(-1.0, 1, 1), struck(EventKind::Fault, 0, 1, 19.0), struck(EventKind::Heal, 0, 1, 21.0)]
+    };
+    let until_20 = |due: i64| due < 20_000;
+    // Nobody was served from the fault on, for the second in which somebody asked.
+    let dead = asked(80, events(), until_20, |due| (due < 19_000).then_some(due + 2));
+    let f = &analyse(&dead)[0];
+    assert!(matches!(f.settle, Recover::Undecided { .. }), "{f:?}");
+    match f.recover {
+        Recover::Undecided { seen_ms } => assert!(seen_ms <= 1_000.0, "{f:?}"),
+        _ => panic!("{f:?}"),
+    }
+    assert!(f.unavailable.figure_ms() < 3_001.0 && f.unavailable.at_most_ms().is_none(), "{f:?}");
+    // One operation is not answered, and then nobody asks.
+    let one = asked(80, events(), until_20, |due| (due != 19_990).then_some(due + 2));
+    let f = &analyse(&one)[0];
+    assert!(matches!(f.settle, Recover::Undecided { .. }), "{f:?}");
+    assert!(f.unavailable.figure_ms().is_finite(), "{f:?}");
+    // Somebody asks again a minute later and is served: since when, nobody has seen.
+    let later = asked(
+        80,
+        events(),
+        |due| due < 20_000 || due >= 75_000,
+        |due| (!(19_000..20_000).contains(&due)).then_some(due + 2),
+    );
+    let f = &analyse(&later)[0];
+    assert!(matches!(f.settle, Recover::After { .. }), "{f:?}");
+    assert!(matches!(f.recover, Recover::Undecided { seen_ms } if seen_ms <= 3_001.0), "{f:?}");
+    // Who asks and is refused to the end is not served.
+    let refused = run(30, events(), |due| (due < 19_000).then_some(due + 2));
+    let f = &analyse(&refused)[0];
+    assert_eq!((f.settle, f.recover), (Recover::Never, Recover::Never));
+    assert!(f.unavailable.figure_ms().is_infinite());
+}
+
+#[test]
+fn a_fault_that_did_not_settle_lasts_no_longer_than_the_next_one_that_did() {
+    let events = |first_healed_s: f64| {
+        vec![
+            leader(-1.0, 1, 1),
+            struck(EventKind::Fault, 0, 1, 6.0),
+            struck(EventKind::Heal, 0, 1, first_healed_s),
+            struck(EventKind::Fault, 1, 2, 8.5),
+            struck(EventKind::Heal, 1, 2, 9.5),
+            struck(EventKind::Fault, 2, 3, 16.0),
+            struck(EventKind::Heal, 2, 3, 17.0),
+        ]
+    };
+    let answered = |due: i64| match due {
+        6_000..6_200 | 7_900..8_000 => Some(8_000),
+        16_000..16_100 => Some(16_100),
+        _ => Some(due + 2),
+    };
+    let all = analyse(&run(20, events(8.0), answered));
+    assert_eq!((all[0].settled_s, all[1].settled_s.is_some()), (None, true), "{all:#?}");
+    let directly = all[2].unavailable.noise.unwrap().directly;
+    assert!(directly.from_s > 15.0, "{directly:?}");
+    // One that still stood then disturbs what follows.
+    let all = analyse(&run(20, events(18.0), answered));
+    let directly = all[2].unavailable.noise.unwrap().directly;
+    assert!(directly.from_s < 6.0, "{directly:?}");
+}
+
+#[test]
+fn without_service_before_nothing_is_seen_of_a_recovery_and_the_next_fault_has_its_own_before() {
+    let events = vec![
+        leader(-1.0, 1, 1),
+        struck(EventKind::Fault, 0, 1, 5.0),
+        struck(EventKind::Heal, 0, 1, 5.5),
+        struck(EventKind::Fault, 1, 1, 20.0),
+        struck(EventKind::Heal, 1, 1, 21.0),
+    ];
+    let run = run(30, events, |due| (due >= 6_000).then_some(due + 2));
+    let all = analyse(&run);
+    assert_eq!(all[0].recover, Recover::Undecided { seen_ms: 0.0 });
+    assert!(all[1].baseline.is_some() && matches!(all[1].recover, Recover::After { .. }), "{all:#?}");
 }
 
 /// Real runs without faults, whose folders `VEIL_QUIET_RUNS` names, separated by colons: of all their seconds at

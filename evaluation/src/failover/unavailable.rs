@@ -44,9 +44,9 @@ impl Unavailable {
         self.stretch.at_most_ms()
     }
 
-    /// How long it was at least, ms; infinite, if it was not seen to end.
+    /// How long it was at least, ms; infinite, if somebody asked to the end and was not served.
     pub fn figure_ms(&self) -> f64 {
-        if self.stretch.open_ended { f64::INFINITY } else { self.at_least_ms() }
+        if self.stretch.is_endless() { f64::INFINITY } else { self.at_least_ms() }
     }
 
     /// Whether it can be told from no fault: it is longer than noise. `None`: there is none to compare it with.

@@ -1,6 +1,6 @@
 //! What a pass takes without being asked: a verdict about nothing is none.
 
-use loadgen::scenario::{Implied, Metric, OutcomeKind};
+use loadgen::scenario::{Comparison, Implied, Limit, Metric, OutcomeKind, Window};
 
 use super::LimitReport;
 use crate::{
@@ -21,7 +21,7 @@ pub(super) fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitR
         .filter(asked)
         .filter_map(|implied| match implied {
             Implied::EveryStage => Some(every_stage(run)),
-            Implied::Recovered => recovered(failovers),
+            Implied::Recovered => recovered(run, failovers),
             Implied::HalfAnswered => half_answered(run),
             Implied::WholeHistory => Some(whole_history(run)),
             Implied::InTime => Some(in_time(run)),
@@ -74,10 +74,15 @@ fn every_stage(run: &RunDirectory) -> LimitReport {
 }
 
 /// After every healed fault whoever asked was answered again, as far as there was time to see it. Without faults it
-/// says nothing. How slowly is said by *recover* and by what limits are written: another process of the machine slows
-/// a cluster down as well.
-fn recovered(failovers: &[Failover]) -> Option<LimitReport> {
-    let healed: Vec<&Failover> = failovers.iter().filter(|fault| fault.healed_s.is_some()).collect();
+/// says nothing, and nothing of those that stood until the load was over and were recovered from while they did. How
+/// slowly is said by *recover* and by what limits are written: another process of the machine slows a cluster down as
+/// well.
+fn recovered(run: &RunDirectory, failovers: &[Failover]) -> Option<LimitReport> {
+    let end_s = run.end_s();
+    let counts = |fault: &&Failover| {
+        fault.healed_s.is_some_and(|healed_s| healed_s < end_s || fault.recover.ms().is_none())
+    };
+    let healed: Vec<&Failover> = failovers.iter().filter(counts).collect();
     if healed.is_empty() {
         return None;
     }
@@ -86,13 +91,11 @@ fn recovered(failovers: &[Failover]) -> Option<LimitReport> {
         .copied()
         .filter(|fault| fault.settle == Recover::Never && !fault.is_answered_again)
         .collect();
-    let open = |fault: &&&Failover| {
-        let undecided = |recover| matches!(recover, Recover::Undecided { .. });
-        undecided(fault.settle) && undecided(fault.recover) && !fault.is_answered_again
-    };
-    let open = healed.iter().filter(open).count();
+    // What was good before the healing says nothing of what the healing did.
+    let is_after = |fault: &&&Failover| fault.settle.ms().is_some() || fault.is_answered_again;
+    let after = healed.iter().filter(is_after).count();
     let slower = healed.iter().filter(|fault| fault.settle == Recover::Never).count() - never.len();
-    let after = healed.len() - never.len() - open;
+    let open = healed.len() - never.len() - after;
     let mut shown = format!("{after} of {}", healed.len());
     if slower > 0 {
         shown.push_str(&format!(", {slower} of them slower than before"));
@@ -117,8 +120,7 @@ fn recovered(failovers: &[Failover]) -> Option<LimitReport> {
 
 /// At least half was answered, unless the scenario says itself how much is to be.
 fn half_answered(run: &RunDirectory) -> Option<LimitReport> {
-    let is_said = run.scenario.pass.limits.iter().any(|limit| limit.metric == Metric::OkRatio);
-    if is_said {
+    if run.scenario.pass.limits.iter().any(takes_half) {
         return None;
     }
     let offered = run.after_warmup().count() as u64;
@@ -132,6 +134,12 @@ fn half_answered(run: &RunDirectory) -> Option<LimitReport> {
         samples: offered,
     };
     Some(report(Implied::HalfAnswered, "ok_ratio >= 0.5", found))
+}
+
+/// Whether a written limit takes at least as much.
+fn takes_half(limit: &Limit) -> bool {
+    let is_lower = matches!(limit.comparison, Comparison::AtLeast | Comparison::Greater | Comparison::Equal);
+    limit.metric == Metric::OkRatio && limit.window == Window::Measured && is_lower && limit.value >= HALF
 }
 
 /// The history is the one that was recorded. What is missing proves nothing against the cluster.

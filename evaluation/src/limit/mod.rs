@@ -7,7 +7,7 @@ use std::{cmp::Ordering, collections::BTreeSet};
 use loadgen::scenario::{Comparison, FailoverFigure, Implied, Limit, Metric, OutcomeKind, Window};
 
 use crate::{
-    failover::{Elect, Failover, Recover, Unavailable, leaders},
+    failover::{Elect, Failover, Recover, Unavailable, disturbed, leaders},
     report::words,
     run::{Operation, Phases, RunDirectory},
     statistics::{Distribution, Latencies},
@@ -98,8 +98,9 @@ fn decide(limit: &Limit, least: f64, most: f64) -> (bool, bool) {
 
 /// Which operations the windows of limits contain.
 ///
-/// `measured`: due outside warm-up. `steady`: due outside warm-up and outside every fault, from its
-/// injection until it is healed and service is good again, or without that until the load's end.
+/// `measured`: due outside warm-up. `steady`: due outside warm-up and outside every fault, from when it was asked for
+/// until it is healed and service is good again; without that, until a later one is settled by whose end it was healed,
+/// or the load's end.
 #[derive(Debug, Clone)]
 pub struct Windows {
     phases: Phases,
@@ -109,13 +110,7 @@ pub struct Windows {
 impl Windows {
     /// The windows of a run.
     pub fn of(run: &RunDirectory, failovers: &[Failover]) -> Self {
-        Self {
-            phases: run.phases(),
-            disturbed: failovers
-                .iter()
-                .map(|f| (f.injected_s, f.settled_s.unwrap_or(f64::INFINITY)))
-                .collect(),
-        }
+        Self { phases: run.phases(), disturbed: disturbed(failovers).collect() }
     }
 
     /// Whether an operation lies in a window.
@@ -232,9 +227,9 @@ fn fault_figure(
     let worst =
         seen.iter().reduce(|worst, other| if worse(limit, &other.0, &worst.0) { other } else { worst });
     match worst {
-        None if undecided > 0 => {
-            Measured::Undecided("another fault came, or the load ended, before it could be seen".to_owned())
-        }
+        None if undecided > 0 => Measured::Undecided(
+            "another fault came, or the load paused or ended, before it could be seen".to_owned(),
+        ),
         None => Measured::Nothing("no fault struck the leader".to_owned()),
         Some((of, name)) => Measured::Between {
             least: of.least,
@@ -336,9 +331,12 @@ fn seen(fault: &Failover, figure: FailoverFigure) -> Option<Seen> {
 fn unavailable(fault: &Failover) -> Seen {
     let longest = fault.stretches().max_by(|a, b| a.figure_ms().total_cmp(&b.figure_ms()));
     let longest = longest.unwrap_or(&fault.unavailable);
-    let shown = match longest.stretch.open_ended {
-        true => format!("more than {:.0} ms, and not available again", longest.at_least_ms()),
-        false => words::unavailable(longest),
+    let shown = match (longest.stretch.open_ended, longest.stretch.is_endless()) {
+        (_, true) => format!("more than {:.0} ms, and not available again", longest.at_least_ms()),
+        (true, false) => {
+            format!("at least {:.0} ms, and then too little was asked to see it end", longest.at_least_ms())
+        }
+        (false, false) => words::unavailable(longest),
     };
     Seen { least: longest.figure_ms(), most: longest.at_most_ms().unwrap_or(f64::INFINITY), shown }
 }

@@ -257,3 +257,43 @@ fn faults_that_can_be_told_from_none_are_counted() {
     (nobody.events, nobody.faults) = (vec![], vec![]);
     assert!(!judge(nobody.run(), vec![count(0.0)])[0].holds);
 }
+
+#[test]
+fn without_anything_to_compare_with_a_limit_on_recovery_is_undecided() {
+    let mut run = Plan::leader_kill().run();
+    // Nobody was answered before the fault.
+    run.history.operations.retain(|o| o.due_s() > 15.0 || o.done_s().is_none());
+    let recover = limit(figure(None, FailoverFigure::Recover), Comparison::AtMost, 5_000.0, Window::Measured);
+    let report = judge(run, vec![recover]).remove(0);
+    assert!(!report.holds && report.undecided, "{report:?}");
+}
+
+#[test]
+fn a_load_that_ends_in_a_pause_leaves_an_open_outage_undecided() {
+    let mut run = Plan::leader_kill().run();
+    // One operation is lost just before everybody stops asking.
+    run.history.operations.retain(|o| o.due_s() < 15.2);
+    let unavailable =
+        |ms| limit(figure(None, FailoverFigure::Unavailable), Comparison::AtMost, ms, Window::Measured);
+    for operation in run.history.operations.iter_mut().filter(|o| o.due_s() > 15.19) {
+        operation.outcome = OutcomeKind::Unknown;
+        operation.done_ns = Some(operation.due_ns + 2_000_000_000);
+    }
+    let last_due = 15.003;
+    run.history.operations.retain(|o| o.due_s() < last_due || o.outcome != OutcomeKind::Ok);
+    let reports = judge(run, vec![unavailable(5_000.0), unavailable(1_000.0)]);
+    let seen: Vec<_> = reports.iter().map(|r| (r.holds, r.undecided)).collect();
+    assert_eq!(seen, [(false, true), (false, false)], "{reports:#?}");
+}
+
+#[test]
+fn service_that_was_good_before_the_healing_is_not_recovered_from_it() {
+    let run = Plan::leader_kill().run();
+    let mut failovers = failover::analyse(&run);
+    failovers[0].settle = Recover::Undecided { seen_ms: 100.0 };
+    failovers[0].is_answered_again = false;
+    assert!(failovers[0].recover.ms().is_some());
+    let reports = evaluate(&run, &failovers);
+    let recovered = reports.iter().find(|r| r.implied == Some(Implied::Recovered)).unwrap();
+    assert!(!recovered.holds && recovered.undecided && recovered.value == Some(0.0), "{recovered:?}");
+}
