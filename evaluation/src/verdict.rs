@@ -321,6 +321,25 @@ mod tests {
     }
 
     #[test]
+    fn a_stage_that_had_just_begun_when_the_run_was_ended_proves_nothing() {
+        let ended = |interrupted: bool| {
+            verdict(move |run| {
+                run.scenario.pass.limits.clear();
+                run.events.clear();
+                run.scenario.faults.clear();
+                run.manifest.interrupted = interrupted.then(|| "Ctrl-C".into());
+                run.history.operations.retain(|o| o.due_s() < 5.02);
+                for operation in run.history.operations.iter_mut().filter(|o| o.due_s() >= 5.0) {
+                    operation.outcome = loadgen::scenario::OutcomeKind::Unknown;
+                }
+                run.scenario.pass.implied.retain(|one| *one == Implied::EveryStage);
+            })
+        };
+        assert_eq!(ended(true).verdict, Verdict::Inconclusive, "{:#?}", ended(true));
+        assert_eq!(ended(false).verdict, Verdict::Fail, "{:#?}", ended(false));
+    }
+
+    #[test]
     fn a_healed_fault_after_which_service_does_not_come_back_is_no_pass() {
         let mut plan = Plan::leader_kill();
         plan.stages[1].length = std::time::Duration::from_secs(100);
@@ -380,6 +399,28 @@ mod tests {
         use Implied::{EveryStage, InTime, Recovered, WholeHistory};
         assert_eq!(implied, [EveryStage, Recovered, WholeHistory, InTime], "{limits:#?}");
         assert!(limits.iter().all(|limit| limit.holds), "{limits:#?}");
+    }
+
+    #[test]
+    fn faults_without_anything_to_compare_with_are_not_told_from_none() {
+        let mut assessment = assess(&Plan::many_kills(3).run());
+        use crate::report::words::sentence;
+        let alone = |fault: &mut Failover| {
+            fault.unavailable.noise = None;
+            fault.healing = None;
+        };
+        alone(&mut assessment.failovers[0]);
+        let text = sentence(&assessment);
+        assert!(text.contains("there is nothing to compare 1 of them with"), "{text}");
+        assert!(!text.contains("3 of them can be told"), "{text}");
+        assessment.failovers.iter_mut().for_each(alone);
+        let text = sentence(&assessment);
+        assert!(!text.contains("told from no fault") && text.contains("compare 3 of them"), "{text}");
+        // A single one that was not seen to settle was not healed and settled.
+        let mut single = assess(&Plan::leader_kill().run());
+        assert!(sentence(&single).contains("until it was healed and settled"), "{}", sentence(&single));
+        single.failovers[0].settled_s = None;
+        assert!(!sentence(&single).contains("until it was healed"), "{}", sentence(&single));
     }
 
     #[test]

@@ -139,8 +139,8 @@ heal = "300ms"
         "{kind:#}"
     );
     let limits = summary["limits"].as_array().unwrap();
-    let limits: Vec<&Value> = limits.iter().filter(|limit| limit["implied"].is_null()).collect();
-    assert_eq!(limits.iter().map(|limit| &limit["samples"]).collect::<Vec<_>>(), [3, 3], "{limits:#?}");
+    let written: Vec<_> = limits.iter().filter(|limit| limit["implied"].is_null()).collect();
+    assert_eq!(written.iter().map(|limit| &limit["samples"]).collect::<Vec<_>>(), [3, 3], "{limits:#?}");
     assert_eq!((&limits[0]["holds"], &limits[1]["holds"]), (&true.into(), &true.into()), "{limits:#?}");
 }
 

@@ -2,7 +2,7 @@
 
 use loadgen::scenario::FailoverFigure;
 
-use super::{Failover, Unavailable};
+use super::{Failover, Recover, Unavailable};
 use crate::statistics::Distribution;
 
 /// How the figures of all faults of one kind are distributed, ms.
@@ -14,6 +14,8 @@ pub struct KindFigures {
     pub faults: usize,
     /// Of how many of them the outage, at the fault or at the healing, can be told from no fault.
     pub distinguishable: usize,
+    /// Of how many that is not known, without anything to compare with.
+    pub unknown: usize,
     /// *elect* of those that struck the leader.
     pub elect: Distribution,
     /// *unavailable* at the fault, at least.
@@ -24,8 +26,10 @@ pub struct KindFigures {
     pub noise: Distribution,
     /// *unavailable* at the healing, at least.
     pub healing: Distribution,
-    /// *recover*.
+    /// *recover* of those of which it is known.
     pub recover: Distribution,
+    /// Of how many it is undecided.
+    pub recover_undecided: usize,
     /// The longest gaps between two answers, whether anybody asked in them or not.
     pub longest_gap: Distribution,
 }
@@ -66,6 +70,7 @@ fn of_kind(failovers: &[Failover], kind: &str) -> KindFigures {
         kind: kind.to_owned(),
         faults: all().count(),
         distinguishable: all().filter(|fault| fault.is_distinguishable() == Some(true)).count(),
+        unknown: all().filter(|fault| fault.is_distinguishable().is_none()).count(),
         elect: figure(FailoverFigure::Elect),
         unavailable: figure(FailoverFigure::Unavailable),
         unavailable_at_most: all()
@@ -77,6 +82,7 @@ fn of_kind(failovers: &[Failover], kind: &str) -> KindFigures {
             .collect(),
         healing: all().filter_map(|fault| fault.healing.as_ref()).map(Unavailable::figure_ms).collect(),
         recover: figure(FailoverFigure::Recover),
+        recover_undecided: all().filter(|fault| matches!(fault.recover, Recover::Undecided { .. })).count(),
         longest_gap: all().map(gap).collect(),
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! A fault is looked at from its beginning until it is healed and the cluster has recovered from the
 //! healing too ([`Failover::settled_s`]), or until the next fault, or until the load ends. What is seen
-//! until service is good for the first time was *at the fault*; what is seen after that is the *healing*.
+//! until service is good for the first time was *at the fault*; what is seen after that, to the end of the second in
+//! which it settled, is the *healing*.
 
 mod kind;
 mod noise;
@@ -38,6 +39,8 @@ use unavailable::Window;
 
 /// The beginning of every fault, s: whatever it does at once is its doing, however soon service is good again.
 const AT_FAULT_S: f64 = 0.1;
+/// Times that are equal on paper may differ in the last bit, s.
+const ROUNDING_S: f64 = 1e-6;
 /// In less time in which somebody asks it cannot be said that service did not become good again, s.
 const DECIDING_S: f64 = 3.0;
 
@@ -66,7 +69,8 @@ pub struct Failover {
     /// *unavailable*, at the fault: the longest stretch in which somebody waited and nobody was served, from the
     /// fault until service was good for the first time.
     pub unavailable: Unavailable,
-    /// The same from then on until it was settled; nothing, if that was at once.
+    /// The same from then on, to the end of the second in which it was settled; nothing, if service was not good again
+    /// after the fault, or another fault came at once.
     pub healing: Option<Unavailable>,
     /// *unavailable* at the fault of each kind of operation that the load contains: in which nobody was served who
     /// had asked for it.
@@ -272,9 +276,7 @@ fn figures(
     earlier: &[Failover],
 ) -> Failover {
     let start = fault.injected_s;
-    let baseline = baseline(run, service, start, earlier.last());
-    let good_from =
-        |from_s: f64| baseline.and_then(|b| service.first_good_second(&b, start, from_s, limit_s));
+    let baseline = baseline(run, service, fault.asked_s, earlier.last());
     // What lies behind the next fault is that one's doing.
     let seen_s = next_asked_s.unwrap_or(f64::INFINITY);
     let quiet = quiet::before(fault.asked_s, &run.phases().warmups(), earlier);
@@ -282,11 +284,27 @@ fn figures(
         Unavailable::of(service.stretches(kind), window, &quiet)
     };
 
+    // The first good second in which nothing happened that can be told from no fault: a second may be good as a whole
+    // with an outage in it.
+    let good_from = |from_s: f64| {
+        let mut from_s = from_s;
+        loop {
+            let good_s = service.first_good_second(&baseline?, start, from_s, limit_s)?;
+            let second = measure(None, Window { from_s: good_s, to_s: good_s + service::SECOND_S, seen_s });
+            // One that lies behind the next fault is that one's doing.
+            let is_own = second.stretch.from_s < seen_s && second.stretch.next_answer_s > good_s + ROUNDING_S;
+            if second.is_distinguishable() != Some(true) || !is_own {
+                return Some(good_s);
+            }
+            from_s = second.stretch.next_answer_s;
+        }
+    };
+
     let good_s = good_from(start);
     let at_fault_to_s = good_s.unwrap_or(limit_s).max(start + AT_FAULT_S).min(seen_s).max(fault.asked_s);
     let at_fault = Window { from_s: fault.asked_s, to_s: at_fault_to_s, seen_s };
     let unavailable = measure(None, at_fault);
-    // A second may be good as a whole with an outage in it.
+    // What can be told in all this time need not be in one second.
     let recovered_s = match unavailable.is_distinguishable() {
         Some(false) => good_s,
         Some(true) | None => good_s.and_then(|good| good_from(good.max(unavailable.stretch.next_answer_s))),
@@ -296,7 +314,8 @@ fn figures(
     let mut settled_s = healed_s.and_then(good_from);
     let healing_from_s = at_fault_to_s.max(unavailable.stretch.next_answer_s);
     let healing = |settled_s: Option<f64>| {
-        let to_s = settled_s.unwrap_or(limit_s).min(seen_s);
+        // A good second tolerates a short outage: to its end.
+        let to_s = settled_s.map_or(limit_s, |settled| settled + service::SECOND_S).min(seen_s);
         let window = Window { from_s: healing_from_s, to_s, seen_s };
         (to_s > healing_from_s).then(|| measure(None, window))
     };
@@ -365,28 +384,28 @@ fn figures(
     }
 }
 
-/// Service in the last five seconds before the fault, without warm-up and without what an earlier
+/// Service in the last five seconds before the fault was asked for, without warm-up and without what an earlier
 /// fault still disturbed. When too little is left of them, what the earlier fault was compared with.
 fn baseline(
     run: &RunDirectory,
     service: &Service,
-    start: f64,
+    asked_s: f64,
     previous: Option<&Failover>,
 ) -> Option<Baseline> {
-    let warm = run.phases().warmups().iter().map(|w| w.1).filter(|&end| end <= start).fold(0.0, f64::max);
+    let warm = run.phases().warmups().iter().map(|w| w.1).filter(|&end| end <= asked_s).fold(0.0, f64::max);
     let undisturbed = match previous {
         None => 0.0,
         Some(earlier) => match earlier.settled_s {
-            Some(settled) if settled + 1.0 <= start => settled,
+            Some(settled) if settled + 1.0 <= asked_s => settled,
             // Without any, from its healing on is better than nothing.
             _ if earlier.baseline.is_some() => return earlier.baseline,
-            _ => earlier.healed_s.filter(|&healed| healed + 1.0 <= start).unwrap_or(0.0),
+            _ => earlier.healed_s.filter(|&healed| healed + 1.0 <= asked_s).unwrap_or(0.0),
         },
     };
-    let from = (start - 5.0).max(warm).max(undisturbed);
+    let from = (asked_s - 5.0).max(warm).max(undisturbed);
     // A fault within a second of the warm-up's end has nothing else to be compared with.
-    let from = if start - from < 1.0 && previous.is_none() { (start - 5.0).max(0.0) } else { from };
-    service.baseline(from, start)
+    let from = if asked_s - from < 1.0 && previous.is_none() { (asked_s - 5.0).max(0.0) } else { from };
+    service.baseline(from, asked_s)
 }
 
 /// The leader of the highest term seen until the fault was asked for.

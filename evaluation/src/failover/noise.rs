@@ -23,6 +23,8 @@ pub struct Noise {
     pub times: usize,
     /// How long each of them was, s: as long as the time looked at, unless no such time was quiet.
     pub length_s: f64,
+    /// How long the time looked at was, s.
+    pub of_s: f64,
 }
 
 impl Noise {
@@ -40,7 +42,7 @@ impl Noise {
                 longest(end - length_s, end, to_s)
             }));
         }
-        let mut length_s = length_s;
+        let (of_s, mut length_s) = (length_s, length_s);
         if times.is_empty() {
             // Less than nothing is known of so long a time, but something of a shorter one.
             let &(from_s, to_s) = quiet.iter().max_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)))?;
@@ -49,15 +51,18 @@ impl Noise {
         }
         let longer = |a: Stretch, b: Stretch| if b.at_least_ms() > a.at_least_ms() { b } else { a };
         let worst = times.iter().copied().reduce(longer)?;
-        Some(Self { directly: times[0], worst, times: times.len(), length_s })
+        Some(Self { directly: times[0], worst, times: times.len(), length_s, of_s })
     }
 
     /// Whether a stretch is longer than chance makes them: longer than the longest may have been, and of few times
-    /// twice as long.
-    pub fn is_exceeded_by(&self, stretch: &Stretch) -> bool {
+    /// twice as long. `None`: it was looked for in so long a time that a longer one may be chance as well; no longer than
+    /// by so many times as that time is longer.
+    pub fn is_exceeded_by(&self, stretch: &Stretch) -> Option<bool> {
         let factor = if self.times >= ENOUGH { 1.0 } else { OF_FEW };
         let worst_ms = self.worst.at_most_ms().unwrap_or(f64::INFINITY);
-        stretch.at_least_ms() > worst_ms * factor + ROUNDING_MS
+        let exceeds = |times: f64| stretch.at_least_ms() > worst_ms * times + ROUNDING_MS;
+        let longer = (self.of_s / self.length_s).max(1.0);
+        if exceeds(factor * longer) { Some(true) } else { Some(false).filter(|_| !exceeds(factor)) }
     }
 }
 
@@ -104,8 +109,18 @@ mod tests {
         let few = Noise::of(&stretches, &[(1.0, 10.0)], 1.0).unwrap();
         let many = Noise::of(&stretches, &[(1.0, 10.0)], 0.1).unwrap();
         let lasting = |ms: f64| Stretch { to_s: ms / 1e3, ..Stretch::nothing(0.0) };
-        assert_eq!([29.9, 31.0, 61.0].map(|ms| many.is_exceeded_by(&lasting(ms))), [false, true, true]);
-        assert_eq!([29.9, 31.0, 61.0].map(|ms| few.is_exceeded_by(&lasting(ms))), [false, false, true]);
+        assert_eq!(
+            [29.9, 31.0, 61.0].map(|ms| many.is_exceeded_by(&lasting(ms))),
+            [false, true, true].map(Some)
+        );
+        assert_eq!(
+            [29.9, 31.0, 61.0].map(|ms| few.is_exceeded_by(&lasting(ms))),
+            [false, false, true].map(Some)
+        );
+        // In four times as long a time twice as long may be chance.
+        let long = Noise::of(&stretches, &[(2.0, 5.0)], 12.0).unwrap();
+        let told = [59.0, 61.0, 239.0, 241.0].map(|ms| long.is_exceeded_by(&lasting(ms)));
+        assert_eq!(told, [Some(false), None, None, Some(true)]);
     }
 
     /// A load that nothing disturbs, 400 operations a second, as random as people are.
@@ -127,7 +142,7 @@ mod tests {
             [0.1, 1.5].into_iter().any(|length| {
                 let noise = Noise::of(&stretches, &[(2.0, 12.0)], length).unwrap();
                 let stretch = stretches.longest(12.0, 12.0 + length, 1e9).unwrap();
-                noise.is_exceeded_by(&stretch)
+                noise.is_exceeded_by(&stretch) == Some(true)
             })
         });
         // Of a hundred times and the fault's own each is the longest as often as any other.
@@ -142,7 +157,7 @@ mod tests {
             let stretches = undisturbed(seed);
             let noise = Noise::of(&stretches, &[(2.0, 12.0)], 0.1).unwrap();
             let outage = Stretch { to_s: 0.06, ..Stretch::nothing(0.0) };
-            !noise.is_exceeded_by(&outage)
+            noise.is_exceeded_by(&outage) != Some(true)
         });
         assert_eq!(hidden.count(), 0);
     }

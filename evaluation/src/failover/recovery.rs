@@ -30,12 +30,13 @@ impl Waits {
         self.0.is_empty()
     }
 
-    fn answered(&self) -> &[f64] {
+    /// Those that were answered.
+    pub(super) fn answered(&self) -> &[f64] {
         &self.0[..self.0.partition_point(|wait| wait.is_finite())]
     }
 
     /// The p99 of those that were answered.
-    fn p99_ms(&self) -> Option<f64> {
+    pub(super) fn p99_ms(&self) -> Option<f64> {
         let answered = self.answered();
         nearest_rank(answered.len(), 0.99).map(|rank| answered[rank])
     }

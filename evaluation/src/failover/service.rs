@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     run::{Operation, RunDirectory},
-    statistics::{Latencies, milliseconds},
+    statistics::milliseconds,
 };
 
 /// Seconds slide by so much when the first good one is looked for, s.
@@ -28,10 +28,20 @@ pub struct Baseline {
     pub from_s: f64,
     /// Until when, s.
     pub to_s: f64,
-    /// Operations answered a second.
+    /// Operations answered a second, of those that were due and over in this time.
     pub goodput: f64,
     /// Their p99, ms.
     pub p99_ms: f64,
+}
+
+/// An operation that waited, s.
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    due_s: f64,
+    /// When it was answered, or its user gave up.
+    end_s: f64,
+    /// How long it was until the answer, ms; infinite, if there was none.
+    ms: f64,
 }
 
 /// The load of a run, indexed.
@@ -41,10 +51,10 @@ pub(super) struct Service {
     pub end_s: f64,
     /// Whether it was ended early.
     pub cut_off: bool,
-    /// Successes: when they completed (ascending), and their latency, ns.
-    successes: Vec<(f64, u64)>,
-    /// When operations were due (ascending), and how long they waited, ms; infinite, if they were not answered.
-    waits: Vec<(f64, f64)>,
+    /// When successes completed, ascending.
+    successes: Vec<f64>,
+    /// How long operations waited, in the order in which they were due.
+    waits: Vec<Wait>,
     /// The stretches in which nobody was served, of all operations.
     stretches: Stretches,
     /// The same of each kind: in which nobody was served who had asked for it.
@@ -77,11 +87,11 @@ impl Service {
             let demand = demand(operation, timeout_ns as f64 / 1e9, seen_s);
             demands.push(demand);
             let waited_ms = operation.latency_ns().map_or(f64::INFINITY, milliseconds);
-            service.waits.push((operation.due_s(), waited_ms));
+            service.waits.push(Wait { due_s: demand.due_s, end_s: demand.end_s, ms: waited_ms });
             of_kinds.entry(operation.kind).or_default().push(demand);
             let in_time = match (operation.outcome, operation.done_s(), operation.latency_ns()) {
                 (OutcomeKind::Ok, Some(done), Some(latency)) => {
-                    service.successes.push((done, latency));
+                    service.successes.push(done);
                     u128::from(latency) <= timeout_ns
                 }
                 _ => false,
@@ -90,8 +100,8 @@ impl Service {
                 service.lost.push(operation.due_s());
             }
         }
-        service.waits.sort_by(|a, b| a.0.total_cmp(&b.0));
-        service.successes.sort_by(|a, b| a.0.total_cmp(&b.0));
+        service.waits.sort_by(|a, b| a.due_s.total_cmp(&b.due_s));
+        service.successes.sort_by(f64::total_cmp);
         service.stretches = Stretches::of(&demands, service.end_s);
         let of_kind =
             |(kind, demands): (OperationKind, Vec<Demand>)| (kind, Stretches::of(&demands, service.end_s));
@@ -106,11 +116,11 @@ impl Service {
         self.by_kind.keys().copied()
     }
 
-    /// Service between two times; nothing, if nothing was answered then.
+    /// Service between two times, of what was due and over by then; nothing, if nothing was answered.
     pub(super) fn baseline(&self, from_s: f64, to_s: f64) -> Option<Baseline> {
-        let answered = self.answered(from_s, to_s);
-        let p99 = p99_ms(answered)?;
-        Some(Baseline { from_s, to_s, goodput: answered.len() as f64 / (to_s - from_s), p99_ms: p99 })
+        let waits = self.waits_within(from_s, to_s);
+        let p99_ms = waits.p99_ms()?;
+        Some(Baseline { from_s, to_s, goodput: waits.answered().len() as f64 / (to_s - from_s), p99_ms })
     }
 
     /// The beginning of the first second that is as good as `before` and lies between `from_s` and `limit_s`, in steps
@@ -122,7 +132,7 @@ impl Service {
         from_s: f64,
         limit_s: f64,
     ) -> Option<f64> {
-        let before = self.waits_between(before.from_s, before.to_s);
+        let before = self.waits_within(before.from_s, before.to_s);
         seconds(start_s, from_s, limit_s)
             .find(|&second| self.waits_between(second, second + SECOND_S).is_as_good_as(&before))
     }
@@ -130,7 +140,7 @@ impl Service {
     /// The beginning of the last second in this time in which somebody asked and service was not as good as `before`:
     /// so long it was not good, for all that was seen. `from_s`, if there is none.
     pub(super) fn last_bad_second(&self, before: &Baseline, from_s: f64, limit_s: f64) -> f64 {
-        let before = self.waits_between(before.from_s, before.to_s);
+        let before = self.waits_within(before.from_s, before.to_s);
         let is_bad = |second: &f64| {
             let waits = self.waits_between(*second, second + SECOND_S);
             !waits.is_empty() && !waits.is_as_good_as(&before)
@@ -151,22 +161,26 @@ impl Service {
     /// Whether in any second between `from_s` and `limit_s` whoever asked was answered as surely as before, however
     /// slowly.
     pub(super) fn is_answered_again(&self, before: &Baseline, from_s: f64, limit_s: f64) -> bool {
-        let before = self.waits_between(before.from_s, before.to_s);
+        let before = self.waits_within(before.from_s, before.to_s);
         seconds(from_s, from_s, limit_s)
             .any(|second| self.waits_between(second, second + SECOND_S).is_answered_like(&before))
     }
 
     /// How long those waited who asked between two times.
     fn waits_between(&self, from_s: f64, to_s: f64) -> Waits {
-        let from = self.waits.partition_point(|wait| wait.0 < from_s);
-        let to = self.waits.partition_point(|wait| wait.0 < to_s);
-        Waits::of(self.waits[from..to.max(from)].iter().map(|wait| wait.1))
+        Waits::of(self.due_between(from_s, to_s).iter().map(|wait| wait.ms))
     }
 
-    fn answered(&self, from_s: f64, to_s: f64) -> &[(f64, u64)] {
-        let from = self.successes.partition_point(|s| s.0 < from_s);
-        let to = self.successes.partition_point(|s| s.0 < to_s);
-        &self.successes[from..to.max(from)]
+    /// The same of those whose waiting was over by then: what came later did not touch them.
+    fn waits_within(&self, from_s: f64, to_s: f64) -> Waits {
+        let within = self.due_between(from_s, to_s).iter().filter(|wait| wait.end_s <= to_s);
+        Waits::of(within.map(|wait| wait.ms))
+    }
+
+    fn due_between(&self, from_s: f64, to_s: f64) -> &[Wait] {
+        let from = self.waits.partition_point(|wait| wait.due_s < from_s);
+        let to = self.waits.partition_point(|wait| wait.due_s < to_s);
+        &self.waits[from..to.max(from)]
     }
 
     /// Operations due in `[from_s, to_s)` that were not answered in time.
@@ -182,12 +196,11 @@ impl Service {
     /// The longest gap between two successes that overlaps `[from_s, to_s]`. Which is the longest is decided by
     /// what lies before `to_s`: a later one is somebody else's doing.
     pub(super) fn longest_gap(&self, from_s: f64, to_s: f64) -> Gap {
-        let time = |i: usize| self.successes.get(i).map(|success| success.0);
+        let time = |i: usize| self.successes.get(i).copied();
         let is_seen = |at: &f64| !self.cut_off || *at <= self.end_s;
-        let end_s =
-            self.successes.last().map(|success| success.0).filter(is_seen).unwrap_or(0.0).max(self.end_s);
+        let end_s = self.successes.last().copied().filter(is_seen).unwrap_or(0.0).max(self.end_s);
         // The first gap that ends after the fault begins is the one in which it struck.
-        let first = self.successes.partition_point(|success| success.0 <= from_s);
+        let first = self.successes.partition_point(|success| *success <= from_s);
         let mut longest = Gap { from_s, to_s: from_s, open_ended: false };
         let mut longest_s = 0.0;
         for i in first..=self.successes.len() {
@@ -208,7 +221,7 @@ impl Service {
 
     /// The mean time between successes in a time, ms; nothing, if there was none.
     pub(super) fn mean_gap_ms(&self, (from_s, to_s): (f64, f64)) -> Option<f64> {
-        let answered = self.answered(from_s, to_s).len();
+        let answered = count_between(&self.successes, from_s, to_s);
         (answered > 0).then(|| (to_s - from_s) * 1e3 / answered as f64)
     }
 }
@@ -231,11 +244,6 @@ fn seconds(start_s: f64, from_s: f64, limit_s: f64) -> impl Iterator<Item = f64>
     (first..)
         .map(move |step| start_s + step as f64 * STEP_S)
         .take_while(move |second| second + SECOND_S <= limit_s + EPSILON_S)
-}
-
-fn p99_ms(answered: &[(f64, u64)]) -> Option<f64> {
-    let latencies: Latencies = answered.iter().map(|s| s.1).collect();
-    latencies.quantile_ns(0.99).map(milliseconds)
 }
 
 fn count_between(sorted: &[f64], from: f64, to: f64) -> usize {

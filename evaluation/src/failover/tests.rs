@@ -480,6 +480,36 @@ fn without_service_before_nothing_is_seen_of_a_recovery_and_the_next_fault_has_i
     assert!(all[1].baseline.is_some() && matches!(all[1].recover, Recover::After { .. }), "{all:#?}");
 }
 
+#[test]
+fn an_outage_in_the_good_second_is_the_faults_and_recovery_comes_after_it() {
+    let events =
+        vec![leader(-1.0, 2, 1), struck(EventKind::Fault, 0, 2, 10.0), struck(EventKind::Heal, 0, 2, 10.2)];
+    // Of a hundred operations eight wait: the second is about as good as others.
+    let run = run(20, events, |due| Some(if (10_500..10_580).contains(&due) { 10_580 } else { due + 2 }));
+    let f = &analyse(&run)[0];
+    close(f.unavailable.at_least_ms(), 80.0);
+    assert_eq!(f.is_distinguishable(), Some(true), "{f:?}");
+    close(f.recover.ms().unwrap(), 600.0);
+    close(f.settled_s.unwrap(), 10.6);
+}
+
+#[test]
+fn what_is_compared_with_is_what_the_fault_has_not_touched() {
+    let events =
+        vec![leader(-1.0, 2, 1), struck(EventKind::Fault, 0, 2, 10.0), struck(EventKind::Heal, 0, 2, 16.0)];
+    // Those who had asked just before it wait for two seconds. After it, for five, one in five waits for 40 ms.
+    let run = run(25, events, |due| match due {
+        9_900..10_000 => Some(11_900),
+        10_000..15_000 if due % 50 == 0 => Some(due + 40),
+        _ => Some(due + 2),
+    });
+    let f = &analyse(&run)[0];
+    close(f.baseline.unwrap().p99_ms, 2.0);
+    assert!(f.recover.ms().unwrap() > 4_000.0, "{f:?}");
+    // It ends when the fault was asked for.
+    close(f.baseline.unwrap().to_s, 9.998);
+}
+
 /// Real runs without faults, whose folders `VEIL_QUIET_RUNS` names, separated by colons: of all their seconds at
 /// most one in fifty is not as good as the five before it.
 #[test]

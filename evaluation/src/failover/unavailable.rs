@@ -49,8 +49,9 @@ impl Unavailable {
         if self.stretch.is_endless() { f64::INFINITY } else { self.at_least_ms() }
     }
 
-    /// Whether it can be told from no fault: it is longer than noise. `None`: there is none to compare it with.
+    /// Whether it can be told from no fault: it is longer than noise. `None`: there is none to compare it with, or too
+    /// little.
     pub fn is_distinguishable(&self) -> Option<bool> {
-        self.noise.map(|noise| noise.is_exceeded_by(&self.stretch))
+        self.noise.and_then(|noise| noise.is_exceeded_by(&self.stretch))
     }
 }

@@ -105,10 +105,11 @@ fn point_ink(kind: OutcomeKind) -> super::drawing::Ink {
 fn notes(fault: &Failover, (from, to): (f64, f64)) -> Vec<Note> {
     let start = fault.injected_s;
     let moment = |at_s: f64, text: String, ink| Note { from: at_s, to: at_s, text, bracket: false, ink };
-    let mut notes = vec![
-        unavailable_note(fault.main_stretch()),
-        moment(start, format!("{} {}", fault.kind, node_list(&fault.nodes)), palette::FAULT_TEXT),
-    ];
+    let main = fault.main_stretch();
+    // What can't be told from no fault is not marked as one.
+    let outage = (main.is_distinguishable() != Some(false)).then(|| unavailable_note(main));
+    let mut notes: Vec<Note> = outage.into_iter().collect();
+    notes.extend([moment(start, format!("{} {}", fault.kind, node_list(&fault.nodes)), palette::FAULT_TEXT)]);
     if let Elect::After { ms, node, term } = fault.elect {
         notes.push(moment(
             start + ms / 1e3,

@@ -251,6 +251,10 @@ fn wordings(fault: &Failover, trace: &Trace<'_>) -> Vec<String> {
     }
     let struck = format!("{} {}", fault.kind, node_list(&fault.nodes));
     let length = lane::lasted(fault).unwrap_or_else(|| "never healed".to_owned());
-    let gap = timeline::unavailable_note(fault.main_stretch()).text;
+    let main = fault.main_stretch();
+    let gap = match main.is_distinguishable() {
+        Some(false) => "as without a fault".to_owned(),
+        _ => timeline::unavailable_note(main).text,
+    };
     vec![format!("{struck} · {length} · {gap}"), format!("{struck} · {length}"), struck]
 }

@@ -92,7 +92,7 @@ fn longest(failovers: &[Failover]) -> Vec<&Failover> {
 
 /// What a fault did that can be told from no fault.
 fn outages(fault: &Failover) -> impl Iterator<Item = &Unavailable> {
-    fault.stretches().filter(|stretch| stretch.is_distinguishable() != Some(false))
+    fault.stretches().filter(|stretch| stretch.is_distinguishable() == Some(true))
 }
 
 /// Writes into each warm-up what it is, where that fits.

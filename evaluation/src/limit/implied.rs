@@ -45,27 +45,31 @@ fn report(implied: Implied, text: &str, found: Found) -> LimitReport {
 }
 
 /// Every stage in which somebody asked answered something. Of a run that was ended early the later stages were not
-/// there.
+/// there, and there may have been no time to answer anybody in the last one that was.
 fn every_stage(run: &RunDirectory) -> LimitReport {
-    let answered = |o: &&Operation| o.outcome == OutcomeKind::Ok;
-    let mut silent = Vec::new();
-    let mut seen = 0;
+    let mut due: Vec<(f64, bool)> =
+        run.measured().map(|o| (o.due_s(), o.outcome == OutcomeKind::Ok)).collect();
+    due.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let before = |at_s: f64| due.partition_point(|one| one.0 < at_s);
+    let (mut silent, mut seen, mut last_is_silent) = (Vec::new(), 0, false);
     for (place, (from_s, to_s)) in run.phases().stages().into_iter().enumerate() {
-        let mut due = run.measured().filter(|o| (from_s..to_s).contains(&o.due_s())).peekable();
-        if due.peek().is_some() {
+        let of_stage = &due[before(from_s)..before(to_s)];
+        if !of_stage.is_empty() {
             seen += 1;
-            if !due.any(|o| answered(&o)) {
+            last_is_silent = !of_stage.iter().any(|one| one.1);
+            if last_is_silent {
                 silent.push((place + 1).to_string());
             }
         }
     }
+    let only_cut_off = run.manifest.interrupted.is_some() && last_is_silent && silent.len() == 1;
     let shown = match silent.as_slice() {
         [] => format!("{seen} stages"),
         silent => format!("nothing in stage {}", silent.join(", ")),
     };
     let found = Found {
         holds: silent.is_empty() && seen > 0,
-        unseen: seen == 0,
+        unseen: seen == 0 || only_cut_off,
         value: Some((seen - silent.len() as u64) as f64),
         shown,
         samples: seen,

@@ -253,33 +253,31 @@ fn worse(limit: &Limit, one: &Seen, other: &Seen) -> bool {
     }
 }
 
-/// A quantile over all faults that have the figure: it lies between that of what was seen at least, and at most.
+/// A quantile over all faults that have the figure: it lies between that of what was seen at least, and at most. One that
+/// was not seen to its end lies anywhere above what was seen.
 fn quantile_of_faults(failovers: &[Failover], figure: FailoverFigure, quantile: f64) -> Measured {
     if failovers.is_empty() {
         return Measured::Nothing("no fault was injected".to_owned());
     }
     let undecided = failovers.iter().filter(|fault| is_undecided(fault, figure)).count();
-    let decided = failovers.iter().filter(|fault| !is_undecided(fault, figure));
-    let seen: Vec<Seen> = decided.filter_map(|fault| seen(fault, figure)).collect();
+    let seen: Vec<Seen> = failovers.iter().filter_map(|fault| seen(fault, figure)).collect();
     let least: Distribution = seen.iter().map(|seen| seen.least).collect();
     let most: Distribution = seen.iter().map(|seen| seen.most).collect();
     let samples = seen.len() as u64;
     let (Some(least), Some(most)) = (least.quantile(quantile), most.quantile(quantile)) else {
-        if undecided > 0 {
-            return Measured::Undecided("another fault came each time before it could be seen".to_owned());
-        }
         return Measured::Nothing("no fault struck the leader".to_owned());
     };
-    let words = match figure {
+    let (unit, digits) = if figure == FailoverFigure::LostWork { ("operations", 0) } else { ("ms", 1) };
+    let mut shown = match most {
         _ if least.is_infinite() => "no end".to_owned(),
-        FailoverFigure::LostWork => format!("{least} operations"),
-        _ => format!("{least:.1} ms"),
+        _ if least == most => format!("{least:.digits$} {unit}"),
+        most if most.is_infinite() => format!("at least {least:.digits$} {unit}"),
+        most => format!("{least:.digits$} to {most:.digits$} {unit}"),
     };
-    let shown = match most {
-        _ if least == most => format!("{words}, over {samples} faults"),
-        most if most.is_infinite() => format!("at least {words}, over {samples} faults"),
-        most => format!("{least:.1} to {most:.1} ms, over {samples} faults"),
-    };
+    shown.push_str(&format!(", over {samples} faults"));
+    if undecided > 0 {
+        shown.push_str(&format!(", {undecided} of them undecided"));
+    }
     Measured::Between { least, most, shown, samples }
 }
 
@@ -331,14 +329,19 @@ fn seen(fault: &Failover, figure: FailoverFigure) -> Option<Seen> {
 fn unavailable(fault: &Failover) -> Seen {
     let longest = fault.stretches().max_by(|a, b| a.figure_ms().total_cmp(&b.figure_ms()));
     let longest = longest.unwrap_or(&fault.unavailable);
+    // The other may have been longer, for all that was seen.
+    let most = fault.stretches().map(|u| u.at_most_ms().unwrap_or(f64::INFINITY)).fold(0.0, f64::max);
     let shown = match (longest.stretch.open_ended, longest.stretch.is_endless()) {
         (_, true) => format!("more than {:.0} ms, and not available again", longest.at_least_ms()),
         (true, false) => {
             format!("at least {:.0} ms, and then too little was asked to see it end", longest.at_least_ms())
         }
+        (false, false) if longest.at_most_ms().is_some_and(|own| own < most) => {
+            format!("{}, and {most:.0} ms at most", words::unavailable(longest))
+        }
         (false, false) => words::unavailable(longest),
     };
-    Seen { least: longest.figure_ms(), most: longest.at_most_ms().unwrap_or(f64::INFINITY), shown }
+    Seen { least: longest.figure_ms(), most, shown }
 }
 
 /// What a figure had come to when the run was ended early, if that was before it was whole.
@@ -348,7 +351,8 @@ fn so_far(fault: &Failover, figure: FailoverFigure) -> Option<(f64, String)> {
         _ if !fault.cut_off && !is_undecided(fault, figure) => None,
         FailoverFigure::Elect => (fault.elect == Elect::Never).then_some(since_s * 1e3),
         FailoverFigure::Unavailable => {
-            fault.stretches().filter(|u| u.stretch.open_ended).map(Unavailable::at_least_ms).reduce(f64::max)
+            let is_open = fault.stretches().any(|u| u.stretch.open_ended);
+            is_open.then(|| fault.stretches().map(Unavailable::at_least_ms).fold(0.0, f64::max))
         }
         FailoverFigure::Recover => match fault.recover {
             Recover::Undecided { seen_ms } => Some(seen_ms),

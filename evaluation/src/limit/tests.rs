@@ -297,3 +297,56 @@ fn service_that_was_good_before_the_healing_is_not_recovered_from_it() {
     let recovered = reports.iter().find(|r| r.implied == Some(Implied::Recovered)).unwrap();
     assert!(!recovered.holds && recovered.undecided && recovered.value == Some(0.0), "{recovered:?}");
 }
+
+#[test]
+fn faults_of_which_a_figure_is_undecided_may_be_anywhere_in_its_quantiles() {
+    let mut run = Plan::many_kills(20).run();
+    run.scenario.pass.limits =
+        [0.5, 0.9].map(|quantile| at_most(FailoverFigure::Recover, quantile, 1_000.0)).into();
+    let mut failovers = failover::analyse(&run);
+    for (place, fault) in failovers.iter_mut().enumerate() {
+        fault.recover = match place % 2 {
+            0 => Recover::After { ms: 500.0 },
+            _ => Recover::Undecided { seen_ms: 100.0 },
+        };
+    }
+    let reports = evaluate(&run, &failovers);
+    let seen: Vec<_> = reports[..2].iter().map(|r| (r.holds, r.undecided)).collect();
+    assert_eq!(seen, [(true, false), (false, true)], "{reports:#?}");
+    assert!(reports[1].shown.ends_with("over 20 faults, 10 of them undecided"), "{reports:#?}");
+    let kinds = failover::kinds(&failovers);
+    assert_eq!((kinds[0].recover.count(), kinds[0].recover_undecided), (10, 10));
+}
+
+#[test]
+fn quantiles_of_lost_work_are_operations() {
+    let report =
+        judge(Plan::many_kills(3).run(), vec![at_most(FailoverFigure::LostWork, 1.0, 1e9)]).remove(0);
+    assert!(report.shown.contains("operations") && !report.shown.contains("ms"), "{report:?}");
+}
+
+#[test]
+fn the_longest_at_least_need_not_be_the_longest_at_most() {
+    let mut run = Plan::leader_kill().run();
+    let limit =
+        |ms| limit(figure(None, FailoverFigure::Unavailable), Comparison::AtMost, ms, Window::Measured);
+    run.scenario.pass.limits = vec![limit(60.0), limit(80.5)];
+    let mut failovers = failover::analyse(&run);
+    let stretch = |from_s: f64, least_ms: f64, most_ms: f64| {
+        let to_s = from_s + least_ms / 1e3;
+        let nothing = failover::Stretch::nothing(from_s);
+        failover::Stretch { to_s, next_answer_s: to_s, last_answer_s: to_s - most_ms / 1e3, ..nothing }
+    };
+    failovers[0].unavailable.stretch = stretch(15.0, 50.0, 51.0);
+    let healing = failovers[0].healing.as_mut().unwrap();
+    healing.stretch = stretch(23.0, 49.0, 80.0);
+    let reports = evaluate(&run, &failovers);
+    let seen: Vec<_> = reports[..2].iter().map(|r| (r.holds, r.undecided)).collect();
+    assert_eq!(seen, [(false, true), (true, false)], "{reports:#?}");
+    // Of a run that was ended, what had ended counts as what had not.
+    failovers[0].cut_off = true;
+    failovers[0].healing.as_mut().unwrap().stretch.open_ended = true;
+    run.scenario.pass.limits[0].value = 49.5;
+    let report = evaluate(&run, &failovers).remove(0);
+    assert!(!report.holds && !report.undecided && report.value.unwrap().round() == 50.0, "{report:?}");
+}

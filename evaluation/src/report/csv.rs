@@ -11,7 +11,7 @@ use crate::{
 const OUTAGE: [&str; 12] = [
     "at_least_ms",
     "at_most_ms",
-    "open_ended",
+    "not_ended",
     "last_answer_s",
     "from_s",
     "to_s",

@@ -232,6 +232,8 @@ pub struct Kind {
     pub elect_ms: OverFaults,
     /// Of how many an outage can be told from no fault.
     pub distinguishable: usize,
+    /// Of how many there was nothing to compare with.
+    pub not_compared: usize,
     /// How long somebody waited and nobody was served, at the fault.
     pub unavailable_at_least_ms: OverFaults,
     /// The same from answer to answer.
@@ -244,6 +246,8 @@ pub struct Kind {
     pub longest_gap_ms: OverFaults,
     /// To the first good second.
     pub recover_ms: OverFaults,
+    /// Of how many that is undecided.
+    pub recover_undecided: usize,
 }
 
 /// A figure over faults. Nothing, where there is none, or where it did not end.
@@ -435,12 +439,14 @@ impl Kind {
             n: kind.faults,
             elect_ms: OverFaults::of(&kind.elect),
             distinguishable: kind.distinguishable,
+            not_compared: kind.unknown,
             unavailable_at_least_ms: OverFaults::of(&kind.unavailable),
             unavailable_at_most_ms: OverFaults::of(&kind.unavailable_at_most),
             noise_at_least_ms: OverFaults::of(&kind.noise),
             healing_at_least_ms: OverFaults::of(&kind.healing),
             longest_gap_ms: OverFaults::of(&kind.longest_gap),
             recover_ms: OverFaults::of(&kind.recover),
+            recover_undecided: kind.recover_undecided,
         }
     }
 }

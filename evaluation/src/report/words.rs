@@ -29,19 +29,25 @@ pub fn sentence(assessment: &Assessment) -> String {
         [fault] => {
             parts.push(format!("{} at {:.1} s", struck(fault), fault.injected_s));
             parts.push(at_the_fault(&fault.unavailable));
-            parts.extend(fault.healing.as_ref().and_then(at_the_healing));
+            parts.extend(at_the_healing(fault));
         }
         faults => {
             parts.push(format!("{} faults struck", faults.len()));
-            let told: Vec<(&Failover, &Unavailable)> = faults
-                .iter()
-                .map(|fault| (fault, fault.main_stretch()))
-                .filter(|(_, stretch)| stretch.is_distinguishable() != Some(false))
-                .collect();
-            if told.is_empty() {
+            let of = |told: Option<bool>| -> Vec<(&Failover, &Unavailable)> {
+                let alike = faults.iter().filter(|fault| fault.is_distinguishable() == told);
+                alike.map(|fault| (fault, fault.main_stretch())).collect()
+            };
+            let (mut told, unknown) = (of(Some(true)), of(None));
+            if told.is_empty() && unknown.len() < faults.len() {
                 parts.push("none of them can be told from no fault".to_owned());
-            } else if told.len() < faults.len() {
+            } else if !told.is_empty() && told.len() < faults.len() {
                 parts.push(format!("{} of them can be told from no fault", told.len()));
+            }
+            if !unknown.is_empty() {
+                parts.push(format!("there is nothing to compare {} of them with", unknown.len()));
+            }
+            if told.is_empty() {
+                told = unknown;
             }
             if faults.len() > MANY_FAULTS {
                 let all: Distribution = faults.iter().map(|fault| fault.unavailable.figure_ms()).collect();
@@ -129,19 +135,27 @@ pub fn elect(fault: &Failover) -> String {
 fn at_the_fault(stretch: &Unavailable) -> String {
     match (stretch.is_distinguishable(), stretch.noise) {
         (Some(false), Some(noise)) => format!(
-            "that is not distinguishable from no fault: nobody who asked was served for {}, and for {} in as long a \
-             time before",
+            "that is not distinguishable from no fault: nobody who asked was served for {}, and for {} at worst in {} \
+             before",
             unavailable(stretch),
-            longest_noise(&noise)
+            longest_noise(&noise),
+            match noise.times {
+                1 => format!("{:.1} s", noise.length_s),
+                times => format!("{times} times of {:.1} s", noise.length_s),
+            }
         ),
         _ => format!("nobody who asked was served for {}", unavailable(stretch)),
     }
 }
 
-/// What was seen at the healing, as a part of a sentence; nothing, if it is what would be seen without.
-fn at_the_healing(stretch: &Unavailable) -> Option<String> {
-    let told = stretch.is_distinguishable() != Some(false);
-    told.then(|| format!("and later, until it was healed and settled, for {}", unavailable(stretch)))
+/// What was seen after the fault itself, as a part of a sentence; nothing, if it is what would be seen without.
+fn at_the_healing(fault: &Failover) -> Option<String> {
+    let stretch = fault.healing.as_ref().filter(|stretch| stretch.is_distinguishable() != Some(false))?;
+    let until = match fault.settled_s {
+        Some(_) => "until it was healed and settled",
+        None => "as long as it was looked at (it was not seen to settle)",
+    };
+    Some(format!("and later, {until}, for {}", unavailable(stretch)))
 }
 
 /// *unavailable* in words: `352 to 354 ms`.
@@ -159,7 +173,8 @@ pub fn noise(stretch: &Unavailable) -> String {
     let Some(noise) = stretch.noise else { return "nothing to compare it with".to_owned() };
     let told = match stretch.is_distinguishable() {
         Some(false) => "not distinguishable from no fault",
-        _ => "more than noise",
+        Some(true) => "more than noise",
+        None => "seen too little to tell it from noise",
     };
     format!("{told}: {}", noise_alone(&noise))
 }

@@ -63,13 +63,12 @@ fn a_history_that_was_cut_or_exchanged_is_missed() {
     };
     std::fs::write(&path, &whole[..last]).unwrap();
     assert!(flaw().unwrap().contains("records were made"), "{:?}", flaw());
+    // A name in a record, which is as readable when it is another.
     let mut other = whole.clone();
-    *other.last_mut().unwrap() ^= 1;
+    let name = other.windows(4).position(|bytes| bytes == b"anna").unwrap();
+    other[name + 3] = b'e';
     std::fs::write(&path, &other).unwrap();
-    assert!(
-        flaw().is_none_or(|flaw| flaw.contains("not those that were made")),
-        "it was read as if nothing were"
-    );
+    assert!(flaw().unwrap().contains("not those that were made"), "{:?}", flaw());
     std::fs::write(&path, &whole).unwrap();
     let mut manifest = run.manifest.clone();
     manifest.history = None;

@@ -33,12 +33,13 @@ impl HistoryCount {
     /// What is missing by itself: parts that are not there, or less in the whole than in its parts.
     pub fn missing(&self, generators: u32) -> Option<String> {
         let empty = self.parts.iter().position(|part| part.records == 0);
-        let parts: u64 = self.parts.iter().map(|part| part.records).sum();
+        // A stranger's numbers may be of any size.
+        let parts: u128 = self.parts.iter().map(|part| u128::from(part.records)).sum();
         if self.parts.len() as u64 != u64::from(generators) {
             Some(format!("{} of {generators} load generators have left a history", self.parts.len()))
         } else if let Some(place) = empty {
             Some(format!("load generator {} has recorded nothing", place + 1))
-        } else if parts != self.whole.records {
+        } else if parts != u128::from(self.whole.records) {
             Some(format!("{parts} records were made, and {} are in the history", self.whole.records))
         } else {
             None
@@ -125,6 +126,13 @@ mod tests {
             writer.append(&Record::Shed { op, due_ns: op as i64, kind: OperationKind::View }).unwrap();
         }
         writer.finish().unwrap();
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_added() {
+        let counted = |records| Counted { records, blake3: String::new() };
+        let count = HistoryCount { whole: counted(0), parts: vec![counted(u64::MAX), counted(2)] };
+        assert!(count.missing(2).unwrap().contains("18446744073709551617 records"));
     }
 
     #[test]
