@@ -424,7 +424,7 @@ fn a_load_that_pauses_after_a_healing_says_nothing_about_service() {
     let later = asked(
         80,
         events(),
-        |due| due < 20_000 || due >= 75_000,
+        |due| !(20_000..75_000).contains(&due),
         |due| (!(19_000..20_000).contains(&due)).then_some(due + 2),
     );
     let f = &analyse(&later)[0];
