@@ -9,6 +9,7 @@ pub mod assessment;
 pub mod check;
 pub mod failover;
 pub mod figure;
+pub mod foreign_text;
 pub mod limit;
 pub mod overlay;
 pub mod report;

@@ -10,6 +10,7 @@ use std::{
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use evaluation::{
+    foreign_text,
     overlay::{self, MAX_RUNS, MIN_RUNS},
     report::{self, Made, summary::Summary, terminal},
     verdict::{EXIT_UNUSABLE, Verdict},
@@ -112,7 +113,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", veil::cli::describe(&error));
+            eprintln!("error: {}", foreign_text::lines(&veil::cli::describe(&error)));
             EXIT_UNUSABLE.into()
         }
     }

@@ -1,5 +1,7 @@
 //! A drawing: shapes in the order of painting, in pixels of a figure that is not yet painted.
 
+use crate::foreign_text;
+
 /// How wide every figure is, pixels.
 pub const WIDTH: f64 = 1200.0;
 
@@ -131,7 +133,9 @@ impl Drawing {
         self.shapes.push(Shape::Dot(at, radius, ink));
     }
 
-    pub(super) fn text(&mut self, text: Text) {
+    pub(super) fn text(&mut self, mut text: Text) {
+        // XML holds no control characters, and nobody draws them.
+        text.text = foreign_text::line(&text.text);
         self.shapes.push(Shape::Text(text));
     }
 

@@ -23,6 +23,8 @@ const LATENCIES: f64 = 170.0;
 const LINE: f64 = 1.4;
 /// How high a row of the legend is.
 const ROW: f64 = 20.0;
+/// So many lanes has a run at most; faults that find no place stand over others in the last one.
+const MAX_LANES: usize = 24;
 
 /// One of the runs.
 #[derive(Debug, Clone)]
@@ -236,8 +238,10 @@ fn side_by_side(failovers: &[Failover]) -> Vec<Vec<&Failover>> {
         let free = |row: &&mut Vec<&Failover>| {
             row.last().and_then(|last| last.healed_s).is_some_and(|healed| healed <= fault.injected_s)
         };
+        let is_full = rows.len() >= MAX_LANES;
         match rows.iter_mut().find(free) {
             Some(row) => row.push(fault),
+            None if is_full => rows[MAX_LANES - 1].push(fault),
             None => rows.push(vec![fault]),
         }
     }

@@ -28,6 +28,8 @@ static BOLD: &[u8] = include_bytes!("../../fonts/DejaVuSans-Bold.ttf");
 const SUPERSAMPLING: u32 = 3;
 /// How many units of the SVG make a pixel.
 const SVG_UNITS: u32 = 10;
+/// No figure is higher, pixels: painting one takes 32 KB a pixel.
+const MAX_HEIGHT: f64 = 8000.0;
 /// `ab_glyph` sizes a font by its ascent and descent; these are so many em of DejaVu Sans.
 const BITMAP_SIZE: f64 = 1.164;
 /// `plotters` divides a font's size by this for SVG.
@@ -42,6 +44,12 @@ pub enum PaintError {
     /// The backend refused.
     #[error("painting a figure: {0}")]
     Backend(String),
+    /// There is so much to show that no picture would hold it.
+    #[error("a figure would be {height:.0} pixels high, the limit is {MAX_HEIGHT}")]
+    TooHigh {
+        /// How high it would be, pixels.
+        height: f64,
+    },
     /// The PNG cannot be written.
     #[error("encoding a figure: {0}")]
     Png(#[from] png::EncodingError),
@@ -75,7 +83,7 @@ pub(super) fn text_width(text: &str, size: f64, bold: bool) -> f64 {
 /// # Errors
 /// When the fonts are damaged or the picture cannot be encoded.
 pub fn png(drawing: &Drawing) -> Result<Vec<u8>, PaintError> {
-    let (width, height) = (WIDTH as u32, drawing.height.ceil() as u32);
+    let (width, height) = size(drawing)?;
     let large = (width * SUPERSAMPLING, height * SUPERSAMPLING);
     let mut pixels = vec![255; (large.0 * large.1 * 3) as usize];
     {
@@ -91,6 +99,15 @@ pub fn png(drawing: &Drawing) -> Result<Vec<u8>, PaintError> {
     writer.write_image_data(&small)?;
     writer.finish()?;
     Ok(out)
+}
+
+/// How large a drawing is, in whole pixels.
+fn size(drawing: &Drawing) -> Result<(u32, u32), PaintError> {
+    // What is no number is too high, too.
+    if !(drawing.height >= 0.0 && drawing.height <= MAX_HEIGHT) {
+        return Err(PaintError::TooHigh { height: drawing.height });
+    }
+    Ok((WIDTH as u32, drawing.height.ceil() as u32))
 }
 
 fn average(large: &[u8], width: usize, height: usize) -> Vec<u8> {
@@ -118,7 +135,7 @@ fn average(large: &[u8], width: usize, height: usize) -> Vec<u8> {
 /// # Errors
 /// When the fonts are damaged.
 pub fn svg(drawing: &Drawing) -> Result<String, PaintError> {
-    let (width, height) = (WIDTH as u32, drawing.height.ceil() as u32);
+    let (width, height) = size(drawing)?;
     let fine = (width * SVG_UNITS, height * SVG_UNITS);
     let mut text = String::new();
     {

@@ -1,8 +1,11 @@
 //! `overlay.csv`: one row a figure and run. Cells of what was not, or not seen, are empty.
 
-use crate::overlay::{
-    Overlay,
-    table::{Group, Row},
+use crate::{
+    foreign_text::cell as text,
+    overlay::{
+        Overlay,
+        table::{Group, Row},
+    },
 };
 
 const HEADER: [&str; 10] =
@@ -35,12 +38,12 @@ fn records(overlay: &Overlay, group: &Group, row: &Row) -> Vec<[String; 10]> {
                 row.figure.to_owned(),
                 row.unit.to_owned(),
                 layer.letter.to_string(),
-                layer.run.manifest.name.clone(),
-                layer.run.manifest.driver.clone(),
+                text(&layer.run.manifest.name),
+                text(&layer.run.manifest.driver),
                 number(cell.value),
                 number(cell.ratio),
-                cell.words.clone(),
-                group.kind.clone().unwrap_or_default(),
+                text(&cell.words),
+                text(group.kind.as_deref().unwrap_or_default()),
             ]
         })
         .collect()

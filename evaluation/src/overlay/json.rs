@@ -1,15 +1,16 @@
 //! The table for scripts.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use serde::Serialize;
 
 use super::{Overlay, csv::rounded};
+use crate::foreign_text;
 
 #[derive(Serialize)]
 struct Shown<'a> {
     format: u32,
-    html: &'a Path,
+    html: Cow<'a, str>,
     runs: Vec<Run<'a>>,
     differences: Differences<'a>,
     figures: Vec<Figure<'a>>,
@@ -68,7 +69,7 @@ pub fn render(overlay: &Overlay, html: &Path) -> String {
     });
     let shown = Shown {
         format: 1,
-        html,
+        html: html.to_string_lossy(),
         runs: runs.collect(),
         differences: Differences {
             scenarios: &overlay.differences.scenarios,
@@ -76,6 +77,6 @@ pub fn render(overlay: &Overlay, html: &Path) -> String {
         },
         figures: figures.collect(),
     };
-    // Strings and finite numbers; only a path that is not UTF-8 could not be said.
-    serde_json::to_string_pretty(&shown).unwrap_or_default() + "\n"
+    // Strings and numbers can always be written.
+    foreign_text::json(&serde_json::to_string_pretty(&shown).unwrap_or_default()) + "\n"
 }

@@ -49,7 +49,7 @@ fn groups(out: &mut String, overlay: &Overlay, groups: &[&Group]) {
         let names = overlay.columns();
         table(out, &names.iter().map(String::as_str).collect::<Vec<_>>(), 1);
         for figure in &group.rows {
-            let mut cells = vec![figure.name()];
+            let mut cells = vec![plain(&figure.name())];
             for (place, cell) in figure.cells.iter().enumerate() {
                 cells.push(plain(&cell.words));
                 if place > 0 {

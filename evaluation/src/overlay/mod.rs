@@ -20,7 +20,7 @@ use std::{
 use crate::{
     assessment::{Assessment, assess},
     figure::{self, Trace},
-    report::{ReportError, environment, put, words::MANY_FAULTS, write_figures},
+    report::{Folder, ReportError, environment, words::MANY_FAULTS, write_figures},
     run::RunDirectory,
 };
 use difference::Differences;
@@ -181,12 +181,13 @@ pub fn make(runs: &[PathBuf], out: Option<&Path>) -> Result<Made, OverlayError> 
     let overlay = Overlay::of(read);
     // Painted before there is a folder: what fails leaves nothing behind.
     let figures = figure::overlay(&overlay.title(), &overlay.traces()).map_err(ReportError::from)?;
-    let folder = folder(runs, out)?;
+    let path = folder(runs, out)?;
+    let folder = Folder::open(&path)?;
     write_figures(&folder, &figures)?;
-    put(&folder.join(file::CSV), csv::render(&overlay).as_bytes())?;
-    put(&folder.join(file::MARKDOWN), markdown::render(&overlay).as_bytes())?;
-    put(&folder.join(file::HTML), page::render(&overlay, &figures, &folder).as_bytes())?;
-    Ok(Made { overlay, html: folder.join(file::HTML) })
+    folder.put(file::CSV, csv::render(&overlay).as_bytes())?;
+    folder.put(file::MARKDOWN, markdown::render(&overlay).as_bytes())?;
+    folder.put(file::HTML, page::render(&overlay, &figures, &path).as_bytes())?;
+    Ok(Made { overlay, html: path.join(file::HTML) })
 }
 
 fn folder(runs: &[PathBuf], out: Option<&Path>) -> Result<PathBuf, OverlayError> {

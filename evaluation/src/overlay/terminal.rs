@@ -3,19 +3,19 @@
 use std::{fmt::Write, path::Path};
 
 use super::Overlay;
-use crate::report::terminal::table;
+use crate::{foreign_text::line, report::terminal::table};
 
 /// Runs, differences, the table, and where the page lies.
 pub fn render(overlay: &Overlay, html: &Path) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     for layer in &overlay.layers {
-        let _ = writeln!(out, "{}: {}", layer.label(), layer.assessment.judgement.verdict.name());
+        let _ = writeln!(out, "{}: {}", line(&layer.label()), layer.assessment.judgement.verdict.name());
     }
     for (title, list) in overlay.differences.told() {
         let _ = writeln!(out, "\n{title}");
         for difference in list {
-            let _ = writeln!(out, "  - {difference}");
+            let _ = writeln!(out, "  - {}", line(difference));
         }
     }
     let (shown, left_out) = overlay.shown_and_folded();
@@ -31,11 +31,11 @@ pub fn render(overlay: &Overlay, html: &Path) -> String {
             }
             rows.push(cells);
         }
-        let _ = writeln!(out, "\n{}\n{}", group.name, table(&rows));
+        let _ = writeln!(out, "\n{}\n{}", line(&group.name), table(&rows));
     }
     if !left_out.is_empty() {
         let _ = writeln!(out, "\neach of {} faults: in the page", left_out.len());
     }
-    let _ = writeln!(out, "\noverlay: {}", html.display());
+    let _ = writeln!(out, "\noverlay: {}", line(&html.display().to_string()));
     out
 }

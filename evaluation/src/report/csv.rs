@@ -4,6 +4,7 @@ use loadgen::scenario::OperationKind;
 
 use crate::{
     failover::{Failover, Recover, Unavailable},
+    foreign_text::cell,
     series::Bucket,
 };
 
@@ -131,7 +132,12 @@ fn number(value: Option<f64>) -> String {
     value.map_or_else(String::new, |v| format!("{v:.3}"))
 }
 
-/// No cell can contain a comma, a quote or a new line: names of kinds and nodes, and numbers.
+/// The name of a kind may be any text.
 fn text(rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    rows.into_iter().map(|row| row.join(",") + "\n").collect()
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        // Writing to memory cannot fail, and every row is as long as the header.
+        let _ = writer.write_record(row.iter().map(|text| cell(text)));
+    }
+    String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }

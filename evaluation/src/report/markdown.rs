@@ -7,7 +7,8 @@ use super::{
     stages, words,
 };
 use crate::{
-    assessment::Assessment, check::CheckResult, figure::thousands, run::RunDirectory, verdict::Verdict,
+    assessment::Assessment, check::CheckResult, figure::thousands, foreign_text::line, run::RunDirectory,
+    verdict::Verdict,
 };
 
 /// The report in short.
@@ -20,8 +21,8 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
         Verdict::Inconclusive => "❔",
     };
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "# {sign} {}: {}\n", run.manifest.name, verdict.name());
-    let _ = writeln!(out, "{}.\n", words::sentence(assessment));
+    let _ = writeln!(out, "# {sign} {}: {}\n", plain(&run.manifest.name), verdict.name());
+    let _ = writeln!(out, "{}.\n", plain(&words::sentence(assessment)));
     for reason in &assessment.judgement.reasons {
         let _ = writeln!(out, "- {}", plain(reason));
     }
@@ -32,7 +33,7 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
     let kinds = words::kinds(&assessment.kinds);
     if !kinds.is_empty() {
         table(&mut out, &words::KINDS, 2);
-        kinds.iter().for_each(|cells| row(&mut out, cells));
+        kinds.iter().for_each(|cells| row(&mut out, &cells.each_ref().map(|cell| plain(cell))));
         out.push('\n');
     }
     if !assessment.failovers.is_empty() {
@@ -47,7 +48,7 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
             row(
                 &mut out,
                 &[
-                    words::fault_name(fault),
+                    plain(&words::fault_name(fault)),
                     format!("{:.3} s", fault.injected_s),
                     words::elect(fault),
                     format!(
@@ -74,7 +75,7 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
                 (_, word) => word.to_owned(),
             };
             let text = match limit.implied {
-                None => format!("`{}`", limit.text),
+                None => code(&limit.text),
                 Some(_) => format!("{} (implied)", plain(&limit.text)),
             };
             row(&mut out, &[text, plain(&limit.shown), holds]);
@@ -125,7 +126,9 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
     let stages = stages::rows(run);
     if !stages.is_empty() {
         table(&mut out, &stages::COLUMNS, 2);
-        stages.iter().for_each(|cells| row(&mut out, cells));
+        for cells in &stages {
+            row(&mut out, &cells.iter().map(|cell| plain(cell)).collect::<Vec<_>>());
+        }
         out.push('\n');
     }
     table(&mut out, &["what ran where", ""], 2);
@@ -169,18 +172,69 @@ pub fn table(out: &mut String, names: &[&str], text: usize) {
     let _ = writeln!(out, "| {} |", rule.join(" | "));
 }
 
-/// One row of a table.
+/// One row of a table. What cells hold is Markdown already.
 pub fn row(out: &mut String, cells: &[String]) {
-    let cells: Vec<String> = cells.iter().map(|c| one_cell(c)).collect();
     let _ = writeln!(out, "| {} |", cells.join(" | "));
 }
 
-/// Text on one line, in which nothing is markup.
+/// Text on one line, in which nothing is markup, a link, or the end of a cell.
 pub fn plain(text: &str) -> String {
-    text.replace('\n', " ").replace('&', "&amp;").replace('<', "&lt;").replace('*', "\\*").replace('`', "\\`")
+    let mut out = String::with_capacity(text.len());
+    let mut before = ' ';
+    let text = line(text);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let in_word = before.is_alphanumeric() && rest.peek().is_some_and(|after| after.is_alphanumeric());
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            // As numbers: a backslash before these is read in more than one way.
+            '|' | '\\' | '@' => out.push_str(&format!("&#{};", u32::from(c))),
+            // An address becomes a link by itself.
+            ':' if rest.peek() == Some(&'/') => out.push_str("&#58;"),
+            '.' if out.to_ascii_lowercase().ends_with("www") => out.push_str("&#46;"),
+            '*' | '`' | '[' | ']' | '~' | '#' | '$' => out.extend(['\\', c]),
+            '_' if !in_word => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+        before = c;
+    }
+    out
 }
 
-/// Text that cannot break out of its cell.
-fn one_cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+/// Text as code, on one line, in a cell or outside of one.
+pub fn code(text: &str) -> String {
+    let text = line(text);
+    // What cannot be said as code is said as text.
+    if text.contains(['`', '|', '\\']) || text.trim() != text || text.is_empty() {
+        return plain(&text);
+    }
+    format!("`{text}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_is_markup() {
+        for (text, shown) in [
+            ("a <b> & *c*", "a &lt;b&gt; &amp; \\*c\\*"),
+            ("![x](http://evil.example)", "!\\[x\\](http&#58;//evil.example)"),
+            ("WWW.evil.example", "WWW&#46;evil.example"),
+            ("a|b\\|c\n| d", "a&#124;b&#92;&#124;c &#124; d"),
+            ("no_lost_ack and _this_", "no_lost_ack and \\_this\\_"),
+            ("127.0.0.1:4000, 12:30", "127.0.0.1:4000, 12:30"),
+            ("#1 by @somebody, ~~gone~~", "\\#1 by &#64;somebody, \\~\\~gone\\~\\~"),
+        ] {
+            assert_eq!(plain(text), shown);
+        }
+    }
+
+    #[test]
+    fn code_ends_where_it_should() {
+        assert_eq!(code("view.p99 < 50ms"), "`view.p99 < 50ms`");
+        assert_eq!(code("a`b<i>"), "a\\`b&lt;i&gt;");
+    }
 }

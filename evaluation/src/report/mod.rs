@@ -3,6 +3,7 @@
 
 mod csv;
 pub(crate) mod environment;
+mod folder;
 mod html;
 pub(crate) mod markdown;
 pub(crate) mod page;
@@ -17,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(crate) use folder::Folder;
 use loadgen::record::file as recorded;
 
 use crate::{
@@ -69,6 +71,12 @@ pub enum ReportError {
     /// A figure cannot be painted.
     #[error(transparent)]
     Figure(#[from] PaintError),
+    /// A folder that is to be written is a link.
+    #[error("{path} is a link: nothing is written through it")]
+    Link {
+        /// Which.
+        path: PathBuf,
+    },
     /// A file cannot be written.
     #[error("{path}: {source}")]
     Write {
@@ -101,48 +109,39 @@ pub fn make(path: &Path) -> Result<Made, ReportError> {
     Ok(Made { run, assessment, html: path.join(file::HTML) })
 }
 
-/// Writes every derived file of an assessed run into `path`. Figures of an earlier report are replaced.
+/// Writes every derived file of an assessed run into `path`. Figures of an earlier report are replaced. Nothing is
+/// written through a link, and each file is there whole or as it was.
 ///
 /// # Errors
 /// When a file cannot be written or a figure cannot be painted.
 pub fn write(path: &Path, run: &RunDirectory, assessment: &Assessment) -> Result<(), ReportError> {
     let figures = figure::all(run, assessment)?;
-    let folder = path.join(file::FIGURES);
-    if folder.exists() {
-        remove_figures(&folder).map_err(|source| ReportError::Write { path: folder.clone(), source })?;
-    }
-    write_figures(path, &figures)?;
-    put(&path.join(file::FAILOVER), csv::failover(&assessment.failovers).as_bytes())?;
-    put(&path.join(file::TIMESERIES), csv::timeseries(&assessment.series).as_bytes())?;
+    let folder = Folder::open(path)?;
+    write_figures(&folder, &figures)?.remove(|name| is_figure(name) && !is_among(name, &figures))?;
+    folder.put(file::FAILOVER, csv::failover(&assessment.failovers).as_bytes())?;
+    folder.put(file::TIMESERIES, csv::timeseries(&assessment.series).as_bytes())?;
     let summary = summary::Summary::of(run, assessment);
-    put(&path.join(file::SUMMARY), summary.to_json().as_bytes())?;
-    put(&path.join(file::MARKDOWN), markdown::render(run, assessment).as_bytes())?;
-    put(&path.join(file::HTML), html::render(run, assessment, &figures).as_bytes())
+    folder.put(file::SUMMARY, summary.to_json().as_bytes())?;
+    folder.put(file::MARKDOWN, markdown::render(run, assessment).as_bytes())?;
+    folder.put(file::HTML, html::render(run, assessment, &figures).as_bytes())
 }
 
-/// Writes figures into their folder in `path`, as PNG and SVG.
-pub(crate) fn write_figures(path: &Path, figures: &[Figure]) -> Result<(), ReportError> {
-    let folder = path.join(file::FIGURES);
-    std::fs::create_dir_all(&folder).map_err(|source| ReportError::Write { path: folder.clone(), source })?;
+/// Writes figures into their folder in `folder`, as PNG and SVG; gives that folder.
+pub(crate) fn write_figures(folder: &Folder, figures: &[Figure]) -> Result<Folder, ReportError> {
+    let folder = folder.inner(file::FIGURES)?;
     for figure in figures {
-        put(&folder.join(format!("{}.png", figure.name)), &figure.png)?;
-        put(&folder.join(format!("{}.svg", figure.name)), figure.svg.as_bytes())?;
+        folder.put(&format!("{}.png", figure.name), &figure.png)?;
+        folder.put(&format!("{}.svg", figure.name), figure.svg.as_bytes())?;
     }
-    Ok(())
+    Ok(folder)
 }
 
-pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    std::fs::write(path, bytes).map_err(|source| ReportError::Write { path: path.to_owned(), source })
+fn is_figure(name: &Path) -> bool {
+    name.extension().is_some_and(|ending| ending == "png" || ending == "svg")
 }
 
-fn remove_figures(folder: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "png" || e == "svg") {
-            std::fs::remove_file(path)?;
-        }
-    }
-    Ok(())
+fn is_among(name: &Path, figures: &[Figure]) -> bool {
+    figures.iter().any(|figure| name.file_stem().is_some_and(|stem| stem == figure.name.as_str()))
 }
 
 #[cfg(test)]

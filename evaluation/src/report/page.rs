@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::style;
-use crate::figure::Figure;
+use crate::{figure::Figure, foreign_text};
 
 /// A whole page that opens offline.
 pub fn page(title: &str, body: &Markup) -> String {
@@ -20,7 +20,7 @@ pub fn page(title: &str, body: &Markup) -> String {
             body { (body) }
         }
     };
-    page.into_string()
+    foreign_text::lines(&page.into_string())
 }
 
 /// A figure as part of the page.

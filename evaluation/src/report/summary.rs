@@ -12,6 +12,7 @@ use crate::{
     assessment::{Assessment, Tally},
     check::CheckResult,
     failover::{Elect, Failover, Gap, KindFigures, Recover, Unavailable},
+    foreign_text,
     run::RunDirectory,
     statistics::{Distribution, Latencies},
 };
@@ -350,7 +351,7 @@ impl Summary {
         // Strings, numbers that are finite by construction, and maps with text keys: nothing that JSON
         // cannot say.
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text + "\n"
+        foreign_text::json(&text) + "\n"
     }
 }
 

@@ -3,16 +3,16 @@
 use std::{fmt::Write, path::Path};
 
 use super::words;
-use crate::{assessment::Assessment, figure::thousands};
+use crate::{assessment::Assessment, figure::thousands, foreign_text::line};
 
 /// Verdict, faults (of many only how they are distributed), what does not hold, and where the whole report lies.
 pub fn render(assessment: &Assessment, html: &Path) -> String {
     let mut out = String::new();
     let verdict = assessment.judgement.verdict.name();
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "{verdict}: {}", words::sentence(assessment));
+    let _ = writeln!(out, "{verdict}: {}", line(&words::sentence(assessment)));
     for reason in &assessment.judgement.reasons {
-        let _ = writeln!(out, "  - {reason}");
+        let _ = writeln!(out, "  - {}", line(reason));
     }
     let (kinds, many) = (words::kinds(&assessment.kinds), assessment.failovers.len() > words::MANY_FAULTS);
     if many && !kinds.is_empty() {
@@ -48,16 +48,18 @@ pub fn render(assessment: &Assessment, html: &Path) -> String {
         words::latency(total.latencies.quantile_ms(0.5)),
         words::latency(total.latencies.quantile_ms(0.99)),
     );
-    let _ = writeln!(out, "report: {}", html.display());
+    let _ = writeln!(out, "report: {}", line(&html.display().to_string()));
     out
 }
 
 /// Cells in columns, as wide as their widest.
 pub(crate) fn table(rows: &[impl AsRef<[String]>]) -> String {
-    let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.as_ref().iter().map(|cell| line(cell)).collect()).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let mut widths = vec![0; columns];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
@@ -65,7 +67,7 @@ pub(crate) fn table(rows: &[impl AsRef<[String]>]) -> String {
         .iter()
         .map(|row| {
             let cells: Vec<String> =
-                row.as_ref().iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             format!("  {}", cells.join("  ").trim_end())
         })
         .collect();

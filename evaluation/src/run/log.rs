@@ -2,12 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::{Component, Path},
 };
 
-use loadgen::record::Manifest;
+use loadgen::record::{Manifest, foreign};
 
 /// So much of a log's end is read, bytes.
 const TAIL_BYTES: u64 = 16 << 10;
@@ -40,7 +39,7 @@ pub(super) fn read_all(folder: &Path, manifest: &Manifest) -> BTreeMap<u64, Node
     named
         .map(|(node, path)| {
             let tail = if is_plain(&path) {
-                read_tail(&folder.join(&path)).map_err(|error| match error.kind() {
+                read_tail(folder, Path::new(&path)).map_err(|error| match error.kind() {
                     io::ErrorKind::NotFound => "not kept".to_owned(),
                     _ => format!("cannot be read: {error}"),
                 })
@@ -61,12 +60,9 @@ fn is_plain(path: &str) -> bool {
         && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-fn read_tail(path: &Path) -> io::Result<LogTail> {
+fn read_tail(folder: &Path, way: &Path) -> io::Result<LogTail> {
     // Not through a link, and not from a pipe that never ends.
-    if !path.symlink_metadata()?.is_file() {
-        return Err(io::Error::other("not a file"));
-    }
-    let mut file = File::open(path)?;
+    let mut file = foreign::open_inside(folder, way)?;
     let bytes = file.metadata()?.len();
     let skipped = bytes.saturating_sub(TAIL_BYTES);
     file.seek(SeekFrom::Start(skipped))?;

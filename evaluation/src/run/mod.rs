@@ -7,12 +7,14 @@ mod whole;
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
 };
 
 use loadgen::{
     record::{
         self, Event, HistoryReader, Manifest, NodeSample, Readback, RecordError, STAGES, StageSample, file,
+        foreign,
     },
     scenario::Scenario,
 };
@@ -20,6 +22,9 @@ use loadgen::{
 pub use history::{Exchange, History, HistoryError, Operation};
 pub use log::{LogTail, NodeLog};
 pub use phases::Phases;
+
+/// A scenario is a page of text: no larger one is read, bytes.
+const MAX_SCENARIO: u64 = 1 << 20;
 
 /// A run directory that cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +87,7 @@ impl RunDirectory {
     /// When `path` is no run directory, or one of its files is damaged.
     pub fn open(path: &Path) -> Result<Self, RunError> {
         for required in [file::SCENARIO, file::MANIFEST, file::HISTORY, file::EVENTS] {
-            if !path.join(required).is_file() {
+            if !is_there(&path.join(required)) {
                 return Err(RunError::NotARun { path: path.to_owned(), file: required });
             }
         }
@@ -201,14 +206,19 @@ fn if_present<T>(
     path: &Path,
     read: impl FnOnce(&Path) -> Result<T, RecordError>,
 ) -> Result<Option<T>, RunError> {
-    if path.exists() { Ok(Some(read(path)?)) } else { Ok(None) }
+    if is_there(path) { Ok(Some(read(path)?)) } else { Ok(None) }
+}
+
+/// Whether there is anything of that name, be it a link to nowhere.
+fn is_there(path: &Path) -> bool {
+    !path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Reads and validates the scenario, and gives its text too.
 fn load_scenario(path: &Path) -> Result<(Scenario, String), RunError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|e| RunError::Scenario(format!("{}: {e}", path.display())))?;
-    let scenario = Scenario::load(path).map_err(|e| RunError::Scenario(e.to_string()))?;
+    let text = foreign::read_text(path, MAX_SCENARIO)?;
+    let name = path.display().to_string();
+    let scenario = Scenario::parse(&text, &name).map_err(|e| RunError::Scenario(e.to_string()))?;
     Ok((scenario, text))
 }
 

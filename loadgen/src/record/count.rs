@@ -1,14 +1,16 @@
 //! How much of a history there is, for `run.json`: so that a part that is missing later is missed.
 
 use std::{
-    fs::File,
-    io::{BufReader, Read},
+    io::{BufReader, ErrorKind, Read},
     path::Path,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecordError, history::HEAD_LENGTH};
+use super::{
+    RecordError, foreign,
+    history::{HEAD_LENGTH, MAX_BYTES},
+};
 
 /// What a run recorded of its operations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +56,12 @@ impl Counted {
     /// When it cannot be read.
     pub fn of(path: &Path) -> Result<Self, RecordError> {
         let error = |e| RecordError::io(path, e);
-        let file = match File::open(path) {
+        let file = match foreign::open(path, MAX_BYTES) {
             Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(e) => return Err(error(e)),
+            Err(RecordError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(e) => return Err(e),
         };
         let mut input = BufReader::with_capacity(1 << 18, file);
         let (mut hasher, mut records) = (blake3::Hasher::new(), 0);

@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use veil::{directory::ImageId, wire::codec};
 
-use super::RecordError;
+use super::{Bounds, RecordError, bounds::MAX_RECORDS, foreign};
 use crate::scenario::{OperationKind, OutcomeKind};
 
 const MAGIC: &[u8; 8] = b"VEILHIST";
@@ -22,6 +22,8 @@ pub(super) const HEAD_LENGTH: usize = MAGIC.len() + 1;
 const VERSION: u8 = 1;
 /// No record is larger; a longer length is damage.
 const MAX_RECORD: usize = 1 << 20;
+/// No history is larger, bytes: a load has at most 5e7 operations.
+pub(super) const MAX_BYTES: u64 = 16 << 30;
 
 /// One line of the history. Times are nanoseconds since the first stage began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +107,18 @@ impl Record {
         match self {
             Self::Invoke { at_ns, .. } | Self::Complete { at_ns, .. } => *at_ns,
             Self::Shed { due_ns, .. } => *due_ns,
+        }
+    }
+
+    /// Whether its times can be.
+    fn check(&self, bounds: Bounds<'_>) -> Result<(), RecordError> {
+        match self {
+            Self::Invoke { due_ns, at_ns, .. } => {
+                bounds.time_ns("due_ns", *due_ns)?;
+                bounds.time_ns("at_ns", *at_ns)
+            }
+            Self::Complete { at_ns, .. } => bounds.time_ns("at_ns", *at_ns),
+            Self::Shed { due_ns, .. } => bounds.time_ns("due_ns", *due_ns),
         }
     }
 
@@ -247,16 +261,17 @@ fn check_length(path: &Path, length: usize) -> Result<(), RecordError> {
 pub struct HistoryReader {
     path: PathBuf,
     input: BufReader<File>,
+    /// How many records were read.
+    records: u64,
 }
 
 impl HistoryReader {
     /// Opens the file at `path`.
     ///
     /// # Errors
-    /// When it cannot be read, is not a history, or is of another version.
+    /// When it cannot be read, is not a history, is of another version, or is larger than any.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
-        let mut input =
-            BufReader::with_capacity(1 << 18, File::open(path).map_err(|e| RecordError::io(path, e))?);
+        let mut input = BufReader::with_capacity(1 << 18, foreign::open(path, MAX_BYTES)?);
         let mut head = [0; HEAD_LENGTH];
         input.read_exact(&mut head).map_err(|e| RecordError::io(path, e))?;
         if &head[..8] != MAGIC {
@@ -268,7 +283,7 @@ impl HistoryReader {
                 format!("history version {}, this program reads {VERSION}", head[8]),
             ));
         }
-        Ok(Self { path: path.to_owned(), input })
+        Ok(Self { path: path.to_owned(), input, records: 0 })
     }
 
     fn read(&mut self) -> Result<Option<Record>, RecordError> {
@@ -284,7 +299,11 @@ impl HistoryReader {
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(None),
             other => other.map_err(|e| RecordError::io(&self.path, e))?,
         }
-        codec::decode(&bytes).map(Some).map_err(|e| RecordError::malformed(&self.path, e))
+        let record: Record = codec::decode(&bytes).map_err(|e| RecordError::malformed(&self.path, e))?;
+        self.records += 1;
+        Bounds::of(&self.path).most("number of records", self.records, MAX_RECORDS)?;
+        record.check(Bounds::part(&self.path, "record", self.records))?;
+        Ok(Some(record))
     }
 }
 

@@ -4,7 +4,19 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HistoryCount, RecordError};
+use super::{
+    Bounds, HistoryCount, RecordError,
+    bounds::{MAX_NAME, MAX_NODES, MAX_REASON, MAX_RECORDS, MAX_TIME_S},
+    foreign,
+};
+use crate::scenario::Load;
+
+/// The format of the run directory that is written and read.
+const FORMAT: u32 = 1;
+/// No manifest is larger, bytes.
+const MAX_BYTES: u64 = 4 << 20;
+/// No machine has more processors.
+const MAX_CPUS: f64 = 1e6;
 
 /// The run's identity card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,10 +153,84 @@ impl Manifest {
     /// Reads a manifest.
     ///
     /// # Errors
-    /// When the file cannot be read or is malformed.
+    /// When the file cannot be read, is malformed, is of another format, or says what cannot be.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
-        let text = std::fs::read_to_string(path).map_err(|e| RecordError::io(path, e))?;
-        serde_json::from_str(&text).map_err(|e| RecordError::malformed(path, e))
+        let text = foreign::read_text(path, MAX_BYTES)?;
+        let manifest: Self = serde_json::from_str(&text).map_err(|e| RecordError::malformed(path, e))?;
+        if manifest.format != FORMAT {
+            let reason = format!("format is {}, this program reads {FORMAT}", manifest.format);
+            return Err(RecordError::malformed(path, reason));
+        }
+        manifest.check(Bounds::of(path))?;
+        Ok(manifest)
+    }
+
+    fn check(&self, bounds: Bounds<'_>) -> Result<(), RecordError> {
+        for (field, name) in self.names() {
+            bounds.text(field, name, MAX_NAME)?;
+        }
+        bounds.text("interrupted", self.interrupted.as_deref().unwrap_or_default(), MAX_REASON)?;
+        bounds.text("links", self.links.as_deref().unwrap_or_default(), MAX_REASON)?;
+        bounds.number("load_s", self.load_s, 0.0..=MAX_TIME_S)?;
+        bounds.number("first_request_s", self.first_request_s.unwrap_or(0.0), 0.0..=MAX_TIME_S)?;
+        let cpus = self.limits.and_then(|limits| limits.cpus).unwrap_or(0.0);
+        bounds.number("limits.cpus", cpus, 0.0..=MAX_CPUS)?;
+        bounds.most("generators", u64::from(self.generators), u64::from(Load::MAX_GENERATORS))?;
+        bounds.count("nodes", self.nodes.len(), MAX_NODES)?;
+        let most = Load::MAX_GENERATORS as usize;
+        let inside = self.containers.as_ref().map_or(0, |containers| containers.generators.len());
+        bounds.count("containers.generators", inside, most)?;
+        if let Some(history) = &self.history {
+            bounds.count("history.parts", history.parts.len(), most)?;
+            for counted in history.parts.iter().chain([&history.whole]) {
+                bounds.most("history.records", counted.records, MAX_RECORDS)?;
+                bounds.text("history.blake3", &counted.blake3, MAX_NAME)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is called by a name, and the name of its field.
+    fn names(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let machine = &self.machine;
+        let always = [
+            ("name", &self.name),
+            ("scenario", &self.scenario),
+            ("driver", &self.driver),
+            ("version", &self.version),
+            ("build", &self.build),
+            ("started", &self.started),
+            ("machine.os", &machine.os),
+            ("machine.kernel", &machine.kernel),
+            ("machine.cpu", &machine.cpu),
+        ];
+        let containers = self.containers.iter().flat_map(|containers| {
+            [
+                ("containers.engine", &containers.engine),
+                ("containers.image", &containers.image),
+                ("containers.network", &containers.network),
+                ("containers.subnet", &containers.subnet),
+            ]
+            .into_iter()
+            .chain(containers.generators.iter().map(|name| ("containers.generators", name)))
+        });
+        let nodes = self.nodes.iter().flat_map(|node| {
+            [
+                ("nodes.client_address", Some(&node.client_address)),
+                ("nodes.peer_address", node.peer_address.as_ref()),
+                ("nodes.container", node.container.as_ref()),
+                ("nodes.log", node.log.as_ref()),
+            ]
+            .into_iter()
+            .filter_map(|(field, name)| Some((field, name?)))
+        });
+        let commit = self.commit.iter().map(|commit| ("commit", commit));
+        always
+            .into_iter()
+            .chain(commit)
+            .chain(containers)
+            .chain(nodes)
+            .map(|(field, name)| (field, name.as_str()))
     }
 }
 

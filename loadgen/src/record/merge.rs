@@ -9,7 +9,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::{HistoryReader, HistoryWriter, LatencyLines, LatencyLog, RecordError, file};
+use super::{HistoryReader, HistoryWriter, LatencyLines, LatencyLog, RecordError, file, foreign};
+
+/// No log of latencies is larger, bytes: a line a second and tag for a day.
+const MAX_LATENCIES: u64 = 4 << 30;
 
 /// Merges histories and latencies of the folders `parts` into the folder `run`. The first stage began at
 /// `started`. A generator that was killed has left what it had written by then, perhaps nothing.
@@ -59,7 +62,7 @@ fn merge_histories(parts: &[PathBuf], into: &Path) -> Result<(), RecordError> {
 }
 
 fn merge_latencies(parts: &[PathBuf], into: &Path, started: SystemTime) -> Result<(), RecordError> {
-    let read = |path: &PathBuf| fs::read(path).map_err(|e| RecordError::io(path, e));
+    let read = |path: &PathBuf| foreign::read(path, MAX_LATENCIES);
     let texts = parts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let mut sources = Vec::new();
     for (path, text) in parts.iter().zip(&texts) {

@@ -4,8 +4,10 @@
 //! Times are nanoseconds since the first stage began, on the load generator's monotonic clock;
 //! what happens before (users registering) is negative.
 
+mod bounds;
 mod count;
 mod events;
+pub mod foreign;
 mod history;
 mod latency;
 mod latency_lines;
@@ -13,8 +15,11 @@ mod manifest;
 mod merge;
 mod nodes;
 mod readback;
+mod rows;
 mod stages;
 
+use bounds::Bounds;
+pub use bounds::{MAX_NODES, MAX_TIME_NS, MAX_TIME_S};
 pub use count::{Counted, HistoryCount};
 pub use events::{Event, EventKind, read_events, write_events};
 pub use history::{Call, HistoryReader, HistoryWriter, Outcome, Record, Reply};
@@ -56,6 +61,26 @@ pub enum RecordError {
         path: std::path::PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// It is not a plain file.
+    #[error("{path} is {what}, not a file")]
+    NotAFile {
+        /// Which.
+        path: std::path::PathBuf,
+        /// What it is: `a link`.
+        what: &'static str,
+    },
+    /// Something in the file, or the file itself, is larger than it can be.
+    #[error("{path}: {field} is {value}, the limit is {limit}")]
+    Beyond {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What: `row 3: completed_s`.
+        field: String,
+        /// What stands there.
+        value: String,
+        /// What it can be at most.
+        limit: String,
     },
     /// The file is not what it should be.
     #[error("{path}: {reason}")]

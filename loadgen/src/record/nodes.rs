@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
-use super::RecordError;
+use super::{
+    Bounds, RecordError,
+    rows::{self, Row},
+};
 
 /// One row. A node that did not answer has no row for that second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,31 +34,32 @@ pub struct NodeSample {
     pub applied: u64,
 }
 
+impl Row for NodeSample {
+    /// Five nodes for two days.
+    const MAX_ROWS: usize = 1_000_000;
+    const MAX_BYTES: u64 = 256 << 20;
+
+    fn check(&self, bounds: Bounds<'_>) -> Result<(), RecordError> {
+        bounds.time_s("at_s", self.at_s)?;
+        bounds.number("cpu_percent", f64::from(self.cpu_percent), 0.0..=1e6)?;
+        bounds.number("health_score", f64::from(self.health_score), -1e12..=1e12)
+    }
+}
+
 /// Writes `nodes.csv`.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_node_samples(path: &Path, samples: &[NodeSample]) -> Result<(), RecordError> {
-    write_rows(path, samples)
+    rows::write(path, samples)
 }
 
 /// Reads `nodes.csv`.
 ///
 /// # Errors
-/// When the file cannot be read or a row is malformed.
+/// When the file cannot be read, or a row is malformed or cannot be.
 pub fn read_node_samples(path: &Path) -> Result<Vec<NodeSample>, RecordError> {
-    read_rows(path)
-}
-
-pub(super) fn write_rows<T: Serialize>(path: &Path, rows: &[T]) -> Result<(), RecordError> {
-    let mut writer = csv::Writer::from_path(path).map_err(|e| RecordError::malformed(path, e))?;
-    for row in rows {
-        writer.serialize(row).map_err(|e| RecordError::malformed(path, e))?;
-    }
-    writer.flush().map_err(|e| RecordError::io(path, e))
-}
-
-pub(super) fn read_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordError> {
-    let mut reader = csv::Reader::from_path(path).map_err(|e| RecordError::malformed(path, e))?;
-    reader.deserialize().collect::<Result<_, _>>().map_err(|e| RecordError::malformed(path, e))
+    let samples: Vec<NodeSample> = rows::read(path)?;
+    rows::check_nodes(path, samples.iter().map(|sample| sample.node))?;
+    Ok(samples)
 }

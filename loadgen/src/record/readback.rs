@@ -5,7 +5,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use veil::{directory::ImageId, wire::codec};
 
-use super::RecordError;
+use super::{
+    Bounds, RecordError,
+    bounds::{MAX_NODES, MAX_REASON},
+    foreign,
+};
+
+/// Nobody takes more views in a run, and no log is longer.
+const MAX_COUNT: u64 = 1 << 48;
 
 /// The whole readback.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,9 +75,26 @@ impl Readback {
     /// Reads a readback.
     ///
     /// # Errors
-    /// When the file cannot be read or is malformed.
+    /// When the file cannot be read, is malformed, or holds what cannot be.
     pub fn read(path: &Path) -> Result<Self, RecordError> {
-        let bytes = std::fs::read(path).map_err(|e| RecordError::io(path, e))?;
-        codec::decode(&bytes).map_err(|e| RecordError::malformed(path, e))
+        let bytes = foreign::read(path, codec::MAX_VALUE as u64)?;
+        let readback: Self = codec::decode(&bytes).map_err(|e| RecordError::malformed(path, e))?;
+        readback.check(Bounds::of(path))?;
+        Ok(readback)
+    }
+
+    fn check(&self, bounds: Bounds<'_>) -> Result<(), RecordError> {
+        bounds.count("nodes", self.nodes.len(), MAX_NODES)?;
+        bounds.count("silent nodes", self.silent.len(), MAX_NODES)?;
+        for (_, reason) in &self.silent {
+            bounds.text("silent", reason, MAX_REASON)?;
+        }
+        for node in &self.nodes {
+            bounds.most("applied", node.applied, MAX_COUNT)?;
+            for grant in node.images.iter().flat_map(|image| &image.grants) {
+                bounds.most("used", grant.used, MAX_COUNT)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -5,9 +5,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    RecordError,
-    nodes::{read_rows, write_rows},
+    Bounds, RecordError,
+    rows::{self, Row},
 };
+
+/// No operation takes longer, µs: two days.
+const MAX_US: u64 = 180_000_000_000;
+/// The name of a stage is not longer, bytes.
+const MAX_STAGE: usize = 64;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,20 +35,33 @@ pub struct StageSample {
 pub const STAGES: [&str; 8] =
     ["frame", "propose", "append", "fsync", "replicate", "commit", "apply", "answer"];
 
+impl Row for StageSample {
+    /// Twice as many as [`STAGES`] on each of 16 nodes: each is a bar of a figure.
+    const MAX_ROWS: usize = 256;
+    const MAX_BYTES: u64 = 1 << 20;
+
+    fn check(&self, bounds: Bounds<'_>) -> Result<(), RecordError> {
+        bounds.text("stage", &self.stage, MAX_STAGE)?;
+        bounds.most("p50_us", self.p50_us, MAX_US)?;
+        bounds.most("p99_us", self.p99_us, MAX_US)?;
+        bounds.most("max_us", self.max_us, MAX_US)
+    }
+}
+
 /// Writes `stages.csv`.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn write_stage_samples(path: &Path, samples: &[StageSample]) -> Result<(), RecordError> {
-    write_rows(path, samples)
+    rows::write(path, samples)
 }
 
 /// Reads `stages.csv`.
 ///
 /// # Errors
-/// When the file cannot be read or a row is malformed.
+/// When the file cannot be read, or a row is malformed or cannot be.
 pub fn read_stage_samples(path: &Path) -> Result<Vec<StageSample>, RecordError> {
-    read_rows(path)
+    rows::read(path)
 }
 
 #[cfg(test)]

@@ -17,6 +17,11 @@ const MAX_RATE: f64 = 1e6;
 /// Every due time is drawn before the run: at 8 bytes each this many are 400 MB.
 const MAX_OPERATIONS: f64 = 5e7;
 
+/// A load of so many stages can be written and read; what is due is looked up among them.
+const MAX_STAGES: usize = 1000;
+/// Each limit looks at the whole load.
+const MAX_LIMITS: usize = 1000;
+
 const ROOT: Keys =
     Keys { known: &["version", "seed", "cluster", "load", "fault", "chaos", "pass"], later: &[] };
 const CLUSTER: Keys = Keys {
@@ -167,6 +172,10 @@ fn stages(section: &Section) -> Result<Vec<Stage>, ScenarioError> {
     if stages.is_empty() {
         return Err(item.invalid("is empty", EXPECTED));
     }
+    if stages.len() > MAX_STAGES {
+        let wrong = format!("has {} stages", stages.len());
+        return Err(item.invalid(wrong, format!("at most {MAX_STAGES}")));
+    }
     if stages.iter().all(|stage| stage.warmup) {
         return Err(item.invalid("is all warm-up", "a stage without warmup = true, to be measured"));
     }
@@ -258,7 +267,12 @@ fn pass(section: &Section, faults: Option<usize>) -> Result<Pass, ScenarioError>
     let mut limits = Vec::new();
     if let Some(item) = section.get("limits") {
         const EXPECTED: &str = "a limit such as \"ok_ratio >= 0.99\"";
-        for item in item.array("a list of limits such as [\"ok_ratio >= 0.99\"]")? {
+        let texts = item.array("a list of limits such as [\"ok_ratio >= 0.99\"]")?;
+        if texts.len() > MAX_LIMITS {
+            let wrong = format!("has {} limits", texts.len());
+            return Err(item.invalid(wrong, format!("at most {MAX_LIMITS}")));
+        }
+        for item in texts {
             let limit = Limit::parse(item.string(EXPECTED)?, faults.unwrap_or(usize::MAX));
             let limit = limit.map_err(|e| item.invalid(e.wrong, e.expected))?;
             if let (Metric::Fault { index: Some(index), .. }, None) = (limit.metric, faults) {

@@ -31,10 +31,6 @@ impl Span {
         let done_ns = exchange.done_ns.filter(|_| acknowledged).unwrap_or(i64::MAX);
         Self { sent_ns: exchange.sent_ns, done_ns, acknowledged }
     }
-
-    fn is_after(&self, other: &Self) -> bool {
-        self.sent_ns > other.done_ns
-    }
 }
 
 /// A call that set the views left, or may have.
@@ -170,14 +166,25 @@ fn explanations(sealings: &[Setting], told: &Told) -> Vec<Explanation> {
     let acknowledged = told.set.iter().filter(|s| s.span.acknowledged);
     let last_sent = acknowledged.map(|s| s.span.sent_ns).max().unwrap_or(i64::MIN);
     let all = sealings.iter().chain(&told.set).filter(|s| s.span.done_ns >= last_sent);
+    // Sorted, because one grant may have as many settings and views as there are operations.
+    let acknowledged_views = told.views.iter().filter(|view| view.acknowledged);
+    let sent = sorted(acknowledged_views.map(|view| view.sent_ns));
+    let done = sorted(told.views.iter().map(|view| view.done_ns));
     let explain = |&setting: &Setting| {
-        // Certainly taken afterwards; and all that may have been.
-        let certain = told.views.iter().filter(|v| v.acknowledged && v.is_after(&setting.span)).count();
-        let possible = told.views.iter().filter(|v| !setting.span.is_after(v)).count();
+        // Certainly taken afterwards, if sent after it was done; and all that may have been, if not done before it was
+        // sent.
+        let certain = sent.len() - sent.partition_point(|sent_ns| *sent_ns <= setting.span.done_ns);
+        let possible = done.len() - done.partition_point(|done_ns| *done_ns < setting.span.sent_ns);
         let less = |taken: usize| setting.views.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX));
         Explanation { setting, least: less(possible), most: less(certain) }
     };
     all.map(explain).collect()
+}
+
+fn sorted(times_ns: impl Iterator<Item = i64>) -> Vec<i64> {
+    let mut sorted: Vec<i64> = times_ns.collect();
+    sorted.sort_unstable();
+    sorted
 }
 
 impl Setting {

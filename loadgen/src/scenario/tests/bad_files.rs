@@ -167,3 +167,16 @@ fn the_numbers_of_several_faults_are_told() {
     });
     assert_eq!(Limit::parse("fault[3].elect < 1s", 3), expected);
 }
+
+#[test]
+fn a_file_of_thousands_of_stages_or_limits_is_refused() {
+    let refused = |stages: usize, limits: usize| {
+        let stages = "{ for = '1s', rate = 1 }, ".repeat(stages);
+        let limits = "'p99 < 1s', ".repeat(limits);
+        let text = format!("version = 1\n[load]\nstages = [{stages}]\n[pass]\nlimits = [{limits}]\n");
+        Scenario::parse(&text, "a.toml").err().map(|error| error.to_string())
+    };
+    assert_eq!(refused(1000, 1000), None);
+    assert_eq!(refused(1001, 1).unwrap(), "a.toml:3: load.stages: has 1001 stages; expected at most 1000");
+    assert_eq!(refused(1, 1001).unwrap(), "a.toml:5: pass.limits: has 1001 limits; expected at most 1000");
+}
