@@ -4,11 +4,19 @@
 //! request waits for news of a leader, which every node [pushes](super::follow), rather than trying one node after the
 //! other. So a thousand requests in flight at a leader that dies make a few thousand attempts, however long the
 //! election takes.
+//!
+//! What the user is told is certain. An attempt counts as *open* from when it is sent until an answer shows that it had
+//! no effect; one that is lost, or is not waited for any more, stays open. While any is open, only what the directory
+//! remembers as the answer to this request settles it: success, or a refusal that every attempt meets with. All else says
+//! only what became of one attempt.
 
 use std::{
     future::{Future, pending},
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,22 +60,25 @@ struct Attempts {
     lost: bool,
     /// How often a node has named another one.
     detours: u32,
-    /// Whether any attempt may have had, or may yet have, an effect.
-    unsettled: bool,
+    /// Whether what is asked changes anything.
+    has_effect: bool,
+    /// How many attempts may have had, or may yet have, an effect.
+    open: AtomicU32,
+    /// What the last attempt met with.
     last: String,
 }
 
 impl Attempts {
-    fn new(deadline: Instant) -> Self {
-        let last = "no node was reached".to_owned();
+    fn new(request: &Request, deadline: Instant) -> Self {
         Self {
             began: Instant::now(),
             deadline,
             pause: PAUSE_MIN,
             lost: false,
             detours: 0,
-            unsettled: false,
-            last,
+            has_effect: request.has_effect(),
+            open: AtomicU32::new(0),
+            last: "no node was reached".to_owned(),
         }
     }
 
@@ -75,29 +86,48 @@ impl Attempts {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    fn note(&mut self, certain: bool, what: impl ToString) {
-        self.unsettled |= !certain;
-        self.last = what.to_string();
+    /// An attempt is sent.
+    fn opens(&self) {
+        self.open.fetch_add(self.has_effect.into(), Ordering::Relaxed);
     }
 
-    fn give_up(&self) -> ClientError {
-        let (waited, last) = (self.began.elapsed(), self.last.clone());
-        match self.unsettled {
-            true => ClientError::Unsettled { waited, last },
-            false => ClientError::TimedOut { waited, last },
+    /// An attempt that was sent had no effect, and will have none.
+    fn closes(&self) {
+        self.open.fetch_sub(self.has_effect.into(), Ordering::Relaxed);
+    }
+
+    fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// One attempt was declined: nothing was done, if no other may have done it.
+    fn declined(mut self, error: ClientError) -> ClientError {
+        match self.open() > 0 {
+            true => {
+                self.last = error.to_string();
+                self.give_up()
+            }
+            false => error,
+        }
+    }
+
+    fn give_up(self) -> ClientError {
+        let waited = self.began.elapsed();
+        match self.open() > 0 {
+            true => ClientError::Unsettled { waited, last: self.last },
+            false => ClientError::TimedOut { waited, last: self.last },
         }
     }
 }
 
 /// What an attempt came to.
 enum Attempted {
+    /// The answer, to this attempt and to every other one.
     Settled(Result<Reply, ClientError>),
-    Again {
-        /// Whether it is certain that it had no effect.
-        certain: bool,
-        what: String,
-        next: Next,
-    },
+    /// Nothing was done this time, and asking again is of no use.
+    Declined(ClientError),
+    /// Asking again may help.
+    Again { what: String, next: Next },
 }
 
 /// When to ask again.
@@ -116,8 +146,8 @@ enum Next {
 }
 
 impl Attempted {
-    fn again(certain: bool, what: impl ToString, next: Next) -> Self {
-        Self::Again { certain, what: what.to_string(), next }
+    fn again(what: impl ToString, next: Next) -> Self {
+        Self::Again { what: what.to_string(), next }
     }
 }
 
@@ -128,20 +158,21 @@ impl Inner {
         request: &Asked,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
-        let mut attempts = Attempts::new(deadline);
+        let mut attempts = Attempts::new(&request.request, deadline);
         while !attempts.time_left().is_zero() {
             let (address, term) = (self.target(), self.leadership.borrow().term);
             let attempted = tokio::select! {
-                attempted = self.attempt_hedged(&address, request, attempts.time_left()) => attempted,
+                attempted = self.attempt_hedged(&attempts, &address, request) => attempted,
                 // The same request to the new leader at once; whoever was asked may be dead or stopped.
                 () = self.leads_elsewhere(&address, None) => {
-                    Attempted::again(false, format!("{address} does not lead any more"), Next::Now)
+                    Attempted::again(format!("{address} does not lead any more"), Next::Now)
                 }
             };
             match attempted {
-                Attempted::Settled(settled) => return attempts.settle(settled),
-                Attempted::Again { certain, what, next } => {
-                    attempts.note(certain, what);
+                Attempted::Settled(settled) => return settled,
+                Attempted::Declined(error) => return Err(attempts.declined(error)),
+                Attempted::Again { what, next } => {
+                    attempts.last = what;
                     self.wait(&mut attempts, next, &address, term).await;
                 }
             }
@@ -155,13 +186,14 @@ impl Inner {
         request: &Asked,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
-        let mut attempts = Attempts::new(deadline);
+        let mut attempts = Attempts::new(&request.request, deadline);
         let mut asked = 0;
         while !attempts.time_left().is_zero() {
             let address = self.next_but(|_| false).unwrap_or_else(|| self.nodes[0].clone());
-            match self.attempt(&address, request, attempts.time_left()).await {
+            match self.attempt(&attempts, &address, request, attempts.time_left()).await {
                 Attempted::Settled(settled) => return settled,
-                Attempted::Again { what, .. } => attempts.note(true, what),
+                Attempted::Declined(error) => return Err(attempts.declined(error)),
+                Attempted::Again { what, .. } => attempts.last = what,
             }
             asked += 1;
             // All once, before any twice.
@@ -178,25 +210,26 @@ impl Inner {
         request: &Asked,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
-        let mut attempts = Attempts::new(deadline);
+        let mut attempts = Attempts::new(&request.request, deadline);
         let mut avoid: Vec<NodeId> = Vec::new();
         while !attempts.time_left().is_zero() {
             let assign = Request::AssignWorker { avoid: avoid.clone() };
             let assign = Asked { session: request.session.clone(), request: assign };
             let worker: Member = match self.ask_leader(&assign, deadline).await {
                 Ok(Reply::Worker(worker)) => worker,
-                Ok(other) => return Err(super::protocol(&other)),
-                // Being named a worker has no effect, whatever became of the question.
-                Err(ClientError::TimedOut { last, .. } | ClientError::Unsettled { last, .. }) => {
-                    attempts.note(true, format!("no worker: {last}"));
+                Ok(other) => return Err(attempts.declined(super::protocol(&other))),
+                Err(ClientError::TimedOut { last, .. }) => {
+                    attempts.last = format!("no worker: {last}");
                     continue;
                 }
-                Err(error) => return Err(error),
+                // That says nothing of what was sent to an earlier worker.
+                Err(error) => return Err(attempts.declined(error)),
             };
-            match self.attempt(&worker.client, request, attempts.time_left()).await {
-                Attempted::Settled(settled) => return attempts.settle(settled),
-                Attempted::Again { certain, what, next } => {
-                    attempts.note(certain, what);
+            match self.attempt(&attempts, &worker.client, request, attempts.time_left()).await {
+                Attempted::Settled(settled) => return settled,
+                Attempted::Declined(error) => return Err(attempts.declined(error)),
+                Attempted::Again { what, next } => {
+                    attempts.last = what;
                     let again = avoid.contains(&worker.id);
                     if !again {
                         avoid.push(worker.id);
@@ -214,11 +247,12 @@ impl Inner {
     /// settles the request counts.
     async fn attempt_hedged(
         self: &Arc<Self>,
+        attempts: &Attempts,
         address: &str,
         request: &Asked,
-        patience: Duration,
     ) -> Attempted {
-        let mut first = pin!(self.attempt(address, request, patience));
+        let (patience, open_before) = (attempts.time_left(), attempts.open());
+        let mut first = pin!(self.attempt(attempts, address, request, patience));
         let hedge = async {
             if !is_hedged(&request.request) {
                 return pending().await;
@@ -229,42 +263,55 @@ impl Inner {
             else {
                 return pending().await;
             };
-            (place, self.attempt(&other, request, patience.saturating_sub(HEDGE)).await)
+            (place, self.attempt(attempts, &other, request, patience.saturating_sub(HEDGE)).await)
         };
+        let mut hedge = pin!(hedge);
         // The place is kept until the request is at no node any more.
-        let (_place, uncertain) = tokio::select! {
-            attempted = &mut first => return attempted,
-            (place, attempted) = hedge => match attempted {
-                Attempted::Settled(settled) => return Attempted::Settled(settled),
-                Attempted::Again { certain, .. } => (place, !certain),
+        let (_place, hedged) = tokio::select! {
+            attempted = &mut first => match attempted {
+                // What it means depends on what becomes of the other one.
+                Attempted::Declined(error) if attempts.open() > open_before => {
+                    return match hedge.await {
+                        (_, settled @ Attempted::Settled(_)) => settled,
+                        _ => Attempted::Declined(error),
+                    };
+                }
+                attempted => return attempted,
             },
+            hedged = &mut hedge => hedged,
         };
-        match first.await {
-            Attempted::Again { certain, what, next } => {
-                Attempted::Again { certain: certain && !uncertain, what, next }
-            }
-            settled => settled,
+        match hedged {
+            settled @ Attempted::Settled(_) => settled,
+            Attempted::Declined(_) | Attempted::Again { .. } => first.await,
         }
     }
 
-    async fn attempt(self: &Arc<Self>, address: &str, request: &Asked, patience: Duration) -> Attempted {
+    async fn attempt(
+        self: &Arc<Self>,
+        attempts: &Attempts,
+        address: &str,
+        request: &Asked,
+        patience: Duration,
+    ) -> Attempted {
         let attempt = ATTEMPT
             + Duration::from_secs_f64(request.request.payload() as f64 / SLOWEST)
             + Duration::from_millis(request.request.patience_ms());
         let connection = match self.connect(address, patience).await {
             Ok(connection) => connection,
-            Err(error) => return Attempted::again(true, error, Next::News),
+            Err(error) => return Attempted::again(error, Next::News),
         };
+        attempts.opens();
         let answer = match tokio::time::timeout(attempt.min(patience), connection.call(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error @ CallError::NotSent(_))) => {
-                return Attempted::Settled(Err(ClientError::NotSent(error.to_string())));
+                attempts.closes();
+                return Attempted::Declined(ClientError::NotSent(error.to_string()));
             }
-            Ok(Err(error)) => return Attempted::again(false, error, Next::Anew),
+            Ok(Err(error)) => return Attempted::again(error, Next::Anew),
             Err(_) => {
                 self.forget_leader(address);
                 let silent = format!("{address} did not answer within {:?}", attempt.min(patience));
-                return Attempted::again(false, silent, Next::Now);
+                return Attempted::again(silent, Next::Now);
             }
         };
         self.answers(address);
@@ -274,8 +321,16 @@ impl Inner {
         };
         let what = format!("{address}: {error}");
         match error {
-            ServiceError::Refused(refusal) => Attempted::Settled(Err(refusal.into())),
-            ServiceError::BadOriginal(reason) => Attempted::Settled(Err(ClientError::BadOriginal(reason))),
+            ServiceError::Refused(refusal) => return Attempted::Settled(Err(refusal.into())),
+            // It stays open.
+            ServiceError::Unsettled(_) | ServiceError::Declined(Refusal::AnsweredBefore { .. }) => {}
+            _ => attempts.closes(),
+        }
+        match error {
+            ServiceError::Refused(refusal) | ServiceError::Declined(refusal) => {
+                Attempted::Declined(refusal.into())
+            }
+            ServiceError::BadOriginal(reason) => Attempted::Declined(ClientError::BadOriginal(reason)),
             ServiceError::NotLeader(leadership) => {
                 // It may be behind: what is known of the leadership stands until there is news of it. Or it has been
                 // elected while it waited for somebody to name.
@@ -286,22 +341,22 @@ impl Inner {
                     Some(_) if leads(&known, address) && *known != leadership => Next::Later,
                     Some(_) => Next::There,
                 };
-                Attempted::again(true, format!("{address} does not lead"), next)
+                Attempted::again(format!("{address} does not lead"), next)
             }
             ServiceError::Busy { .. }
             | ServiceError::Behind
             | ServiceError::Clock(_)
             | ServiceError::Internal(_)
-            | ServiceError::Membership(MemberError::UnderWay) => Attempted::again(true, what, Next::Later),
-            ServiceError::Rewrap(error) => Attempted::Settled(Err(error.into())),
-            ServiceError::Presence(error) => Attempted::Settled(Err(error.into())),
-            ServiceError::Transfer(error) => Attempted::Settled(Err(error.into())),
-            ServiceError::NotProven => Attempted::Settled(Err(ClientError::NotProven)),
+            | ServiceError::Unsettled(_)
+            | ServiceError::Membership(MemberError::UnderWay) => Attempted::again(what, Next::Later),
+            ServiceError::Rewrap(error) => Attempted::Declined(error.into()),
+            ServiceError::Presence(error) => Attempted::Declined(error.into()),
+            ServiceError::Transfer(error) => Attempted::Declined(error.into()),
+            ServiceError::NotProven => Attempted::Declined(ClientError::NotProven),
             error @ (ServiceError::TooManyAttempts { .. } | ServiceError::TooManyRegistrations { .. }) => {
-                Attempted::Settled(Err(ClientError::TooManyAttempts(error.to_string())))
+                Attempted::Declined(ClientError::TooManyAttempts(error.to_string()))
             }
-            ServiceError::Membership(error) => Attempted::Settled(Err(error.into())),
-            ServiceError::Unsettled(_) => Attempted::again(false, what, Next::Later),
+            ServiceError::Membership(error) => Attempted::Declined(error.into()),
         }
     }
 
@@ -354,26 +409,6 @@ impl Inner {
     }
 }
 
-impl Attempts {
-    /// An earlier attempt may have been carried out, and its answer forgotten since.
-    fn settle(&mut self, settled: Result<Reply, ClientError>) -> Result<Reply, ClientError> {
-        match settled {
-            Err(ClientError::Refused(
-                refusal @ (Refusal::RequestOutOfTime { .. } | Refusal::RequestForgotten { .. }),
-            )) if self.unsettled => {
-                self.note(false, refusal);
-                Err(self.give_up())
-            }
-            // Whether it is one too many is asked before it is known that it was done.
-            Err(ClientError::TooManyAttempts(what)) if self.unsettled => {
-                self.note(false, what);
-                Err(self.give_up())
-            }
-            settled => settled,
-        }
-    }
-}
-
 /// Whether a request may be at two nodes at a time. What is large or long is not: neither files nor what changes the
 /// cluster.
 fn is_hedged(request: &Request) -> bool {
@@ -383,5 +418,7 @@ fn is_hedged(request: &Request) -> bool {
     }
 }
 
+#[cfg(test)]
+mod certainty;
 #[cfg(test)]
 mod tests;

@@ -235,15 +235,17 @@ impl Consensus {
                 self.install(&mut roster).await?;
             }
         }
+        // From here on it is a member without a vote, whatever comes.
+        let in_part = |error| done_in_part(error, "is a member without a vote", id);
         match timeout_at(began + patience, self.caught_up(id)).await {
             Ok(Ok(())) => {
                 roster.voters.insert(id);
-                self.install(&mut roster).await
+                self.install(&mut roster).await.map_err(in_part)
             }
-            Ok(Err(error)) => Err(error),
+            Ok(Err(error)) => Err(in_part(error)),
             Err(_) => {
                 roster.seats.remove(&id);
-                self.install(&mut roster).await?;
+                self.install(&mut roster).await.map_err(in_part)?;
                 Err(not_caught_up("its log is still behind".to_owned()).into())
             }
         }
@@ -277,7 +279,8 @@ impl Consensus {
             let _ = timeout(FAREWELL_PATIENCE, self.told(id, roster.at)).await;
         }
         roster.seats.remove(&id);
-        self.install(&mut roster).await
+        let in_part = |error| done_in_part(error, "has no vote any more", id);
+        self.install(&mut roster).await.map_err(in_part)
     }
 
     fn roster(&self) -> Roster {
@@ -352,6 +355,11 @@ impl Roster {
     fn has_voter(&self, member: &Member) -> bool {
         self.voters.contains(&member.id) && self.seats.get(&member.id).is_some_and(|s| s.member == *member)
     }
+}
+
+/// What went wrong after the first step of a change: it cannot be said that nothing was done.
+fn done_in_part(error: ChangeError, done: &str, id: NodeId) -> ChangeError {
+    ChangeError::Unsettled(format!("node {id} {done}, and the rest is not done: {error}"))
 }
 
 fn refusal(error: ClientWriteError<TypeConfig>) -> ChangeError {

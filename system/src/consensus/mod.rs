@@ -190,6 +190,9 @@ pub enum ProposeError {
     /// The leader's clock may be wrong. The proposal was not taken.
     #[error(transparent)]
     Clock(ClockError),
+    /// It could not be an entry of the log. The proposal was not taken.
+    #[error(transparent)]
+    Declined(Refusal),
 }
 
 /// How far log and state machine are.
@@ -410,7 +413,7 @@ impl Consensus {
     /// Puts a change into the log, on behalf of `actor`, and waits until it is committed and applied.
     ///
     /// # Errors
-    /// [`ProposeError`]; a refusal by the directory is not one of them.
+    /// [`ProposeError`]; a refusal by the directory, which is an entry's answer, is not one of them.
     pub async fn propose(
         &self,
         request: RequestId,
@@ -421,14 +424,15 @@ impl Consensus {
             Ok(at_ms) => at_ms,
             Err(_) if !self.leads() => return Err(ProposeError::NotLeader),
             Err(Unfit::Node(error)) => return Err(ProposeError::Clock(error)),
-            Err(Unfit::Request(refusal)) => return Ok(Err(refusal)),
+            Err(Unfit::Request(refusal)) => return Err(ProposeError::Declined(refusal)),
         };
         let proposal = Proposal::new(&Command { request, at_ms, actor, action });
         // What does not fit a frame between nodes must not get into the log: no follower would ever have it.
         let size = proposal.as_ref().map_or(u64::MAX, |proposal| proposal.size() as u64);
         let Some(proposal) = proposal.ok().filter(|_| size <= COMMAND_LIMIT) else {
             let field = "size of the change in bytes".to_owned();
-            return Ok(Err(Refusal::TooMuch { field, value: size, limit: COMMAND_LIMIT }));
+            let refusal = Refusal::TooMuch { field, value: size, limit: COMMAND_LIMIT };
+            return Err(ProposeError::Declined(refusal));
         };
         if self.is_silent() {
             return Err(ProposeError::NotLeader);

@@ -363,7 +363,7 @@ impl Default for Directory {
 impl Directory {
     /// Carries out one command and says what it did. A request that was answered before gets that
     /// answer again and changes nothing. Whoever is not logged in any more gets no answer, not even one
-    /// that was given before.
+    /// that was given before: they are told that there is one.
     ///
     /// The clock goes by the leader's, and only for a request of that time: one whose clock is wrong, and whoever asks it
     /// with a right one, change nothing.
@@ -382,7 +382,8 @@ impl Directory {
         };
         self.answers.check_time(request, now_ms)?;
         if self.answers.contains(request) {
-            let caller = self.identify(actor, now_ms)?;
+            let caller = self.identify(actor, now_ms).ok().or_else(|| action.left_by(actor));
+            let caller = caller.ok_or(Refusal::AnsweredBefore { request })?;
             return self.answers.recall(request, action.fingerprint(&caller));
         }
         // A wrong clock ends nothing more.
@@ -515,6 +516,18 @@ impl Directory {
 }
 
 impl Action {
+    /// Who has logged out by this. Asking again they are nobody any more, and are told all the same: the answer holds
+    /// nothing that is secret.
+    fn left_by(&self, actor: Actor) -> Option<Caller> {
+        let Actor::Session(asking) = actor else { return None };
+        match self {
+            Self::EndSession(EndSession { user, .. }) | Self::EndSessions(EndSessions { user, .. }) => {
+                Some(Caller::User(user.clone(), asking))
+            }
+            _ => None,
+        }
+    }
+
     /// Tells two requests apart that carry the same id: by who asks, and for what. Leaves out what a retry may
     /// legitimately make anew: the content key that each worker draws for itself, the salt that each node draws, the time at
     /// which it is asked again.

@@ -260,6 +260,32 @@ pub enum Refusal {
         /// The last such time, milliseconds since the Unix epoch.
         until_ms: u64,
     },
+    /// The request was answered, and whoever asks again is not logged in any more: the answer is for its user only. This
+    /// says nothing of what the answer was.
+    #[error(
+        "request {request} was answered before, and the answer is for who is logged in: log in and ask again"
+    )]
+    AnsweredBefore {
+        /// The id.
+        request: RequestId,
+    },
+}
+
+impl Refusal {
+    /// Whether a change that the directory has refused so is refused so whenever it is asked for again: the refusal is
+    /// remembered as the answer to its request. Any other says only that asking this once has changed nothing.
+    pub fn is_remembered(&self) -> bool {
+        !matches!(
+            self,
+            // Said of strangers it is remembered, and of sessions that have ended it is not.
+            Self::NoSession
+                | Self::AnsweredBefore { .. }
+                | Self::RequestOutOfTime { .. }
+                | Self::RequestForgotten { .. }
+                | Self::AnswersFull { .. }
+                | Self::OlderKey { .. }
+        )
+    }
 }
 
 pub(super) fn at_most(field: &str, value: u64, limit: u64) -> Result<(), Refusal> {

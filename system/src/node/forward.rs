@@ -57,14 +57,16 @@ impl Forwarder {
                 };
                 match attempted {
                     // That says nothing of an earlier attempt, which may yet be taken.
-                    Ok(Ok(Err(refusal @ Refusal::AnswersFull { .. }))) if unsettled => {
+                    Ok(Ok(Err(refusal))) if unsettled && !is_final(&refusal) => {
                         last = refusal.to_string();
                     }
                     Ok(Ok(answer)) => return Ok(answer),
                     // Only when no earlier attempt can have been taken is it certain that nothing was done.
-                    Ok(Err(busy @ (ProposeError::Busy { .. } | ProposeError::Full { .. }))) if !unsettled => {
-                        return Err(busy);
-                    }
+                    Ok(Err(
+                        declined @ (ProposeError::Busy { .. }
+                        | ProposeError::Full { .. }
+                        | ProposeError::Declined(_)),
+                    )) if !unsettled => return Err(declined),
                     Ok(Err(error)) => {
                         unsettled |= matches!(error, ProposeError::Unsettled(_));
                         last = error.to_string();
@@ -102,4 +104,10 @@ impl Forwarder {
             Err(error) => Err(ProposeError::Unsettled(error.to_string())),
         }
     }
+}
+
+/// Whether no attempt is ever answered with anything else. Key-encryption keys come into use in ascending order: what is
+/// under an older one now is so for ever.
+fn is_final(refusal: &Refusal) -> bool {
+    refusal.is_remembered() || matches!(refusal, Refusal::OlderKey { .. })
 }

@@ -196,6 +196,7 @@ impl Outcome {
             }
             Err(
                 ServiceError::Refused(_)
+                | ServiceError::Declined(_)
                 | ServiceError::Membership(_)
                 | ServiceError::Presence(_)
                 | ServiceError::Rewrap(_)

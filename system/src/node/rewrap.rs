@@ -2,9 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{environment::Entropy, forward::Forwarder, keys::SharedKeys};
+use super::{
+    environment::Entropy,
+    forward::Forwarder,
+    keys::SharedKeys,
+    service::{done_and_not_told, not_taken, refused},
+};
 use crate::{
-    consensus::{Consensus, ProposeError},
+    consensus::Consensus,
     directory::{Action, Actor, Effect, MAX_REWRAPPED, Rewrap},
     identity::{KeyNumber, WrapError},
     wire::{
@@ -36,7 +41,20 @@ impl Rewrapper {
         let under = keys.ring().numbers().last().unwrap_or_default();
         self.check_members(under).await?;
         // From here on, the directory takes no image under an older one: those that are found below are all there are.
-        let mut count = self.propose(Rewrap { under, keys: Vec::new() }).await?;
+        let count = self.propose(Rewrap { under, keys: Vec::new() }).await?;
+        let rewrapped = self.rewrap_all(under).await;
+        let rewrapped = rewrapped.map_err(|error| {
+            ServiceError::Unsettled(format!(
+                "key-encryption key {under} is in use, and not all content keys are under it: {error}"
+            ))
+        })?;
+        Ok(Reply::Rewrapped { under, count: count + rewrapped })
+    }
+
+    /// Puts under a key-encryption key what is under an older one, and says how much that was.
+    async fn rewrap_all(&self, under: KeyNumber) -> Result<u64, ServiceError> {
+        let keys = self.keys.get();
+        let mut count = 0;
         loop {
             let directory = self.consensus.directory().0;
             let (ring, entropy) = (keys.ring().clone(), self.entropy.clone());
@@ -53,7 +71,7 @@ impl Rewrapper {
             let rewrapped = rewrapping.await.map_err(|panic| internal(panic.to_string()))?;
             let batch = rewrapped.map_err(|error| internal(error.to_string()))?;
             if batch.is_empty() {
-                return Ok(Reply::Rewrapped { under, count });
+                return Ok(count);
             }
             count += self.propose(Rewrap { under, keys: batch }).await?;
         }
@@ -77,18 +95,9 @@ impl Rewrapper {
         let request = self.consensus.own_request(self.entropy.bits()).map_err(ServiceError::Clock)?;
         let action = Action::Rewrap(rewrap);
         let proposed = self.forwarder.propose(request, Actor::Operator, action, BATCH_PATIENCE).await;
-        let answer = proposed.map_err(|error| match error {
-            ProposeError::Busy { limit } => {
-                ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit }
-            }
-            ProposeError::Full { limit } => {
-                ServiceError::Busy { what: "bytes of proposals".to_owned(), waiting: limit, limit }
-            }
-            other => ServiceError::Unsettled(other.to_string()),
-        })?;
-        match answer.map_err(ServiceError::Refused)? {
+        match proposed.map_err(not_taken)?.map_err(refused)? {
             Effect::Rewrapped { count } => Ok(count),
-            other => Err(ServiceError::Internal(format!("unexpected effect {other:?}"))),
+            other => Err(done_and_not_told(&format_args!("unexpected effect {other:?}"))),
         }
     }
 }

@@ -17,9 +17,10 @@ use super::{
     forward::Forwarder,
     keys::SharedKeys,
     pool::{Pool, PoolError},
+    service::{self, done_and_not_told},
 };
 use crate::{
-    consensus::{Consensus, ProposeError},
+    consensus::Consensus,
     directory::{Action, Actor, Effect, ImageId, MAX_GRANTS, RecordImage, Refusal, RequestId, UserName},
     identity::{ClusterKeys, PublicKey, WrapError},
     seal::{ContentKey, Media, Original, SealError, SignedBlock, Subject, seal_image},
@@ -65,7 +66,7 @@ impl Sealing {
         };
         if grants.len() > MAX_GRANTS {
             let (value, limit) = (grants.len() as u64, MAX_GRANTS as u64);
-            return Err(ServiceError::Refused(Refusal::TooMuch {
+            return Err(ServiceError::Declined(Refusal::TooMuch {
                 field: "number of grants".to_owned(),
                 value,
                 limit,
@@ -93,12 +94,12 @@ impl Sealing {
             };
             let action = Action::RecordImage(record);
             let proposed = self.forwarder.propose(request, actor, action, RECORD_PATIENCE).await;
-            match proposed.map_err(not_recorded)? {
+            match proposed.map_err(service::not_taken)? {
                 Ok(Effect::Recorded { key, owner_key }) => break (wrapped, (key, owner_key)),
                 // Another key came into use meanwhile, which is always a higher one: this ends.
                 Err(Refusal::OlderKey { in_use }) if in_use > under => under = in_use,
-                Err(refusal) => return Err(super::service::refused(refusal)),
-                Ok(other) => return Err(ServiceError::Internal(format!("unexpected effect {other:?}"))),
+                Err(refusal) => return Err(service::refused(refusal)),
+                Ok(_) => return Err(done_and_not_told(&"it has the answer to another change")),
             }
         };
         let image = task.image;
@@ -107,8 +108,10 @@ impl Sealing {
         }
         drop(png);
         let (wrapped, owner_key) = on_record;
-        let key = self.keys.get().ring().unwrap(image, &wrapped).map_err(internal)?;
-        let (png, _) = self.seal_under(&key, owner_key, &task).await?;
+        let key =
+            self.keys.get().ring().unwrap(image, &wrapped).map_err(|error| done_and_not_told(&error))?;
+        let sealed_again = self.seal_under(&key, owner_key, &task).await;
+        let (png, _) = sealed_again.map_err(|error| done_and_not_told(&error))?;
         Ok(Reply::Sealed { image, png })
     }
 
@@ -173,19 +176,5 @@ fn refused(error: SealError) -> ServiceError {
         // Not the photo's fault: another worker may do better.
         SealError::Picture(StegoError::NotVerified(_)) => ServiceError::Internal(error.to_string()),
         error => ServiceError::BadOriginal(error.to_string()),
-    }
-}
-
-/// The image may be recorded or not: the client asks again under the same id.
-fn not_recorded(error: ProposeError) -> ServiceError {
-    match error {
-        ProposeError::Busy { limit } => {
-            ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit }
-        }
-        ProposeError::Full { limit } => {
-            ServiceError::Busy { what: "bytes of proposals".to_owned(), waiting: limit, limit }
-        }
-        ProposeError::Clock(error) => ServiceError::Clock(error),
-        other => ServiceError::Unsettled(other.to_string()),
     }
 }

@@ -154,7 +154,7 @@ impl ClientService {
             }
             Request::Keys => {
                 let user = self.authorise(asker.actor, Wish::User).await?;
-                let user = user.ok_or(ServiceError::Refused(Refusal::NoSession))?;
+                let user = user.ok_or(ServiceError::Declined(Refusal::NoSession))?;
                 let keys = self.keys.get();
                 Ok(Reply::Keys { cluster: keys.public(), finder: keys.finder(&user) })
             }
@@ -230,7 +230,7 @@ impl ClientService {
         }
         let term = self.consensus.leadership().borrow().term;
         let user = self.authorise(asker.actor, Wish::User).await?;
-        let (user, session) = user.zip(asker.session()).ok_or(ServiceError::Refused(Refusal::NoSession))?;
+        let (user, session) = user.zip(asker.session()).ok_or(ServiceError::Declined(Refusal::NoSession))?;
         Ok(Leading { user, session, term })
     }
 
@@ -245,7 +245,7 @@ impl ClientService {
     /// sure of.
     async fn authorise(&self, actor: Actor, wish: Wish<'_>) -> Result<Option<UserName>, ServiceError> {
         let here = self.consensus.look(|directory, _| self.authorise_in(directory, actor, wish));
-        if !matches!(here, Err(ServiceError::Refused(_))) || !self.leads() {
+        if !matches!(here, Err(ServiceError::Declined(_))) || !self.leads() {
             return here;
         }
         self.confirm().await?;
@@ -259,7 +259,7 @@ impl ClientService {
         wish: Wish<'_>,
     ) -> Result<Option<UserName>, ServiceError> {
         let caller = self.identify(directory, actor, self.leads())?;
-        directory.authorise(&caller, wish).map_err(ServiceError::Refused)?;
+        directory.authorise(&caller, wish).map_err(ServiceError::Declined)?;
         Ok(caller.into_user())
     }
 
@@ -278,7 +278,7 @@ impl ClientService {
         directory.identify(actor, now_ms).map_err(|refusal| {
             let ended = directory.identify(actor, directory.clock_ms()).is_err() || (agreed && self.leads());
             match up_to_date && ended {
-                true => ServiceError::Refused(refusal),
+                true => ServiceError::Declined(refusal),
                 false => ServiceError::Behind,
             }
         })
@@ -349,7 +349,11 @@ impl ClientService {
         let (actor, action) = self.admission.admit(asker, change, &known).await?;
         if !known.answered && self.leads() {
             // What would be refused anyway need not be written to every disk first.
-            self.authorise(actor, Wish::Action(&action)).await?;
+            let allowed = self.authorise(actor, Wish::Action(&action)).await;
+            // It may have been done meanwhile, by another attempt, and be refused for that very reason.
+            if !self.consensus.look(|directory, _| directory.has_answered(request)) {
+                allowed?;
+            }
         }
         if self.leads() {
             self.consensus.stages().record(Stage::Frame, arrived.elapsed());
@@ -362,24 +366,13 @@ impl ClientService {
         let answer = match proposed {
             Ok(answer) => answer,
             Err(ProposeError::NotLeader) => return Err(self.not_leader().await),
-            Err(ProposeError::Busy { limit }) => {
-                return Err(ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit });
-            }
-            Err(ProposeError::Full { limit }) => {
-                return Err(ServiceError::Busy {
-                    what: "bytes of proposals".to_owned(),
-                    waiting: limit,
-                    limit,
-                });
-            }
-            Err(ProposeError::Unsettled(reason)) => return Err(ServiceError::Unsettled(reason)),
-            Err(ProposeError::Clock(error)) => return Err(ServiceError::Clock(error)),
+            Err(error) => return Err(not_taken(error)),
         };
         match answer.map_err(refused)? {
             Effect::Registered => Ok(Reply::Registered),
             Effect::Opened { image, key, views_left, revision } => {
                 let key = self.keys.get().ring().unwrap(image, &key);
-                let key = key.map_err(|error| ServiceError::Internal(error.to_string()))?;
+                let key = key.map_err(|error| done_and_not_told(&error))?;
                 Ok(Reply::Opened { key, views_left, revision })
             }
             Effect::Granted { views_left, revision } => Ok(Reply::Granted { views_left, revision }),
@@ -390,7 +383,7 @@ impl ClientService {
             Effect::ClockSet { was_ms, clock_ms } => Ok(Reply::ClockSet { was_ms, clock_ms }),
             // No change that a user may ask for records an image, or rewraps keys.
             Effect::Recorded { .. } | Effect::Rewrapped { .. } => {
-                Err(ServiceError::Internal("the answer to another change".to_owned()))
+                Err(done_and_not_told(&"it has the answer to another change"))
             }
         }
     }
@@ -437,7 +430,7 @@ impl ClientService {
             // Whom the directory does not know now, nobody knows.
             let up_to_date = consistency == Consistency::Linearizable || self.leads();
             let caller = self.identify(directory, actor, up_to_date)?;
-            directory.authorise(&caller, Wish::Query(&query)).map_err(ServiceError::Refused)?;
+            directory.authorise(&caller, Wish::Query(&query)).map_err(ServiceError::Declined)?;
             match query {
                 // About one thing: answered sooner than the directory is cloned, and what is applied copies nothing.
                 Query::Image { .. }
@@ -477,7 +470,7 @@ impl ClientService {
             Query::Owned { user, after } => Ok(Reply::Listing(directory.owned(&user, after, PAGE_LIMIT))),
             Query::Image { user, image } => match directory.details(&user, image) {
                 Some(details) => Ok(Reply::Image(Box::new(details))),
-                None => Err(ServiceError::Refused(Refusal::UnknownImage { image })),
+                None => Err(ServiceError::Declined(Refusal::UnknownImage { image })),
             },
             Query::Views { image, after, .. } => Ok(Reply::Views(directory.views(image, after, PAGE_LIMIT))),
             Query::Requests { user, after } => {
@@ -512,7 +505,7 @@ impl ClientService {
     }
 
     fn block(&self, directory: &Directory, image: ImageId) -> Answer {
-        let unknown = || ServiceError::Refused(Refusal::UnknownImage { image });
+        let unknown = || ServiceError::Declined(Refusal::UnknownImage { image });
         let record = directory.image(image).ok_or_else(unknown)?;
         let Image { owner, key, media, length, digest, revision, grants, owner_key, .. } = record;
         let internal = |error: &dyn std::fmt::Display| ServiceError::Internal(error.to_string());
@@ -559,15 +552,38 @@ impl ClientService {
     }
 }
 
-/// A refusal, as the client is told. That there is no room for an answer says nothing of the request itself, which may
-/// have been taken when it was asked before, and is taken when it is asked again later.
+/// A refusal by the log, as the client is told. That there is no room for an answer says nothing of the request itself,
+/// which may have been taken when it was asked before, and is taken when it is asked again later.
 pub(super) fn refused(refusal: Refusal) -> ServiceError {
     match refusal {
         Refusal::AnswersFull { value, limit } => {
             ServiceError::Busy { what: "bytes of remembered answers".to_owned(), waiting: value, limit }
         }
-        refusal => ServiceError::Refused(refusal),
+        refusal if refusal.is_remembered() => ServiceError::Refused(refusal),
+        refusal => ServiceError::Declined(refusal),
     }
+}
+
+/// Why a change was not put into the log, or may not have been, as the client is told.
+pub(super) fn not_taken(error: ProposeError) -> ServiceError {
+    match error {
+        ProposeError::Busy { limit } => {
+            ServiceError::Busy { what: "proposals".to_owned(), waiting: limit, limit }
+        }
+        ProposeError::Full { limit } => {
+            ServiceError::Busy { what: "bytes of proposals".to_owned(), waiting: limit, limit }
+        }
+        ProposeError::Clock(error) => ServiceError::Clock(error),
+        ProposeError::Declined(refusal) => ServiceError::Declined(refusal),
+        // Whoever hands it on has asked more than one node.
+        error @ ProposeError::NotLeader => ServiceError::Unsettled(error.to_string()),
+        ProposeError::Unsettled(reason) => ServiceError::Unsettled(reason),
+    }
+}
+
+/// What went wrong after the change was made. Asked again, this node or another one may be able to tell its answer.
+pub(super) fn done_and_not_told(error: &dyn std::fmt::Display) -> ServiceError {
+    ServiceError::Unsettled(format!("it was done, and its answer cannot be told: {error}"))
 }
 
 /// What has become of a question.

@@ -84,7 +84,7 @@ impl LargeKind {
             return Ok(());
         }
         let field = "size of the request in bytes".to_owned();
-        Err(ServiceError::Refused(Refusal::TooMuch { field, value: length as u64, limit: limit as u64 }))
+        Err(ServiceError::Declined(Refusal::TooMuch { field, value: length as u64, limit: limit as u64 }))
     }
 
     /// How much memory one of this length takes, and its answer.

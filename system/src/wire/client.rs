@@ -184,6 +184,31 @@ impl Request {
         }
     }
 
+    /// Whether it changes anything. What does not has had no effect, whatever became of it.
+    pub fn has_effect(&self) -> bool {
+        match self {
+            Self::Execute { .. }
+            | Self::Seal { .. }
+            | Self::AddMember { .. }
+            | Self::RemoveMember { .. }
+            | Self::TransferLeadership { .. }
+            | Self::Rewrap
+            | Self::Announce { .. }
+            | Self::Heartbeat
+            | Self::Leave => true,
+            Self::Status
+            | Self::WriteStages
+            | Self::WatchLeadership { .. }
+            | Self::AssignWorker { .. }
+            | Self::Read { .. }
+            | Self::Members
+            | Self::Keys
+            | Self::Challenge
+            | Self::Online { .. }
+            | Self::Locate { .. } => false,
+        }
+    }
+
     /// How long the node may be at work on it, beside what every request takes, milliseconds.
     pub fn patience_ms(&self) -> u64 {
         match self {

@@ -134,3 +134,26 @@ async fn content_keys_lie_wrapped_and_move_under_a_new_key() {
     }
     assert_eq!(open(&images[0]).await, first_key);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_is_taken_and_cannot_be_told_is_not_said_to_have_failed() {
+    let mut cluster = Cluster::start(1, RaftConfig::default()).await;
+    let client = cluster.client();
+    let (anna, ben) = (join(&client, "anna").await, join(&client, "ben").await);
+    let grants = BTreeMap::from([(name("ben"), 9)]);
+    let sealed = anna.seal(anna.request_id(), name("anna"), grants, photo(), soon()).await.unwrap();
+    let (first, mut both) = (cluster.keys.clone(), cluster.keys.clone());
+    Entropy::from_seed(1).draw(|rng| both.add_key(rng));
+    cluster.shared[&1].replace(both, |number| number == 1).unwrap();
+    assert_eq!(client.rewrap(soon()).await, Ok((2, 1)));
+
+    // The node is given an old copy of its keys: it takes the view, and cannot unwrap the content key.
+    cluster.keys = first;
+    cluster.stop_node(1).await;
+    cluster.start_node(1).await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(3);
+    let opened = ben.open_view(ben.request_id(), name("ben"), sealed.image, deadline).await;
+    assert!(matches!(opened, Err(ClientError::Unsettled { .. })), "{opened:?}");
+    let details = ben.image(name("ben"), sealed.image, soon()).await.unwrap();
+    assert_eq!(details.grants.iter().map(|(_, grant)| grant.left).collect::<Vec<_>>(), [8]);
+}

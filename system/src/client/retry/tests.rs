@@ -295,3 +295,63 @@ async fn many_slow_requests_are_not_doubled() {
     assert_eq!(first, USERS);
     assert_eq!(second + third, HEDGES as u32, "{second} and {third}");
 }
+
+/// Leads, and names itself to seal. It loses what it is to seal, and then its user's session.
+struct Worker {
+    sealing: AtomicU32,
+}
+
+impl Service for Worker {
+    type Request = Asked;
+    type Answer = Answer;
+
+    async fn answer(self: Arc<Self>, _caller: Caller, Asked { request, .. }: Asked) -> Answer {
+        match request {
+            Request::WatchLeadership { seen } if seen == leads(1, 1) => pending().await,
+            Request::WatchLeadership { .. } => Ok(Reply::Leadership(leads(1, 1))),
+            Request::AssignWorker { .. } if self.sealing.load(Ordering::SeqCst) == 0 => {
+                Ok(Reply::Worker(member(1)))
+            }
+            Request::AssignWorker { .. } => Err(ServiceError::Declined(Refusal::NoSession)),
+            Request::Seal { .. } => {
+                self.sealing.fetch_add(1, Ordering::SeqCst);
+                pending().await
+            }
+            _ => pending().await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seal_that_may_be_done_is_not_said_to_be_refused_when_no_other_worker_is_named() {
+    let seal = async |sealing| {
+        let network = Pipes::default();
+        begin(&network, "n1", Worker { sealing: AtomicU32::new(sealing) }).await;
+        let client = Client::new(Arc::new(network), vec!["n1".to_owned()], 1).unwrap();
+        let (user, deadline) = ("anna".parse().unwrap(), Instant::now() + 5 * ATTEMPT);
+        client.seal(client.request_id(), user, Default::default(), Default::default(), deadline).await
+    };
+    let lost = seal(0).await;
+    assert!(matches!(lost, Err(ClientError::Unsettled { .. })), "{lost:?}");
+    // Nothing was sent to anybody.
+    assert_eq!(seal(1).await, Err(ClientError::Refused(Refusal::NoSession)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_without_an_answer_was_not_done_for_certain() {
+    let network = Pipes::default();
+    begin(&network, "n1", CutOff).await;
+    let client = Client::new(Arc::new(network), vec!["n1".to_owned()], 1).unwrap();
+    let deadline = Instant::now() + 2 * ATTEMPT;
+    let listed = client.list("anna".parse().unwrap(), None, deadline).await;
+    assert!(matches!(listed, Err(ClientError::TimedOut { .. })), "{listed:?}");
+    let register = client.register(
+        RequestId(1),
+        "anna".parse().unwrap(),
+        PublicKey::from_bytes([1; 32]),
+        None,
+        Instant::now() + ATTEMPT,
+    );
+    let registered = register.await;
+    assert!(matches!(registered, Err(ClientError::Unsettled { .. })), "{registered:?}");
+}

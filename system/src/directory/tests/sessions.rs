@@ -30,8 +30,12 @@ fn a_session_ends_when_its_time_is_up_unless_it_is_renewed() {
     };
     assert!(directory.apply(asked(NOW + 1_999, 22)).is_ok());
     assert_eq!(directory.apply(asked(NOW + 2_000, 23)), Err(Refusal::NoSession));
-    // Nor does it get an answer that it was given before.
-    assert_eq!(directory.apply(asked(NOW + 2_000, 22)), Err(Refusal::NoSession));
+    // Nor does it get an answer that it was given before; nor is it told that nothing was done.
+    let before = Err(Refusal::AnsweredBefore { request: request(22) });
+    assert_eq!(directory.apply(asked(NOW + 2_000, 22)), before);
+    // In another session the user gets it.
+    let elsewhere = Command { actor: Actor::Session(session(&name("anna"))), ..asked(NOW + 2_000, 22) };
+    assert!(matches!(directory.apply(elsewhere), Ok(Effect::Opened { .. })));
     assert!(!directory.sessions.contains_key(&other(1)), "it is forgotten");
     let too_long = Renew { lifetime_ms: MAX_SESSION_MS + 1, session: session(&name("anna")), ..renew };
     let refused = directory.apply(command(24, Action::Renew(too_long)));
@@ -58,6 +62,27 @@ fn sessions_end_one_by_one_or_all() {
     assert!(!works(&directory, first) && works(&directory, session(&name("ben"))));
     assert_eq!((directory.sessions.len(), directory.sessions_by_user.len()), (2, 2));
     assert_eq!(directory.sessions_by_expiry.len(), 2);
+}
+
+#[test]
+fn who_has_logged_out_is_told_so_again() {
+    let (mut directory, image) = stage();
+    let (anna, own) = (name("anna"), session(&name("anna")));
+    second(&mut directory, 20, 1, 1_000).unwrap();
+    let end = command(30, Action::EndSession(EndSession { user: anna.clone(), session: own }));
+    assert_eq!(directory.apply(end.clone()), Ok(Effect::SessionsEnded { count: 1 }));
+    assert_eq!(directory.apply(end.clone()), Ok(Effect::SessionsEnded { count: 1 }));
+    let end_all = Action::EndSessions(EndSessions { user: anna, keep: None });
+    let end_all = Command { actor: Actor::Session(other(1)), ..command(31, end_all) };
+    for _ in 0..2 {
+        assert_eq!(directory.apply(end_all.clone()), Ok(Effect::SessionsEnded { count: 1 }));
+    }
+    // Only of this are they told, and only under the same request.
+    let reused = directory.apply(Command { request: request(10), ..end });
+    assert_eq!(reused, Err(Refusal::RequestReused { request: request(10) }));
+    let other = directory.apply(Command { request: request(32), ..end_all });
+    assert_eq!(other, Err(Refusal::NoSession));
+    assert_eq!(directory.apply(command(33, open("anna", image))), Err(Refusal::NoSession));
 }
 
 #[test]

@@ -40,6 +40,8 @@ impl Stage {
         let operators = matches!(command.action, Action::Restore(_));
         assert!(self.work <= MAX_WORK || operators, "{:?} touches {} records", command.action, self.work);
         let before = self.directory.clone();
+        let remembered = answer.as_ref().err().is_none_or(Refusal::is_remembered);
+        assert!(!remembered || self.directory.has_answered(command.request), "{answer:?}");
         assert_eq!(self.directory.apply(Command { at_ms, ..command }), answer);
         if !before.is_clearing_away() {
             assert_eq!(self.directory, before);

@@ -26,7 +26,8 @@ pub enum ServiceError {
         /// The limit.
         limit: u64,
     },
-    /// The directory refused. Nothing was changed.
+    /// The directory refused, and remembers it: whenever and wherever the same request is asked again, it is refused so,
+    /// and nothing is ever changed.
     #[error(transparent)]
     Refused(Refusal),
     /// The file cannot be sealed. Nothing was done.
@@ -72,6 +73,10 @@ pub enum ServiceError {
     /// The node's clock is wrong, or the asker's, and it cannot tell. Nothing was done.
     #[error(transparent)]
     Clock(ClockError),
+    /// Refused, and not remembered, as questions are. Asking this once has changed nothing; an earlier attempt of the
+    /// same request may have changed something, or may yet do.
+    #[error(transparent)]
+    Declined(Refusal),
 }
 
 /// Why the leadership is not moved as asked.

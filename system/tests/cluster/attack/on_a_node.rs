@@ -60,7 +60,7 @@ async fn a_large_frame_of_a_stranger_is_not_kept_and_one_that_would_grow_is_not_
         let mut frames = victim.greeted().await;
         frames.send(frame(None, RESTORE, &[0], 16 << 20)).await.unwrap();
         let refused = answer(&mut frames).await;
-        assert_eq!(refused, Some(Err(ServiceError::Refused(Refusal::OperatorsOnly))));
+        assert_eq!(refused, Some(Err(ServiceError::Declined(Refusal::OperatorsOnly))));
         // The connection goes on.
         frames
             .send(to_frame(&Envelope { id: 2, body: Asked::stranger(Request::Status) }).unwrap())
@@ -69,7 +69,7 @@ async fn a_large_frame_of_a_stranger_is_not_kept_and_one_that_would_grow_is_not_
         assert!(matches!(answer(&mut frames).await, Some(Ok(_))));
         // A byte more than a stranger may send.
         frames.send(frame(None, ASSIGN, &[0], (64 << 10) + 1)).await.unwrap();
-        assert_eq!(answer(&mut frames).await, Some(Err(ServiceError::Refused(Refusal::NoSession))));
+        assert_eq!(answer(&mut frames).await, Some(Err(ServiceError::Declined(Refusal::NoSession))));
         // Longer than anything that a client sends.
         let mut frames = victim.greeted().await;
         let _ = frames.send(frame(None, RESTORE, &[0], 70 << 20)).await;
@@ -98,7 +98,7 @@ async fn a_user_sends_no_more_than_what_a_request_needs() {
                 // Whoever is no operator restores nothing, however little.
                 frames.send(frame(Some(&token), head, &[0], 1 << 20)).await.unwrap();
                 match answer(&mut frames).await {
-                    Some(Err(ServiceError::Refused(Refusal::OperatorsOnly))) if head == RESTORE => {}
+                    Some(Err(ServiceError::Declined(Refusal::OperatorsOnly))) if head == RESTORE => {}
                     None if head == ASSIGN => {}
                     other => panic!("{other:?}"),
                 }
@@ -108,7 +108,7 @@ async fn a_user_sends_no_more_than_what_a_request_needs() {
         let mut frames = victim.greeted().await;
         frames.send(frame(Some(&token), ASSIGN, &[0], 2 << 20)).await.unwrap();
         let refused = answer(&mut frames).await;
-        assert!(matches!(refused, Some(Err(ServiceError::Refused(Refusal::TooMuch { .. })))), "{refused:?}");
+        assert!(matches!(refused, Some(Err(ServiceError::Declined(Refusal::TooMuch { .. })))), "{refused:?}");
     })
     .await;
 }
