@@ -78,7 +78,7 @@ pub enum ClientError {
         /// What the last attempt met with.
         last: String,
     },
-    /// Time was up and an attempt may have had an effect, or may yet have one.
+    /// An attempt may have had an effect, or may yet have one: time was up, or asking on would not have made it certain.
     #[error("no certain answer within {waited:.1?}; it may have been done all the same: {last}")]
     Unsettled {
         /// How long it was tried.
@@ -146,6 +146,8 @@ pub struct Client {
     session: Option<SessionToken>,
     /// How old what it has read may have been, if that may be.
     stale: Option<Staleness>,
+    /// Attempts of what it is about to ask that are open already.
+    open: u32,
 }
 
 struct Inner {
@@ -193,10 +195,17 @@ impl Client {
         for address in &inner.nodes {
             tokio::spawn(follow::follow_leadership(Arc::downgrade(&inner), address.clone()));
         }
-        Ok(Self { inner, session: None, stale: None })
+        Ok(Self { inner, session: None, stale: None, open: 0 })
     }
 
-    /// A fresh request id. Keep it to ask again after [`ClientError::Unsettled`].
+    /// The same cluster, asked for what was asked for before under the same request id, and whose outcome is not known:
+    /// by a client of another process, for instance. It is said to be refused, or not done, only if it never was done.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { open: 1, ..self.clone() }
+    }
+
+    /// A fresh request id. Keep it to ask [`again`](Self::again) after [`ClientError::Unsettled`].
     pub fn request_id(&self) -> RequestId {
         RequestId::new((self.inner.clock)(), self.inner.entropy.bits())
     }
@@ -253,7 +262,7 @@ impl Client {
         deadline: Instant,
     ) -> Result<Sealed, ClientError> {
         let seal = Request::Seal { request, owner, grants, original };
-        match self.inner.ask_worker(&self.asked(seal), deadline).await? {
+        match self.inner.ask_worker(&self.asked(seal), self.open, deadline).await? {
             Reply::Sealed { image, png } => Ok(Sealed { image, png }),
             other => Err(protocol(&other)),
         }
@@ -402,7 +411,7 @@ impl Client {
     }
 
     async fn ask_leader(&self, request: Request, deadline: Instant) -> Result<Reply, ClientError> {
-        self.inner.ask_leader(&self.asked(request), deadline).await
+        self.inner.ask_leader(&self.asked(request), self.open, deadline).await
     }
 
     fn asked(&self, request: Request) -> Asked {

@@ -15,7 +15,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -26,7 +26,7 @@ use super::{ClientError, Inner, follow::leads};
 use crate::{
     directory::Refusal,
     wire::{
-        client::{Asked, Change, Member, MemberError, NodeId, Reply, Request, ServiceError},
+        client::{Asked, Change, Member, MemberError, NodeId, Reply, Request, ServiceError, TransferError},
         connection::CallError,
     },
 };
@@ -69,7 +69,8 @@ struct Attempts {
 }
 
 impl Attempts {
-    fn new(request: &Request, deadline: Instant) -> Self {
+    /// With so many open already.
+    fn new(request: &Request, open: u32, deadline: Instant) -> Self {
         Self {
             began: Instant::now(),
             deadline,
@@ -77,7 +78,7 @@ impl Attempts {
             lost: false,
             detours: 0,
             has_effect: request.has_effect(),
-            open: AtomicU32::new(0),
+            open: AtomicU32::new(open),
             last: "no node was reached".to_owned(),
         }
     }
@@ -152,13 +153,14 @@ impl Attempted {
 }
 
 impl Inner {
-    /// Asks whoever leads until the answer is certain.
+    /// Asks whoever leads until the answer is certain. So many attempts of the same request are open already.
     pub(super) async fn ask_leader(
         self: &Arc<Self>,
         request: &Asked,
+        open: u32,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
-        let mut attempts = Attempts::new(&request.request, deadline);
+        let mut attempts = Attempts::new(&request.request, open, deadline);
         while !attempts.time_left().is_zero() {
             let (address, term) = (self.target(), self.leadership.borrow().term);
             let attempted = tokio::select! {
@@ -186,7 +188,7 @@ impl Inner {
         request: &Asked,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
-        let mut attempts = Attempts::new(&request.request, deadline);
+        let mut attempts = Attempts::new(&request.request, 0, deadline);
         let mut asked = 0;
         while !attempts.time_left().is_zero() {
             let address = self.next_but(|_| false).unwrap_or_else(|| self.nodes[0].clone());
@@ -208,14 +210,15 @@ impl Inner {
     pub(super) async fn ask_worker(
         self: &Arc<Self>,
         request: &Asked,
+        open: u32,
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
-        let mut attempts = Attempts::new(&request.request, deadline);
+        let mut attempts = Attempts::new(&request.request, open, deadline);
         let mut avoid: Vec<NodeId> = Vec::new();
         while !attempts.time_left().is_zero() {
             let assign = Request::AssignWorker { avoid: avoid.clone() };
             let assign = Asked { session: request.session.clone(), request: assign };
-            let worker: Member = match self.ask_leader(&assign, deadline).await {
+            let worker: Member = match self.ask_leader(&assign, 0, deadline).await {
                 Ok(Reply::Worker(worker)) => worker,
                 Ok(other) => return Err(attempts.declined(super::protocol(&other))),
                 Err(ClientError::TimedOut { last, .. }) => {
@@ -251,28 +254,29 @@ impl Inner {
         address: &str,
         request: &Asked,
     ) -> Attempted {
-        let (patience, open_before) = (attempts.time_left(), attempts.open());
+        let (patience, doubled) = (attempts.time_left(), AtomicBool::new(false));
         let mut first = pin!(self.attempt(attempts, address, request, patience));
         let hedge = async {
             if !is_hedged(&request.request) {
                 return pending().await;
             }
-            tokio::time::sleep(self.jittered(HEDGE)).await;
+            tokio::time::sleep(self.hedge_after()).await;
             let (Ok(place), Some(other)) =
                 (self.hedges.try_acquire(), self.next_but(|other| other == address || self.is_gone(other)))
             else {
                 return pending().await;
             };
-            (place, self.attempt(attempts, &other, request, patience.saturating_sub(HEDGE)).await)
+            doubled.store(true, Ordering::Relaxed);
+            (place, self.attempt(attempts, &other, request, attempts.time_left()).await)
         };
         let mut hedge = pin!(hedge);
-        // The place is kept until the request is at no node any more.
+        // The place is kept as long as the request is at both nodes, or at the first one alone.
         let (_place, hedged) = tokio::select! {
             attempted = &mut first => match attempted {
                 // What it means depends on what becomes of the other one.
-                Attempted::Declined(error) if attempts.open() > open_before => {
-                    return match hedge.await {
-                        (_, settled @ Attempted::Settled(_)) => settled,
+                Attempted::Declined(error) if doubled.load(Ordering::Relaxed) => {
+                    return match tokio::time::timeout(attempts.time_left(), hedge).await {
+                        Ok((_, settled @ Attempted::Settled(_))) => settled,
                         _ => Attempted::Declined(error),
                     };
                 }
@@ -322,8 +326,16 @@ impl Inner {
         let what = format!("{address}: {error}");
         match error {
             ServiceError::Refused(refusal) => return Attempted::Settled(Err(refusal.into())),
-            // It stays open.
-            ServiceError::Unsettled(_) | ServiceError::Declined(Refusal::AnsweredBefore { .. }) => {}
+            // What is to be done is done, by whomever.
+            ServiceError::Membership(error @ MemberError::Unknown { .. })
+                if matches!(request.request, Request::RemoveMember { .. }) =>
+            {
+                return Attempted::Settled(Err(error.into()));
+            }
+            // It stays open: something was done, or may be.
+            ServiceError::Unsettled(_)
+            | ServiceError::Transfer(TransferError::NotTaken { .. })
+            | ServiceError::Declined(Refusal::AnsweredBefore { .. } | Refusal::RequestReused { .. }) => {}
             _ => attempts.closes(),
         }
         match error {
@@ -348,6 +360,7 @@ impl Inner {
             | ServiceError::Clock(_)
             | ServiceError::Internal(_)
             | ServiceError::Unsettled(_)
+            | ServiceError::Unconfirmed(_)
             | ServiceError::Membership(MemberError::UnderWay) => Attempted::again(what, Next::Later),
             ServiceError::Rewrap(error) => Attempted::Declined(error.into()),
             ServiceError::Presence(error) => Attempted::Declined(error.into()),
@@ -401,6 +414,11 @@ impl Inner {
         });
         // The sender lives as long as this borrow of it.
         let _ = elsewhere.await;
+    }
+
+    /// When a second node is asked: not before the first one has said that it does not lead, if it does not.
+    fn hedge_after(&self) -> Duration {
+        HEDGE.mul_f64(0.75 + f64::from(self.entropy.bits() as u8) / 512.0)
     }
 
     /// A time between half as long and half as long again, so that those who wait for the same do not come together.

@@ -30,7 +30,7 @@ pub enum TransferFailure {
     /// It cannot be moved like that.
     #[error(transparent)]
     Refused(#[from] TransferError),
-    /// Raft has stopped.
+    /// Raft has stopped, or the leadership has moved by itself meanwhile.
     #[error("{0}")]
     Stopped(String),
 }
@@ -60,17 +60,26 @@ impl Consensus {
         let candidates = self.successors()?;
         let Some(to) = to else {
             let mut failure = TransferError::Alone.into();
+            // Who may yet take over, whatever becomes of the others.
+            let mut asked = None;
             for candidate in candidates {
                 if let Some(unfit) = self.unfit_to_lead(candidate) {
                     failure = unfit.into();
                     continue;
                 }
                 match self.transfer_to(candidate).await {
+                    Err(TransferFailure::Refused(not_taken @ TransferError::NotTaken { .. })) => {
+                        asked.get_or_insert(not_taken);
+                    }
                     Err(refused @ TransferFailure::Refused(_)) => failure = refused,
+                    // Somebody else leads: that is not to say that nothing was moved.
+                    Err(TransferFailure::NotLeader) if asked.is_some() => {
+                        return Err(TransferFailure::Stopped("this node leads no more".to_owned()));
+                    }
                     settled => return settled,
                 }
             }
-            return Err(failure);
+            return Err(asked.map_or(failure, TransferFailure::from));
         };
         if to == *self.raft.node_id() {
             return Err(TransferError::LeadsAlready { id: to }.into());

@@ -57,13 +57,16 @@ pub enum ChangeError {
     /// The change may or may not be made, or be made in part. Asking again completes it.
     #[error("outcome unknown: {0}")]
     Unsettled(String),
+    /// No majority has confirmed that this node leads. Nothing was changed.
+    #[error("not confirmed: {0}")]
+    Unconfirmed(String),
 }
 
 impl From<BarrierError> for ChangeError {
     fn from(error: BarrierError) -> Self {
         match error {
             BarrierError::NotLeader => Self::NotLeader,
-            BarrierError::Unconfirmed(reason) => Self::Unsettled(reason),
+            BarrierError::Unconfirmed(reason) => Self::Unconfirmed(reason),
         }
     }
 }
@@ -228,7 +231,7 @@ impl Consensus {
                 return Err(MemberError::OtherAddress { known: known.member.clone() }.into());
             }
             Some(known) if known.disk != identity.disk => return Err(MemberError::OtherDisk { id }.into()),
-            Some(_) if roster.voters.contains(&id) => return Ok(()),
+            Some(_) if roster.voters.contains(&id) => return self.settled(&roster),
             Some(_) => {}
             None => {
                 roster.seats.insert(id, Seat { member, disk: identity.disk });
@@ -263,6 +266,7 @@ impl Consensus {
         self.leader_barrier().await?;
         let mut roster = self.roster();
         if !roster.seats.contains_key(&id) {
+            self.settled(&roster)?;
             return Err(MemberError::Unknown { id }.into());
         }
         if roster.voters.iter().all(|voter| *voter == id) {
@@ -274,13 +278,24 @@ impl Consensus {
             return Err(ChangeError::NotLeader);
         }
         // In two steps, so that a node that lives is told that it has no vote, and never asks for any.
-        if roster.voters.remove(&id) {
-            self.install(&mut roster).await?;
-            let _ = timeout(FAREWELL_PATIENCE, self.told(id, roster.at)).await;
+        if !roster.voters.remove(&id) {
+            roster.seats.remove(&id);
+            return self.install(&mut roster).await;
         }
+        self.install(&mut roster).await?;
+        let _ = timeout(FAREWELL_PATIENCE, self.told(id, roster.at)).await;
         roster.seats.remove(&id);
         let in_part = |error| done_in_part(error, "has no vote any more", id);
         self.install(&mut roster).await.map_err(in_part)
+    }
+
+    /// That these members are committed, and will be so.
+    fn settled(&self, roster: &Roster) -> Result<(), ChangeError> {
+        let committed = *self.raft.metrics().borrow_watched().committed_membership_config.log_id();
+        match committed >= roster.at {
+            true => Ok(()),
+            false => Err(MemberError::UnderWay.into()),
+        }
     }
 
     fn roster(&self) -> Roster {

@@ -190,7 +190,7 @@ pub enum ProposeError {
     /// The leader's clock may be wrong. The proposal was not taken.
     #[error(transparent)]
     Clock(ClockError),
-    /// It could not be an entry of the log. The proposal was not taken.
+    /// Its id is out of time by the leader's clock, or it is too large for the log. The proposal was not taken.
     #[error(transparent)]
     Declined(Refusal),
 }

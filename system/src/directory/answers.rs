@@ -5,7 +5,7 @@
 //! each command forgets a few. Nor does a clock that is turned back break it: what was forgotten is refused for ever, see
 //! [`Forgotten`].
 //!
-//! What cannot be remembered is refused before it has an effect, and that refusal alone is not remembered: it says
+//! What cannot be remembered is refused before it has an effect, and that refusal is not remembered either: it says
 //! nothing of what became of the request when it was asked before. Nobody may fill the store for others: each
 //! has a share, and the last quarter is for those who have asked little.
 

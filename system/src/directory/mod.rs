@@ -363,7 +363,7 @@ impl Default for Directory {
 impl Directory {
     /// Carries out one command and says what it did. A request that was answered before gets that
     /// answer again and changes nothing. Whoever is not logged in any more gets no answer, not even one
-    /// that was given before: they are told that there is one.
+    /// that was given before: they are told that there is one. Only that they have logged out they are told again.
     ///
     /// The clock goes by the leader's, and only for a request of that time: one whose clock is wrong, and whoever asks it
     /// with a right one, change nothing.
@@ -529,8 +529,8 @@ impl Action {
     }
 
     /// Tells two requests apart that carry the same id: by who asks, and for what. Leaves out what a retry may
-    /// legitimately make anew: the content key that each worker draws for itself, the salt that each node draws, the time at
-    /// which it is asked again.
+    /// legitimately make anew: the content key that each worker draws for itself, the salt that each node draws, the state of
+    /// the credentials that a proof was checked against, the time at which it is asked again.
     fn fingerprint(&self, caller: &Caller) -> [u8; 8] {
         let encoded = match self {
             Self::RecordImage(record) => {
@@ -538,6 +538,9 @@ impl Action {
             }
             Self::Register(register) => {
                 codec::encode(&("register", &register.user, register.key, register.password.is_some()))
+            }
+            Self::LogIn(LogIn { user, session, device, lifetime_ms, credentials: _ }) => {
+                codec::encode(&("log in", user, session, device, lifetime_ms))
             }
             Self::SetPassword(set) => codec::encode(&("password", &set.user)),
             Self::SetKey(set) => codec::encode(&("key", &set.user, set.key)),

@@ -57,8 +57,14 @@ impl Forwarder {
                 };
                 match attempted {
                     // That says nothing of an earlier attempt, which may yet be taken.
-                    Ok(Ok(Err(refusal))) if unsettled && !is_final(&refusal) => {
+                    Ok(Ok(Err(refusal @ Refusal::AnswersFull { .. }))) if unsettled => {
                         last = refusal.to_string();
+                    }
+                    // Nor does that, and asking again is of no use.
+                    Ok(Ok(Err(refusal))) | Ok(Err(ProposeError::Declined(refusal)))
+                        if unsettled && !says_all(&refusal) =>
+                    {
+                        return Err(ProposeError::Unsettled(refusal.to_string()));
                     }
                     Ok(Ok(answer)) => return Ok(answer),
                     // Only when no earlier attempt can have been taken is it certain that nothing was done.
@@ -106,8 +112,9 @@ impl Forwarder {
     }
 }
 
-/// Whether no attempt is ever answered with anything else. Key-encryption keys come into use in ascending order: what is
-/// under an older one now is so for ever.
-fn is_final(refusal: &Refusal) -> bool {
-    refusal.is_remembered() || matches!(refusal, Refusal::OlderKey { .. })
+/// Whether it speaks for earlier attempts as well: no attempt is answered with anything else, or there is another answer.
+/// Key-encryption keys come into use in ascending order: what is under an older one now is so for ever.
+fn says_all(refusal: &Refusal) -> bool {
+    let another = matches!(refusal, Refusal::AnsweredBefore { .. } | Refusal::RequestReused { .. });
+    refusal.is_remembered() || another || matches!(refusal, Refusal::OlderKey { .. })
 }

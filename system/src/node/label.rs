@@ -104,6 +104,7 @@ labels! {
         Refused = "refused",
         BadOriginal = "bad_original",
         Unsettled = "unsettled",
+        Unconfirmed = "unconfirmed",
         Internal = "internal",
         Clock = "clock",
     }
@@ -204,6 +205,7 @@ impl Outcome {
             ) => Self::Refused,
             Err(ServiceError::BadOriginal(_)) => Self::BadOriginal,
             Err(ServiceError::Unsettled(_)) => Self::Unsettled,
+            Err(ServiceError::Unconfirmed(_)) => Self::Unconfirmed,
             Err(ServiceError::Internal(_)) => Self::Internal,
             Err(ServiceError::Clock(_)) => Self::Clock,
         }

@@ -416,7 +416,7 @@ impl ClientService {
         match tokio::time::timeout(READ_PATIENCE, barrier).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.not_confirmed(error).await),
-            Err(_) => Err(ServiceError::Unsettled(format!("no majority within {READ_PATIENCE:?}"))),
+            Err(_) => Err(ServiceError::Unconfirmed(format!("no majority within {READ_PATIENCE:?}"))),
         }
     }
 
@@ -539,7 +539,7 @@ impl ClientService {
     async fn not_confirmed(&self, error: BarrierError) -> ServiceError {
         match error {
             BarrierError::NotLeader => self.not_leader().await,
-            BarrierError::Unconfirmed(reason) => ServiceError::Unsettled(reason),
+            BarrierError::Unconfirmed(reason) => ServiceError::Unconfirmed(reason),
         }
     }
 
@@ -548,6 +548,7 @@ impl ClientService {
             ChangeError::NotLeader => self.not_leader().await,
             ChangeError::Refused(error) => ServiceError::Membership(error),
             ChangeError::Unsettled(reason) => ServiceError::Unsettled(reason),
+            ChangeError::Unconfirmed(reason) => ServiceError::Unconfirmed(reason),
         }
     }
 }
@@ -575,8 +576,8 @@ pub(super) fn not_taken(error: ProposeError) -> ServiceError {
         }
         ProposeError::Clock(error) => ServiceError::Clock(error),
         ProposeError::Declined(refusal) => ServiceError::Declined(refusal),
-        // Whoever hands it on has asked more than one node.
-        error @ ProposeError::NotLeader => ServiceError::Unsettled(error.to_string()),
+        // Nobody has led for as long as it was waited for.
+        error @ ProposeError::NotLeader => ServiceError::Unconfirmed(error.to_string()),
         ProposeError::Unsettled(reason) => ServiceError::Unsettled(reason),
     }
 }

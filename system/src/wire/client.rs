@@ -216,6 +216,7 @@ impl Request {
             Self::RemoveMember { .. } => REMOVE_PATIENCE_MS,
             Self::Rewrap => REWRAP_PATIENCE_MS,
             Self::TransferLeadership { .. } => TRANSFER_PATIENCE_MS,
+            Self::Execute { change, .. } if change.takes_hashing() => HASHING_PATIENCE_MS,
             _ => 0,
         }
     }
@@ -226,6 +227,9 @@ const REMOVE_PATIENCE_MS: u64 = 2_000;
 
 /// How long putting all content keys under another key-encryption key may take.
 const REWRAP_PATIENCE_MS: u64 = 600_000;
+
+/// How long a password may wait to be hashed: where much is sealed, its turn comes late.
+const HASHING_PATIENCE_MS: u64 = 4_000;
 
 /// How long it may take until another node leads: it has to catch up, and to be elected.
 const TRANSFER_PATIENCE_MS: u64 = 4_000;

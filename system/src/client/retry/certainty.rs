@@ -81,6 +81,8 @@ const ACTS: [Act; 17] = [
 
 /// How long the client asks.
 const PATIENCE: Duration = Duration::from_millis(4_500);
+/// How much later than that it says so at most.
+const OVERSHOOT: Duration = Duration::from_millis(400);
 /// When nothing is on its way any more.
 const SETTLED: Duration = Duration::from_secs(3);
 
@@ -275,17 +277,23 @@ impl Service for Node {
 
 /// What the client says when its attempts come to this, and how often the view was taken in the end.
 fn told(script: &[Act]) -> (Result<Opened, ClientError>, u32) {
+    told_by(3, script)
+}
+
+/// The same, by so many nodes.
+fn told_by(nodes: u64, script: &[Act]) -> (Result<Opened, ClientError>, u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.unwrap().block_on(async {
         let world = Arc::new(World::new(script));
-        for id in 1..=3 {
+        for id in 1..=nodes {
             world.begin(id).await;
         }
-        let nodes = (1..=3).map(|id| format!("n{id}")).collect();
+        let nodes = (1..=nodes).map(|id| format!("n{id}")).collect();
         let client = Client::new(Arc::new(world.network.clone()), nodes, 1).unwrap();
         client.leadership().wait_for(|known| *known == leads(1, 1)).await.unwrap();
-        let (request, deadline) = (client.request_id(), Instant::now() + PATIENCE);
-        let told = client.open_view(request, name("ben"), world.image, deadline).await;
+        let (request, began) = (client.request_id(), Instant::now());
+        let told = client.open_view(request, name("ben"), world.image, began + PATIENCE).await;
+        assert!(began.elapsed() < PATIENCE + OVERSHOOT, "{script:?}: it took {:?}", began.elapsed());
         tokio::time::sleep(SETTLED).await;
         (told, world.taken.load(Ordering::SeqCst))
     })
@@ -310,6 +318,18 @@ fn what_a_client_says_is_so_whatever_becomes_of_three_attempts() {
             }
         }
     }
+}
+
+#[test]
+fn a_client_of_one_node_is_told_in_time() {
+    for first in ACTS {
+        for second in ACTS {
+            let _ = told_by(1, &[first, second, Act::Swallow]);
+        }
+    }
+    let (told, taken) = told_by(1, &[Act::LoseAnswer(0), Act::SessionEnded]);
+    assert!(matches!(told, Err(ClientError::Unsettled { .. })), "{told:?}");
+    assert_eq!(taken, 1);
 }
 
 proptest! {

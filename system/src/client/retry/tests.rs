@@ -280,7 +280,7 @@ async fn a_request_is_at_two_nodes_at_most_and_a_file_at_one() {
     let restore = Change::Restore(crate::directory::Restore { records: Vec::new() });
     let request = Request::Execute { request: RequestId(1), change: restore };
     let deadline = Instant::now() + ATTEMPT.mul_f64(0.9);
-    let asked = cluster.client.inner.ask_leader(&Asked::stranger(request), deadline).await;
+    let asked = cluster.client.inner.ask_leader(&Asked::stranger(request), 0, deadline).await;
     assert!(asked.is_err());
     assert_eq!(cluster.asked(), [1, 0, 0]);
 }
@@ -354,4 +354,37 @@ async fn a_question_without_an_answer_was_not_done_for_certain() {
     );
     let registered = register.await;
     assert!(matches!(registered, Err(ClientError::Unsettled { .. })), "{registered:?}");
+}
+
+/// Leads, and declines whatever is asked.
+struct Declines;
+
+impl Service for Declines {
+    type Request = Asked;
+    type Answer = Answer;
+
+    async fn answer(self: Arc<Self>, _caller: Caller, Asked { request, .. }: Asked) -> Answer {
+        match request {
+            Request::WatchLeadership { seen } if seen == leads(1, 1) => pending().await,
+            Request::WatchLeadership { .. } => Ok(Reply::Leadership(leads(1, 1))),
+            Request::RemoveMember { id } => Err(ServiceError::Membership(MemberError::Unknown { id })),
+            _ => Err(ServiceError::Declined(Refusal::NoSession)),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_before_is_not_said_to_be_refused_by_a_node_alone() {
+    let network = Pipes::default();
+    begin(&network, "n1", Declines).await;
+    let client = Client::new(Arc::new(network), vec!["n1".to_owned()], 1).unwrap();
+    let register = async |client: Client| {
+        let (user, key) = ("anna".parse().unwrap(), PublicKey::from_bytes([1; 32]));
+        client.register(RequestId(1), user, key, None, Instant::now() + ATTEMPT).await
+    };
+    assert_eq!(register(client.clone()).await, Err(ClientError::Refused(Refusal::NoSession)));
+    let again = register(client.again()).await;
+    assert!(matches!(again, Err(ClientError::Unsettled { .. })), "{again:?}");
+    // A member that is none is removed, whoever has done it.
+    assert_eq!(client.again().remove_member(4, Instant::now() + ATTEMPT).await, Ok(()));
 }

@@ -130,6 +130,18 @@ fn another_password_or_key_ends_the_other_sessions_and_older_proofs() {
 }
 
 #[test]
+fn a_log_in_asked_again_after_a_change_of_password_gets_its_first_answer() {
+    let (mut directory, _) = stage();
+    let first = second(&mut directory, 20, 1, 1_000);
+    assert!(first.is_ok());
+    let (user, password) = (name("anna"), PasswordHash::of_nobody());
+    let set = SetPassword { user, password, credentials: 0, keep: Some(other(1)) };
+    directory.apply(command(21, Action::SetPassword(set))).unwrap();
+    // The node that is asked again has checked nothing, and names the credentials of now.
+    assert_eq!(second(&mut directory, 20, 1, 1_000), first);
+}
+
+#[test]
 fn the_session_that_would_end_first_makes_room() {
     let (mut directory, _) = stage();
     for number in 1..=MAX_SESSIONS as u8 {

@@ -105,6 +105,16 @@ impl Change {
     pub fn needs_proof(&self) -> bool {
         matches!(self, Self::LogIn { .. } | Self::SetPassword { .. } | Self::SetKey { .. })
     }
+
+    /// Whether a password is hashed for it, which takes a node long.
+    pub fn takes_hashing(&self) -> bool {
+        match self {
+            Self::Register { password, .. } => password.is_some(),
+            Self::SetPassword { .. } => true,
+            Self::LogIn { proof, .. } | Self::SetKey { proof, .. } => matches!(proof, Proof::Password(_)),
+            _ => false,
+        }
+    }
 }
 
 /// How a user proves to be it.

@@ -26,8 +26,8 @@ pub enum ServiceError {
         /// The limit.
         limit: u64,
     },
-    /// The directory refused, and remembers it: whenever and wherever the same request is asked again, it is refused so,
-    /// and nothing is ever changed.
+    /// The directory refused, and remembers it: as long as it does, the same request is refused so wherever it is asked
+    /// again, and nothing is ever changed.
     #[error(transparent)]
     Refused(Refusal),
     /// The file cannot be sealed. Nothing was done.
@@ -77,6 +77,9 @@ pub enum ServiceError {
     /// same request may have changed something, or may yet do.
     #[error(transparent)]
     Declined(Refusal),
+    /// No majority has confirmed in time that the node leads, or what it knows. Nothing was done.
+    #[error("not confirmed: {0}")]
+    Unconfirmed(String),
 }
 
 /// Why the leadership is not moved as asked.
