@@ -335,7 +335,7 @@ impl Inner {
             // It stays open: something was done, or may be.
             ServiceError::Unsettled(_)
             | ServiceError::Transfer(TransferError::NotTaken { .. })
-            | ServiceError::Declined(Refusal::AnsweredBefore { .. } | Refusal::RequestReused { .. }) => {}
+            | ServiceError::Declined(Refusal::AnsweredBefore { .. }) => {}
             _ => attempts.closes(),
         }
         match error {

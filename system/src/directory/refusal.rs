@@ -280,8 +280,6 @@ impl Refusal {
             // Said of strangers it is remembered, and of sessions that have ended it is not.
             Self::NoSession
                 | Self::AnsweredBefore { .. }
-                // Its answer is another one.
-                | Self::RequestReused { .. }
                 | Self::RequestOutOfTime { .. }
                 | Self::RequestForgotten { .. }
                 | Self::AnswersFull { .. }

@@ -112,9 +112,8 @@ impl Forwarder {
     }
 }
 
-/// Whether it speaks for earlier attempts as well: no attempt is answered with anything else, or there is another answer.
+/// Whether it speaks for earlier attempts as well: no attempt is answered with anything else, or it says that one was.
 /// Key-encryption keys come into use in ascending order: what is under an older one now is so for ever.
 fn says_all(refusal: &Refusal) -> bool {
-    let another = matches!(refusal, Refusal::AnsweredBefore { .. } | Refusal::RequestReused { .. });
-    refusal.is_remembered() || another || matches!(refusal, Refusal::OlderKey { .. })
+    refusal.is_remembered() || matches!(refusal, Refusal::AnsweredBefore { .. } | Refusal::OlderKey { .. })
 }

@@ -114,7 +114,7 @@ async fn a_node_that_is_cut_off_does_not_answer_from_what_it_has() {
         for _ in 0..3 {
             let refused = node.users().await;
             assert!(
-                matches!(refused, Err(ServiceError::Unsettled(_) | ServiceError::NotLeader(_))),
+                matches!(refused, Err(ServiceError::Unconfirmed(_) | ServiceError::NotLeader(_))),
                 "{refused:?}"
             );
         }
