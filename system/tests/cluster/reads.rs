@@ -87,7 +87,7 @@ async fn a_follower_that_lags_waits_until_it_can_tell() {
         loop {
             match node.users().await {
                 Ok(users) => return users,
-                Err(ServiceError::Unsettled(_) | ServiceError::NotLeader(_)) => {}
+                Err(ServiceError::Unconfirmed(_) | ServiceError::NotLeader(_)) => {}
                 Err(error) => panic!("{error}"),
             }
         }
