@@ -46,14 +46,13 @@ impl Beside {
         };
         let mut options = File::options();
         options.read(true).write(true).create_new(true).mode(mode);
-        let (mut unfinished, mut code) = (None, None);
+        let mut unfinished = None;
         let made = tempfile::Builder::new().prefix(".veil-").make_in(folder_of(place), |name| {
-            let made = Unfinished::make(name, |name| options.open(name));
-            let (listed, file) = made.inspect_err(|error| code = error.raw_os_error())?;
+            let (listed, file) = Unfinished::make(name, |name| options.open(name))?;
             unfinished = Some(listed);
             Ok(file)
         });
-        let named = made.map_err(|error| code.map_or(error, io::Error::from_raw_os_error))?;
+        let named = made?;
         let (file, name) = named.into_parts();
         let unfinished = unfinished.ok_or_else(|| io::Error::other("not on the list"))?;
         Ok(Self { place: place.to_owned(), file, name, unfinished })

@@ -5,9 +5,9 @@ use std::{borrow::Cow, fmt::Write as _, os::unix::ffi::OsStrExt as _, path::Path
 use crate::directory::is_unseen;
 
 /// A path as people read it, on one line: what no terminal shows as it is stands as an escape, such as `\n` or `\xff`.
-pub(super) fn shown(path: impl AsRef<Path>) -> String {
+pub(super) fn shown(path: &Path) -> String {
     let mut text = String::new();
-    for chunk in path.as_ref().as_os_str().as_bytes().utf8_chunks() {
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
         text.push_str(&escaped(chunk.valid(), is_unseen));
         for byte in chunk.invalid() {
             // Writing to a string cannot fail.

@@ -158,7 +158,7 @@ impl Home {
     pub(super) fn last_user(&self) -> anyhow::Result<Option<UserName>> {
         let path: &Path = &self.users().join(LAST);
         let Some(text) = secret::read_if_there(path)? else { return Ok(None) };
-        text.trim().parse().map(Some).with_context(|| shown(&path))
+        text.trim().parse().map(Some).with_context(|| shown(path))
     }
 
     pub(super) fn new(folder: impl Into<PathBuf>) -> Self {

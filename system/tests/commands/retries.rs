@@ -58,7 +58,9 @@ fn an_image_or_a_group_that_was_not_answered_is_not_made_twice() {
     let followers = scene.stop_followers();
     scene.refused([&create[..], &["--timeout", "2s"]].concat(), "it may have been done all the same");
     signal(&followers, Signal::CONT);
-    crate::scene::until("the group is there", || scene.done(["group", "list", "--user", "ben"]) == "family\n");
+    crate::scene::until("the group is there", || {
+        scene.done(["group", "list", "--user", "ben"]) == "family\n"
+    });
     // Sealed, and not kept.
     let seal = ["seal", "photo.png", "--user", "anna", "--for", "ben=1", "-o", "s.png"];
     let (reader, writer) = std::io::pipe().unwrap();
