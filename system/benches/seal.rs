@@ -5,7 +5,7 @@
 //! cargo bench -p veil --bench seal
 //! ```
 
-use std::{hint::black_box, io::Cursor, path::Path};
+use std::{hint::black_box, io::Cursor, path::Path, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use image::{DynamicImage, ImageFormat, RgbImage};
@@ -15,7 +15,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use veil::{
     directory::{ImageId, UserName},
     identity::{ClusterKeys, PublicKey},
-    peer::SealedCopy,
+    peer::{Reading, SealedCopy},
     seal::{ContentKey, Original, Scratch, SealedFile, SignedBlock, Subject, seal_image},
     stego::{
         Cover, Raster,
@@ -321,14 +321,16 @@ fn rewrites(c: &mut Criterion) {
         });
         let path = folder.path().join("copy.png");
         std::fs::write(&path, &file).expect("there is room");
-        let read = |path: &Path| SealedCopy::open(path).and_then(|copy| copy.block()).expect("it reads");
+        let patience = Duration::ZERO;
+        let read =
+            |path: &Path| Reading::open(path, patience).and_then(|copy| copy.block()).expect("it reads");
         group.bench_function(format!("read from disk, {megabytes:.1} MB"), |b| {
             b.iter(|| read(black_box(&path)));
         });
         group.sample_size(20);
         group.bench_function(format!("rewrite on disk with its fsync, {megabytes:.1} MB"), |b| {
             b.iter_batched(
-                || SealedCopy::open(&path).expect("it opens"),
+                || SealedCopy::open(&path, patience).expect("it opens"),
                 |mut copy| copy.replace_block(&next).expect("it is written"),
                 BatchSize::PerIteration,
             );

@@ -2,12 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     veil::cli::init_tracing();
-    veil::cli::run(veil::cli::Cli::parse())
+    veil::cli::main(std::env::args_os())
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::{
     ClusterArgs,
+    escape::{in_json, one_line, shown},
     password::{PasswordArgs, new_password},
-    say,
+    say, say_json,
     session::{UserArgs, kept_in, log_in},
 };
 use crate::{
@@ -45,10 +46,10 @@ pub(super) async fn login(args: LoginArgs) -> anyhow::Result<()> {
     };
     let client = cluster.client()?;
     let file = log_in(&client, &home, &user, &credential, cluster.deadline()).await?;
-    cluster.print(
+    cluster.done(
         format_args!("{user} is logged in; {}", kept_in(&file)),
-        json!({ "user": user.as_str(), "session_file": file }),
-    );
+        json!({ "user": user.as_str(), "session_file": in_json(&file) }),
+    )?;
     Ok(())
 }
 
@@ -81,14 +82,14 @@ pub(super) async fn logout(args: LogoutArgs) -> anyhow::Result<()> {
         ended => ended?,
     };
     me.home.forget_session(&me.user)?;
-    cluster.print(
+    cluster.done(
         format_args!(
             "{} is logged out ({count} {})",
             me.user,
             if count == 1 { "session" } else { "sessions" }
         ),
         json!({ "user": me.user.as_str(), "sessions_ended": count }),
-    );
+    )?;
     Ok(())
 }
 
@@ -134,16 +135,16 @@ pub(super) async fn sessions(args: SessionsArgs) -> anyhow::Result<()> {
                 })
             });
             if cluster.json {
-                say(Value::from_iter(rows));
+                say_json(&Value::from_iter(rows))?;
                 return Ok(());
             }
-            say(format_args!("{:16}  {:>10}  {:>10}  DEVICE", "SESSION", "BEGAN", "ENDS IN"));
+            say(format_args!("{:16}  {:>10}  {:>10}  DEVICE", "SESSION", "BEGAN", "ENDS IN"))?;
             for (id, session) in &listed {
                 let here = if *id == own { " (this one)" } else { "" };
                 let (began, ends) =
                     (now.saturating_sub(session.began_ms), session.expires_ms - now.min(session.expires_ms));
-                let (id, device) = (&id.to_string()[..16], &session.device);
-                say(format_args!("{id}  {:>6} ago  {:>10}  {device}{here}", span(began), span(ends)));
+                let (id, device) = (&id.to_string()[..16], one_line(&session.device));
+                say(format_args!("{id}  {:>6} ago  {:>10}  {device}{here}", span(began), span(ends)))?;
             }
         }
         Some(SessionsCommand::Revoke { session }) => {
@@ -156,12 +157,13 @@ pub(super) async fn sessions(args: SessionsArgs) -> anyhow::Result<()> {
             if found == own {
                 me.home.forget_session(&me.user)?;
             }
-            cluster.print(format_args!("session {found} is ended"), json!({ "sessions_ended": 1 }));
+            cluster.done(format_args!("session {found} is ended"), json!({ "sessions_ended": 1 }))?;
         }
         Some(SessionsCommand::RevokeOthers) => {
             let count =
                 me.client.end_sessions(request, EndSessions { user, keep: Some(own) }, deadline).await?;
-            cluster.print(format_args!("other sessions ended: {count}"), json!({ "sessions_ended": count }));
+            cluster
+                .done(format_args!("other sessions ended: {count}"), json!({ "sessions_ended": count }))?;
         }
     }
     Ok(())
@@ -207,10 +209,10 @@ pub(super) async fn passwd(args: PasswdArgs) -> anyhow::Result<()> {
     let new = new_password(new_password_file.as_deref())?;
     let (request, user) = (me.client.request_id(), me.user.clone());
     let ended = me.client.set_password(request, user, new, &credential, cluster.deadline()).await?;
-    cluster.print(
+    cluster.done(
         format_args!("{} has a new password; other sessions ended: {ended}", me.user),
         json!({ "user": me.user.as_str(), "sessions_ended": ended }),
-    );
+    )?;
     Ok(())
 }
 
@@ -243,13 +245,13 @@ pub(super) async fn rekey(args: RekeyArgs) -> anyhow::Result<()> {
     let (request, user) = (me.client.request_id(), me.user.clone());
     let set = me.client.set_key(request, user, new.public(), &credential, cluster.deadline()).await;
     let ended = set.map_err(|error| {
-        anyhow::anyhow!("{error}; the new key is kept in {}", me.home.next_key_path(&me.user).display())
+        anyhow::anyhow!("{error}; the new key is kept in {}", shown(&me.home.next_key_path(&me.user)))
     })?;
     let file = me.home.adopt_next_key(&me.user)?;
     let key = new.public();
-    cluster.print(
-        format_args!("{} has a new key, in {}; other sessions ended: {ended}", me.user, file.display()),
+    cluster.done(
+        format_args!("{} has a new key, in {}; other sessions ended: {ended}", me.user, shown(&file)),
         json!({ "user": me.user.as_str(), "public_key": key.to_string(), "sessions_ended": ended }),
-    );
+    )?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ClusterArgs, say, session::UserArgs};
+use super::{ClusterArgs, say, say_json, session::UserArgs};
 use crate::directory::{Block, Unblock, UserName};
 
 /// Be left in peace by a user.
@@ -25,7 +25,7 @@ pub(super) async fn block(BlockArgs { blocked, who, cluster }: BlockArgs) -> any
     let block = Block { user: me.user, blocked: blocked.clone() };
     me.client.block_user(me.client.request_id(), block, cluster.deadline()).await?;
     let json = json!({ "user": blocked.as_str(), "blocked": true });
-    cluster.print(format_args!("{blocked} is blocked"), json);
+    cluster.done(format_args!("{blocked} is blocked"), json)?;
     Ok(())
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn unblock(UnblockArgs { blocked, who, cluster }: UnblockArgs) 
     let unblock = Unblock { user: me.user, blocked: blocked.clone() };
     me.client.unblock_user(me.client.request_id(), unblock, cluster.deadline()).await?;
     let json = json!({ "user": blocked.as_str(), "blocked": false });
-    cluster.print(format_args!("{blocked} is not blocked"), json);
+    cluster.done(format_args!("{blocked} is not blocked"), json)?;
     Ok(())
 }
 
@@ -62,12 +62,11 @@ pub(super) async fn blocked(BlockedArgs { who, cluster }: BlockedArgs) -> anyhow
     let me = who.logged_in(&cluster).await?;
     let blocked = me.client.blocked(me.user, cluster.deadline()).await?;
     if cluster.json {
-        say(Value::from_iter(blocked.iter().map(UserName::as_str)));
+        say_json(&Value::from_iter(blocked.iter().map(UserName::as_str)))?;
         return Ok(());
     }
     if blocked.is_empty() {
-        say("nobody is blocked");
+        say("nobody is blocked")?;
     }
-    blocked.iter().for_each(say);
-    Ok(())
+    Ok(blocked.iter().try_for_each(say)?)
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::{COVER_LIMIT, picture::bits_a_channel, read_file, say};
+use super::{COVER_LIMIT, escape::shown, picture::bits_a_channel, read_file, say, say_json};
 use crate::{
     seal::{MAX_HIDDEN_BYTES, hidden_len},
     stego::{
@@ -22,7 +22,7 @@ use crate::{
 /// looks then (from 40 dB on, the same to the eye). What does not fit makes the cover grow.
 #[derive(Debug, Args)]
 pub(super) struct CapacityArgs {
-    /// The cover, PNG or JPEG; without one, the standard cover.
+    /// The cover, PNG or JPEG, - for standard input; without one, the standard cover.
     cover: Option<PathBuf>,
     /// Print JSON, for scripts.
     #[arg(long)]
@@ -51,32 +51,32 @@ pub(super) fn run(args: &CapacityArgs) -> anyhow::Result<()> {
             })
         });
         let densities = densities.collect::<Vec<_>>();
-        say(json!({
+        say_json(&json!({
             "width": width, "height": height, "densities": densities, "enlarged_fits_bytes": MAX_HIDDEN_BYTES,
-        }));
+        }))?;
         return Ok(());
     }
-    say(format_args!("{width} x {height} pixels"));
+    say(format_args!("{width} x {height} pixels"))?;
     match rows.is_empty() {
-        true => say("too small to carry anything as it is"),
+        true => say("too small to carry anything as it is")?,
         false => say(format_args!(
             "{:<16} {:>14} {:>14} {:>10}",
             "bits a channel", "bytes that fit", "bytes of file", "likeness"
-        )),
+        ))?,
     }
     for Row { density, fits, full } in rows {
         let bits = bits_a_channel(density);
         let (file_len, psnr) = (full.file_len, full.psnr);
-        say(format_args!("{bits:<16} {fits:>14} {file_len:>14} {psnr:>7.1} dB"));
+        say(format_args!("{bits:<16} {fits:>14} {file_len:>14} {psnr:>7.1} dB"))?;
     }
-    say(format_args!("enlarged, up to {MAX_HIDDEN_BYTES} bytes fit"));
+    say(format_args!("enlarged, up to {MAX_HIDDEN_BYTES} bytes fit"))?;
     Ok(())
 }
 
 /// The cover in a file, or the standard one: prepared, so that what is said of the file's length is exact.
 pub(super) fn read_cover(path: Option<&std::path::Path>) -> anyhow::Result<Cover> {
     let Some(path) = path else { return Ok(Cover::standard()) };
-    let cover = Cover::decode(&read_file(path, COVER_LIMIT)?).with_context(|| path.display().to_string())?;
+    let cover = Cover::decode(&read_file(path, COVER_LIMIT)?).with_context(|| shown(path))?;
     Ok(cover.prepared())
 }
 

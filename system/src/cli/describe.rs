@@ -1,13 +1,16 @@
 //! `veil describe` and `veil withdraw`: what an owner says about an image, and taking it back for good.
 
+use std::ffi::OsString;
+
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
     ClusterArgs,
+    escape::one_line,
     image::image_of,
     pages::{moment, views as in_words},
-    say,
+    pending, say, say_json,
     session::UserArgs,
 };
 use crate::directory::{Describe, Grant, ImageDetails, Withdraw};
@@ -20,7 +23,7 @@ use crate::directory::{Describe, Grant, ImageDetails, Withdraw};
 #[derive(Debug, Args)]
 pub(super) struct DescribeArgs {
     /// The image: its id, or the sealed file.
-    image: String,
+    image: OsString,
     /// Its title: at most 100 characters, on one line.
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
@@ -46,8 +49,10 @@ pub(super) async fn describe(args: DescribeArgs) -> anyhow::Result<()> {
         let describe = Describe { owner: me.user, image, title, description };
         me.client.describe(me.client.request_id(), describe, cluster.deadline()).await?;
     }
-    cluster.print(text(&known), details(&known));
-    Ok(())
+    match changes {
+        true => cluster.done(text(&known), details(&known)),
+        false => cluster.print(text(&known), details(&known)),
+    }
 }
 
 fn grants<Name: std::fmt::Display>(list: &[(Name, Grant)]) -> Value {
@@ -74,8 +79,8 @@ fn text(known: &ImageDetails) -> String {
     let mut lines = vec![
         format!("image        {}", known.image),
         format!("owner        {}", known.owner),
-        format!("title        {}", known.title),
-        format!("description  {}", known.description),
+        format!("title        {}", one_line(&known.title)),
+        format!("description  {}", one_line(&known.description)),
         format!("original     {}, {} bytes", known.media, known.length),
     ];
     let line = |whose: String, grant: &Grant| {
@@ -93,7 +98,7 @@ fn text(known: &ImageDetails) -> String {
 #[derive(Debug, Args)]
 pub(super) struct WithdrawArgs {
     /// The image: its id, or the sealed file.
-    image: String,
+    image: OsString,
     #[command(flatten)]
     who: UserArgs,
     #[command(flatten)]
@@ -104,12 +109,13 @@ pub(super) async fn withdraw(args: WithdrawArgs) -> anyhow::Result<()> {
     let WithdrawArgs { image, who, cluster } = args;
     let image = image_of(&image)?;
     let me = who.logged_in(&cluster).await?;
+    pending::forget_image(&me.home.pending(), image);
     let withdraw = Withdraw { owner: me.user, image };
     me.client.withdraw(me.client.request_id(), withdraw, cluster.deadline()).await?;
-    cluster.print(
+    cluster.done(
         format_args!("image {image} is withdrawn: nobody opens it any more"),
         json!({ "image": image.to_string(), "withdrawn": true }),
-    );
+    )?;
     Ok(())
 }
 
@@ -120,7 +126,7 @@ pub(super) async fn withdraw(args: WithdrawArgs) -> anyhow::Result<()> {
 #[derive(Debug, Args)]
 pub(super) struct ViewsArgs {
     /// The image: its id, or the sealed file.
-    image: String,
+    image: OsString,
     #[command(flatten)]
     who: UserArgs,
     #[command(flatten)]
@@ -134,16 +140,16 @@ pub(super) async fn views(args: ViewsArgs) -> anyhow::Result<()> {
     // Fewer are kept than there are in a page.
     let views = me.client.views(me.user, image, None, cluster.deadline()).await?;
     if cluster.json {
-        say(Value::from_iter(views.iter().map(
+        say_json(&Value::from_iter(views.iter().map(
             |(number, view)| json!({ "number": number, "viewer": view.viewer.as_str(), "at_ms": view.at_ms }),
-        )));
+        )))?;
         return Ok(());
     }
     if views.is_empty() {
-        say("nobody has viewed it");
+        say("nobody has viewed it")?;
     }
     for (_, view) in views {
-        say(format_args!("{}  {}", moment(view.at_ms), view.viewer));
+        say(format_args!("{}  {}", moment(view.at_ms), view.viewer))?;
     }
     Ok(())
 }

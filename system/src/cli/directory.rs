@@ -1,9 +1,8 @@
 //! `veil directory`: backups of what the cluster knows.
 
 use std::{
-    fs::File,
-    io::{BufWriter, Write},
-    path::{Path, PathBuf},
+    io::{BufWriter, IntoInnerError, Write},
+    path::PathBuf,
 };
 
 use anyhow::Context;
@@ -11,7 +10,15 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{ClusterArgs, read_file, say};
+use super::{
+    ClusterArgs,
+    beside::Readers,
+    complain,
+    escape::{in_json, shown},
+    output::{ForceArgs, Output, STANDARD},
+    print::{Unprinted, put_with},
+    read_file,
+};
 use crate::{
     client::Client,
     directory::{Backup, DUMP_VERSION, Place, Record, Restore},
@@ -45,16 +52,18 @@ enum DirectoryCommand {
 
 #[derive(Debug, Args)]
 struct DumpArgs {
-    /// Where to write it; only you can read the file. By default to standard output.
+    /// Where to write it; only you can read the file. By default, or as -, to standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
 
 #[derive(Debug, Args)]
 struct LoadArgs {
-    /// The dump.
+    /// The dump; - for standard input.
     file: PathBuf,
     /// Go on with a load that was interrupted: what is there already has to be the same.
     #[arg(long)]
@@ -70,37 +79,38 @@ pub(super) async fn run(args: DirectoryArgs) -> anyhow::Result<()> {
     }
 }
 
-async fn dump(DumpArgs { output, cluster }: DumpArgs) -> anyhow::Result<()> {
-    let client = cluster.client()?;
-    let Some(path) = output else {
-        let mut out = BufWriter::new(std::io::stdout().lock());
-        let dumped = write_dump(&client, &cluster, &mut out).await?;
-        out.flush()?;
+async fn dump(DumpArgs { output, force, cluster }: DumpArgs) -> anyhow::Result<()> {
+    let Some(path) = output.filter(|path| path.as_os_str() != STANDARD) else {
+        put_with(|_| Ok(()))?;
+        let client = cluster.client()?;
+        let mut out = BufWriter::new(std::io::stdout());
+        let dumped = write_dump(&client, &cluster, &mut out).await;
+        let dumped = dumped.map_err(|error| match error.downcast::<std::io::Error>() {
+            Ok(error) => Unprinted::from(error).into(),
+            Err(error) => error,
+        })?;
+        out.flush().map_err(Unprinted::from)?;
         warn_if_torn(&dumped);
         return Ok(());
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = || path.display().to_string();
-    // Takes its name when it is whole; only its owner can read it.
-    let mut beside = tempfile::Builder::new().prefix(".veil-").tempfile_in(folder).with_context(name)?;
-    let mut out = BufWriter::new(beside.as_file_mut());
+    let name = || shown(&path);
+    // Takes its name when it is whole.
+    let output = Output::prepare(&path, force.existing(), Readers::Owner, 0)?;
+    let client = cluster.client()?;
+    let mut out = BufWriter::new(output);
     let dumped = write_dump(&client, &cluster, &mut out).await.with_context(name)?;
-    out.flush().with_context(name)?;
-    drop(out);
-    beside.as_file().sync_all().with_context(name)?;
-    beside.persist(&path).with_context(name)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(name)?;
+    let output = out.into_inner().map_err(IntoInnerError::into_error).with_context(name)?;
+    output.finish()?;
     warn_if_torn(&dumped);
-    cluster.print(
-        format_args!("{} records in {}", dumped.records, path.display()),
-        json!({ "file": path, "records": dumped.records, "consistent": dumped.consistent }),
-    );
-    Ok(())
+    cluster.done(
+        format_args!("{} records in {}", dumped.records, name()),
+        json!({ "file": in_json(&path), "records": dumped.records, "consistent": dumped.consistent }),
+    )
 }
 
 fn warn_if_torn(dumped: &Dumped) {
     if !dumped.consistent {
-        eprintln!("veil: the directory was changed while it was read: the dump may not fit together");
+        complain("the directory was changed while it was read: the dump may not fit together");
     }
 }
 
@@ -158,7 +168,7 @@ fn line(record: &Record) -> serde_json::Result<String> {
 }
 
 async fn load(LoadArgs { file, resume, cluster }: LoadArgs) -> anyhow::Result<()> {
-    let name = || file.display().to_string();
+    let name = || shown(&file);
     let backup = Backup::parse(&read_file(&file, DUMP_LIMIT)?).with_context(name)?;
     let client = cluster.client()?;
     if !resume {
@@ -179,9 +189,5 @@ async fn load(LoadArgs { file, resume, cluster }: LoadArgs) -> anyhow::Result<()
         restored += client.restore(client.request_id(), restore, cluster.deadline()).await?;
     }
     let text = format!("{restored} of {records} records brought back, the others were there already");
-    match cluster.json {
-        true => say(json!({ "records": records, "restored": restored })),
-        false => say(text),
-    }
-    Ok(())
+    cluster.done(text, json!({ "records": records, "restored": restored }))
 }

@@ -1,5 +1,7 @@
 //! `veil grant`: changes what a viewer, or a group, may still see.
 
+use std::ffi::OsString;
+
 use clap::Args;
 use serde_json::json;
 
@@ -13,7 +15,7 @@ use crate::directory::{GroupName, SetGrant, SetGroupGrant, UserName};
 #[derive(Debug, Args)]
 pub(super) struct GrantArgs {
     /// The image: its id, or the sealed file.
-    image: String,
+    image: OsString,
     /// Whose views: the name of a user, or of a group with --group.
     viewer: String,
     /// How many from now on.
@@ -35,19 +37,19 @@ pub(super) async fn run(args: GrantArgs) -> anyhow::Result<()> {
         let me = who.logged_in(&cluster).await?;
         let grant = SetGroupGrant { owner: me.user, image, group: group.clone(), views };
         let left = me.client.set_group_grant(me.client.request_id(), grant, cluster.deadline()).await?;
-        cluster.print(
+        cluster.done(
             format_args!("group {group} has {} of {image} left", in_words(left)),
             json!({ "image": image.to_string(), "group": group.as_str(), "views_left": left }),
-        );
+        )?;
         return Ok(());
     }
     let viewer: UserName = viewer.parse()?;
     let me = who.logged_in(&cluster).await?;
     let grant = SetGrant { owner: me.user, image, viewer: viewer.clone(), views };
     let left = me.client.set_grant(me.client.request_id(), grant, cluster.deadline()).await?;
-    cluster.print(
+    cluster.done(
         format_args!("{viewer} has {} of {image} left", in_words(left)),
         json!({ "image": image.to_string(), "viewer": viewer.as_str(), "views_left": left }),
-    );
+    )?;
     Ok(())
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{
     ClusterArgs,
     pages::{all, moment},
+    pending::{self, Pending, Wish},
     request::{AT_A_TIME, settled},
-    say,
+    say, say_json,
     session::UserArgs,
 };
 use crate::directory::{
@@ -134,21 +135,31 @@ pub(super) async fn run(args: GroupArgs) -> anyhow::Result<()> {
 
 async fn create(OneGroup { group, who, cluster }: OneGroup) -> anyhow::Result<()> {
     let me = who.logged_in(&cluster).await?;
-    let create = CreateGroup { user: me.user.clone(), group: group.clone() };
-    me.client.create_group(me.client.request_id(), create, cluster.deadline()).await?;
+    let pending =
+        Pending::note(&me.home.pending(), &me.client, wish(&me.user, &group), cluster.timeout).await?;
+    let made = pending.ask(&me.client, async |turn| {
+        let create = CreateGroup { user: me.user.clone(), group: group.clone() };
+        me.client.create_group(turn.request, create, cluster.deadline()).await
+    });
+    made.await?.is_kept()?;
     let json = json!({ "group": group.as_str(), "admin": me.user.as_str() });
-    cluster.print(format_args!("{} has made group {group}, and administers it", me.user), json);
+    cluster.done(format_args!("{} has made group {group}, and administers it", me.user), json)?;
     Ok(())
+}
+
+/// To make a group, which is made once however often it takes to hear of it.
+fn wish<'a>(user: &'a UserName, group: &'a GroupName) -> Wish<'a> {
+    Wish { user, kind: "new group", content: group.as_str().as_bytes() }
 }
 
 async fn ask(OneGroup { group, who, cluster }: OneGroup) -> anyhow::Result<()> {
     let me = who.logged_in(&cluster).await?;
     let ask = AskToJoin { user: me.user.clone(), group: group.clone() };
     me.client.ask_to_join(me.client.request_id(), ask, cluster.deadline()).await?;
-    cluster.print(
+    cluster.done(
         format_args!("{} asks to join group {group}; the answer will be in your inbox", me.user),
         json!({ "group": group.as_str(), "user": me.user.as_str() }),
-    );
+    )?;
     Ok(())
 }
 
@@ -162,14 +173,14 @@ async fn requests(OneGroup { group, who, cluster }: OneGroup) -> anyhow::Result<
     let waiting = all(page).await?;
     if cluster.json {
         let row = |(user, asked_ms): &(UserName, u64)| json!({ "user": user.as_str(), "asked_ms": asked_ms });
-        say(Value::from_iter(waiting.iter().map(row)));
+        say_json(&Value::from_iter(waiting.iter().map(row)))?;
         return Ok(());
     }
     if waiting.is_empty() {
-        say(format_args!("nobody asks to join group {group}"));
+        say(format_args!("nobody asks to join group {group}"))?;
     }
     for (user, asked_ms) in waiting {
-        say(format_args!("{}  {user}", moment(asked_ms)));
+        say(format_args!("{}  {user}", moment(asked_ms)))?;
     }
     Ok(())
 }
@@ -179,10 +190,10 @@ async fn answer(OneMember { group, member, who, cluster }: OneMember, accept: bo
     let answer = AnswerJoin { admin: me.user, group: group.clone(), user: member.clone(), accept };
     me.client.answer_join(me.client.request_id(), answer, cluster.deadline()).await?;
     let is = if accept { "is a member of" } else { "is not let into" };
-    cluster.print(
+    cluster.done(
         format_args!("{member} {is} group {group}"),
         json!({ "group": group.as_str(), "user": member.as_str(), "member": accept }),
-    );
+    )?;
     Ok(())
 }
 
@@ -203,21 +214,23 @@ async fn refuse_all(OneGroup { group, who, cluster }: OneGroup) -> anyhow::Resul
     let refused: Vec<bool> = refused.buffer_unordered(AT_A_TIME).try_collect().await?;
     let refused = refused.into_iter().filter(|refused| *refused).count();
     let word = if refused == 1 { "user is" } else { "users are" };
-    cluster.print(
+    cluster.done(
         format_args!("{refused} {word} not let into group {group}"),
         json!({ "group": group.as_str(), "refused": refused }),
-    );
+    )?;
     Ok(())
 }
 
 async fn leave(OneGroup { group, who, cluster }: OneGroup) -> anyhow::Result<()> {
     let me = who.logged_in(&cluster).await?;
+    // With the last member it ends, and is made anew then.
+    pending::forget(&me.home.pending(), wish(&me.user, &group));
     let leave = LeaveGroup { user: me.user.clone(), group: group.clone() };
     me.client.leave_group(me.client.request_id(), leave, cluster.deadline()).await?;
-    cluster.print(
+    cluster.done(
         format_args!("{} is not in group {group} any more", me.user),
         json!({ "group": group.as_str(), "user": me.user.as_str(), "member": false }),
-    );
+    )?;
     Ok(())
 }
 
@@ -225,10 +238,10 @@ async fn remove(OneMember { group, member, who, cluster }: OneMember) -> anyhow:
     let me = who.logged_in(&cluster).await?;
     let remove = RemoveMember { admin: me.user, group: group.clone(), member: member.clone() };
     me.client.remove_from_group(me.client.request_id(), remove, cluster.deadline()).await?;
-    cluster.print(
+    cluster.done(
         format_args!("{member} is not in group {group} any more"),
         json!({ "group": group.as_str(), "user": member.as_str(), "member": false }),
-    );
+    )?;
     Ok(())
 }
 
@@ -239,7 +252,7 @@ async fn admin(AdminArgs { of, revoke }: AdminArgs) -> anyhow::Result<()> {
     let set = SetRole { admin: me.user, group: group.clone(), member: member.clone(), role };
     me.client.set_role(me.client.request_id(), set, cluster.deadline()).await?;
     let text = format!("{member} is {} of group {group}", if revoke { "a plain member" } else { "an admin" });
-    cluster.print(text, json!({ "group": group.as_str(), "user": member.as_str(), "role": name(role) }));
+    cluster.done(text, json!({ "group": group.as_str(), "user": member.as_str(), "role": name(role) }))?;
     Ok(())
 }
 
@@ -251,18 +264,20 @@ async fn list(ListArgs { mine, who, cluster }: ListArgs) -> anyhow::Result<()> {
         if cluster.json {
             let row =
                 |(group, role): &(GroupName, Role)| json!({ "group": group.as_str(), "role": name(*role) });
-            say(Value::from_iter(groups.iter().map(row)));
+            say_json(&Value::from_iter(groups.iter().map(row)))?;
         } else {
-            groups.iter().for_each(|(group, role)| say(format_args!("{:6}  {group}", name(*role))));
+            for (group, role) in &groups {
+                say(format_args!("{:6}  {group}", name(*role)))?;
+            }
         }
         return Ok(());
     }
     let groups =
         all(async |last: Option<&GroupName>| me.client.groups(last.cloned(), deadline).await).await?;
     if cluster.json {
-        say(Value::from_iter(groups.iter().map(|group| group.as_str())));
+        say_json(&Value::from_iter(groups.iter().map(|group| group.as_str())))?;
     } else {
-        groups.iter().for_each(say);
+        groups.iter().try_for_each(say)?;
     }
     Ok(())
 }
@@ -276,13 +291,13 @@ async fn members(OneGroup { group, who, cluster }: OneGroup) -> anyhow::Result<(
     };
     let members = all(page).await?;
     if cluster.json {
-        say(Value::from_iter(members.iter().map(|(user, member)| {
+        say_json(&Value::from_iter(members.iter().map(|(user, member)| {
             json!({ "user": user.as_str(), "role": name(member.role), "joined_ms": member.joined_ms })
-        })));
+        })))?;
         return Ok(());
     }
     for (user, member) in members {
-        say(format_args!("{}  {:6}  {user}", moment(member.joined_ms), name(member.role)));
+        say(format_args!("{}  {:6}  {user}", moment(member.joined_ms), name(member.role)))?;
     }
     Ok(())
 }

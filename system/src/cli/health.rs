@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
 
-use super::block_on;
+use super::{block_on, escape::shown, say};
 use crate::{
     node::NodeConfig,
     wire::transport::{Network, Tcp},
@@ -42,7 +42,7 @@ pub struct HealthArgs {
 pub fn run(args: &HealthArgs) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
     let address = config.listen.http.as_deref().with_context(|| {
-        format!("{}: listen.http is not set, so nothing tells how the node is", args.config.display())
+        format!("{}: listen.http is not set, so nothing tells how the node is", shown(&args.config))
     })?;
     let address = reachable(address);
     block_on(async {
@@ -51,8 +51,7 @@ pub fn run(args: &HealthArgs) -> anyhow::Result<()> {
             .map_err(|_| anyhow::anyhow!("no answer from {address} within {PATIENCE:?}"))?
             .with_context(|| format!("no answer from {address}"))?;
         anyhow::ensure!(status == StatusCode::OK, "{answer}");
-        println!("{answer}");
-        Ok(())
+        Ok(say(answer)?)
     })
 }
 

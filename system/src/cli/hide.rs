@@ -1,14 +1,22 @@
 //! `veil hide`: any bytes into a picture, under a passphrase.
 
-use std::{io::Read as _, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
 use super::{
-    capacity::read_cover, ensure_apart, passphrase::PassphraseArgs, picture::Carrying, read_file, say,
-    write_file,
+    beside::Readers,
+    capacity::read_cover,
+    ensure_apart,
+    escape::in_json,
+    file::ensure_read_once,
+    output::{ForceArgs, Output},
+    passphrase::PassphraseArgs,
+    picture::Carrying,
+    print::Form,
+    read_file,
 };
 use crate::{
     node::Entropy,
@@ -29,12 +37,14 @@ pub(super) struct HideArgs {
     /// stays in the shell's history.
     #[arg(long, conflicts_with = "file")]
     text: Option<String>,
-    /// The picture to hide it in, PNG or JPEG; without one, the standard cover.
+    /// The picture to hide it in, PNG or JPEG, - for standard input; without one, the standard cover.
     #[arg(long, value_name = "FILE")]
     cover: Option<PathBuf>,
-    /// Where to write the picture, a PNG.
+    /// Where to write the picture, a PNG; - for standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    #[command(flatten)]
+    force: ForceArgs,
     #[command(flatten)]
     passphrase: PassphraseArgs,
     /// Print JSON, for scripts.
@@ -43,13 +53,14 @@ pub(super) struct HideArgs {
 }
 
 pub(super) fn run(args: HideArgs) -> anyhow::Result<()> {
-    let HideArgs { file, text, cover: cover_path, output, passphrase, json } = args;
+    let HideArgs { file, text, cover: cover_path, output, force, passphrase, json } = args;
     for given in [&file, &cover_path].into_iter().flatten() {
         ensure_apart(given, &output)?;
     }
+    ensure_read_once([&file, &cover_path].into_iter().flatten().map(PathBuf::as_path))?;
+    let output = Output::prepare(&output, force.existing(), Readers::Usual, 0)?;
     let bytes = match (file, text) {
         (_, Some(text)) => text.into_bytes(),
-        (Some(path), None) if path.as_os_str() == "-" => read_stdin()?,
         (Some(path), None) => read_file(&path, MAX_HIDDEN_BYTES)?,
         (None, None) => anyhow::bail!("nothing to hide: name a file or give --text"),
     };
@@ -62,37 +73,29 @@ pub(super) fn run(args: HideArgs) -> anyhow::Result<()> {
         salt
     });
     let (png, done) = seal::hide(&bytes, &passphrase, salt, &cover)?;
-    write_file(&output, &png)?;
+    let (name, path, on) = (output.name(), in_json(output.path()), output.beside());
+    output.write(&png)?;
     let psnr = measured(&cover, &png)?;
     let picture = Carrying { geometry: done.geometry, density: done.density, psnr };
-    if json {
-        let mut report = picture.json();
-        report["file"] = json!(output);
-        report["bytes"] = json!(png.len());
-        report["hidden_bytes"] = json!(bytes.len());
-        report["planned"] = json!({ "bytes": plan.file_len, "psnr_db": (plan.psnr * 10.0).round() / 10.0 });
-        say(report);
-    } else {
-        let own = (cover.raster().width(), cover.raster().height());
-        // Of an enlarged cover it is not known beforehand how well its last rows pack.
-        let (about, grown) = match own == (done.geometry.width(), done.geometry.height()) {
-            true => ("", String::new()),
-            false => ("about ", format!(", enlarged from {} x {}", own.0, own.1)),
-        };
-        say(format_args!("{} bytes hidden in {}", bytes.len(), output.display()));
-        let (planned, psnr) = (plan.file_len, plan.psnr);
-        say(format_args!("planned  {about}{planned} bytes of file, {psnr:.1} dB like the cover{grown}"));
-        say(format_args!("written  {} bytes of file: {}", png.len(), picture.text()));
-    }
-    Ok(())
-}
-
-fn read_stdin() -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().take(MAX_HIDDEN_BYTES + 1).read_to_end(&mut bytes).context("standard input")?;
-    let length = bytes.len() as u64;
-    anyhow::ensure!(length <= MAX_HIDDEN_BYTES, "standard input: more than {MAX_HIDDEN_BYTES} bytes long");
-    Ok(bytes)
+    let mut report = picture.json();
+    report["file"] = json!(path);
+    report["bytes"] = json!(png.len());
+    report["hidden_bytes"] = json!(bytes.len());
+    report["planned"] = json!({ "bytes": plan.file_len, "psnr_db": (plan.psnr * 10.0).round() / 10.0 });
+    let own = (cover.raster().width(), cover.raster().height());
+    // Of an enlarged cover it is not known beforehand how well its last rows pack.
+    let (about, grown) = match own == (done.geometry.width(), done.geometry.height()) {
+        true => ("", String::new()),
+        false => ("about ", format!(", enlarged from {} x {}", own.0, own.1)),
+    };
+    let (hidden, planned, psnr) = (bytes.len(), plan.file_len, plan.psnr);
+    let text = format!(
+        "{hidden} bytes hidden in {name}\nplanned  {about}{planned} bytes of file, {psnr:.1} dB like the cover{grown}\n\
+         written  {} bytes of file: {}",
+        png.len(),
+        picture.text()
+    );
+    Ok(Form::json_if(json).say_done(on, text, &report)?)
 }
 
 /// How like the cover the picture turned out.

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use directories::ProjectDirs;
 
-use super::{known_nodes::KnownFile, secret};
+use super::{escape::shown, known_nodes::KnownFile, secret};
 use crate::{
     directory::UserName,
     identity::{KeyPair, SessionToken},
@@ -75,20 +75,20 @@ impl Home {
         let users = self.users();
         // What is there keeps its mode.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&users);
-        made.with_context(|| users.display().to_string())
+        made.with_context(|| shown(&users))
     }
 
     /// The key of a user, if it is on this device.
     pub(super) fn key(&self, user: &UserName) -> anyhow::Result<Option<KeyPair>> {
         let path = self.file(user, "key");
         let Some(text) = secret::read_if_there(&path)? else { return Ok(None) };
-        KeyPair::from_text(&text).map(Some).with_context(|| path.display().to_string())
+        KeyPair::from_text(&text).map(Some).with_context(|| shown(&path))
     }
 
     /// The key of a user, who needs it.
     pub(super) fn own_key(&self, user: &UserName) -> anyhow::Result<KeyPair> {
         self.key(user)?.with_context(|| {
-            format!("the key of {user} is not on this device: {}", self.file(user, "key").display())
+            format!("the key of {user} is not on this device: {}", shown(&self.file(user, "key")))
         })
     }
 
@@ -105,7 +105,7 @@ impl Home {
             Some(_) => Ok(pair),
             None => {
                 let text = secret::read_if_there(&path)?.unwrap_or_default();
-                KeyPair::from_text(&text).with_context(|| path.display().to_string())
+                KeyPair::from_text(&text).with_context(|| shown(&path))
             }
         }
     }
@@ -113,7 +113,7 @@ impl Home {
     /// Puts the new key in the place of the old one.
     pub(super) fn adopt_next_key(&self, user: &UserName) -> anyhow::Result<PathBuf> {
         let path = self.file(user, "key");
-        fs::rename(self.next_key_path(user), &path).with_context(|| path.display().to_string())?;
+        fs::rename(self.next_key_path(user), &path).with_context(|| shown(&path))?;
         Ok(path)
     }
 
@@ -126,7 +126,7 @@ impl Home {
             let token = SessionToken::from_text(token).ok()?;
             Some(StoredSession { token, expires_ms: expires.trim().parse().ok()? })
         };
-        let session = parse().with_context(|| format!("{}: no session; log in again", path.display()))?;
+        let session = parse().with_context(|| format!("{}: no session; log in again", shown(&path)))?;
         Ok(Some(session))
     }
 
@@ -146,14 +146,19 @@ impl Home {
     /// Takes a session away that has ended.
     pub(super) fn forget_session(&self, user: &UserName) -> anyhow::Result<()> {
         let path = self.file(user, "session");
-        fs::remove_file(&path).with_context(|| path.display().to_string())
+        fs::remove_file(&path).with_context(|| shown(&path))
+    }
+
+    /// The folder of requests that have got no certain answer yet.
+    pub(super) fn pending(&self) -> PathBuf {
+        self.0.join("pending")
     }
 
     /// Who logged in last on this device.
     pub(super) fn last_user(&self) -> anyhow::Result<Option<UserName>> {
         let path: &Path = &self.users().join(LAST);
         let Some(text) = secret::read_if_there(path)? else { return Ok(None) };
-        text.trim().parse().map(Some).with_context(|| path.display().to_string())
+        text.trim().parse().map(Some).with_context(|| shown(path))
     }
 
     pub(super) fn new(folder: impl Into<PathBuf>) -> Self {
@@ -173,10 +178,10 @@ impl Home {
         let key = match secret::create(&path, &pair.to_text())? {
             Some(file) => UserKey { pair, path, new: true, _file: lock(file, user)? },
             None => {
-                let file = File::open(&path).with_context(|| path.display().to_string())?;
+                let file = File::open(&path).with_context(|| shown(&path))?;
                 let file = lock(file, user)?;
                 let text = secret::read(&file, &path)?;
-                let pair = KeyPair::from_text(&text).with_context(|| path.display().to_string())?;
+                let pair = KeyPair::from_text(&text).with_context(|| shown(&path))?;
                 UserKey { pair, path, new: false, _file: file }
             }
         };
@@ -195,7 +200,7 @@ fn lock(file: File, user: &UserName) -> anyhow::Result<File> {
 impl UserKey {
     /// Takes it away, as nobody is known by it.
     pub(super) fn remove(self) -> anyhow::Result<()> {
-        fs::remove_file(&self.path).with_context(|| self.path.display().to_string())
+        fs::remove_file(&self.path).with_context(|| shown(&self.path))
     }
 }
 

@@ -1,21 +1,24 @@
 //! Which image a command is about.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 use anyhow::Context;
 
-use super::{SEALED_LIMIT, read_file};
+use super::{escape::shown, file::LOCK_PATIENCE, output::STANDARD, read_sealed};
 use crate::{directory::ImageId, seal::SealedFile};
 
 /// The image that a user names by its id, or by the sealed file.
-pub(super) fn image_of(text: &str) -> anyhow::Result<ImageId> {
+pub(super) fn image_of(named: &OsStr) -> anyhow::Result<ImageId> {
+    let path = Path::new(named);
+    // What is no text is no id either.
+    let text = named.to_string_lossy();
     match text.parse::<ImageId>() {
         Ok(id) => Ok(id),
         Err(not_an_id) => {
-            let path = Path::new(text);
-            anyhow::ensure!(path.exists(), "{not_an_id}, and there is no such file");
-            let bytes = read_file(path, SEALED_LIMIT)?;
-            Ok(SealedFile::read(&bytes).with_context(|| text.to_owned())?.block.unverified().image)
+            let there = named == STANDARD || path.exists();
+            anyhow::ensure!(there, "{not_an_id}, and there is no such file");
+            let bytes = read_sealed(path, LOCK_PATIENCE)?;
+            Ok(SealedFile::read(&bytes).with_context(|| shown(path))?.block.unverified().image)
         }
     }
 }

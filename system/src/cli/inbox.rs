@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{
     ClusterArgs,
+    escape::one_line,
     pages::{moment, views as in_words},
-    say,
+    say, say_json,
     session::UserArgs,
 };
 use crate::directory::{Acknowledge, Notice, Posted};
@@ -43,16 +44,16 @@ pub(super) async fn run(args: InboxArgs) -> anyhow::Result<()> {
         let rows = notices.iter().map(
             |(number, posted)| json!({ "number": number, "at_ms": posted.at_ms, "notice": posted.notice }),
         );
-        say(json!({ "notices": Value::from_iter(rows), "dropped": dropped }));
+        say_json(&json!({ "notices": Value::from_iter(rows), "dropped": dropped }))?;
     } else {
         if notices.is_empty() {
-            say("nothing new");
+            say("nothing new")?;
         }
         for (_, Posted { at_ms, notice, .. }) in &notices {
-            say(format_args!("{}  {}", moment(*at_ms), in_a_sentence(notice)));
+            say(format_args!("{}  {}", moment(*at_ms), in_a_sentence(notice)))?;
         }
         if dropped > 0 {
-            say(format_args!("{dropped} notices are lost: there were too many"));
+            say(format_args!("{dropped} notices are lost: there were too many"))?;
         }
     }
     // Only what was shown.
@@ -66,7 +67,7 @@ pub(super) async fn run(args: InboxArgs) -> anyhow::Result<()> {
 fn in_a_sentence(notice: &Notice) -> String {
     match notice {
         Notice::Requested { image, user, views, note } => {
-            let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+            let note = if note.is_empty() { String::new() } else { format!(": {}", one_line(note)) };
             format!("{user} asks for {} of {image}{note}", in_words(*views))
         }
         Notice::Granted { image, owner, views_left: 0 } => format!("{owner} took {image} back"),

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ClusterArgs, SEALED_LIMIT, block_on, picture::Carrying, read_file, session::UserArgs};
+use super::{ClusterArgs, block_on, escape::shown, picture::Carrying, read_sealed, session::UserArgs};
 use crate::{
     directory::UserName,
     identity::{FinderKey, PublicKey},
@@ -21,7 +21,7 @@ use crate::{
 /// asked for your key, and your own grant is shown. Exits with 1 if the signature is bad.
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
-    /// The sealed image.
+    /// The sealed image; - for standard input.
     sealed: PathBuf,
     /// The public key of your cluster, which `veil cluster init` printed.
     #[arg(long, env = "VEIL_CLUSTER_KEY", value_name = "KEY")]
@@ -37,8 +37,8 @@ pub(super) struct InspectArgs {
 
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let InspectArgs { sealed, cluster_key, own, who, cluster } = args;
-    let bytes = read_file(sealed, SEALED_LIMIT)?;
-    let mut inspected = Inspected::of(&bytes).with_context(|| sealed.display().to_string())?;
+    let bytes = read_sealed(sealed, cluster.timeout)?;
+    let mut inspected = Inspected::of(&bytes).with_context(|| shown(sealed))?;
     let mut trusted = *cluster_key;
     if let (true, What::Image(image)) = (own, &mut inspected.what) {
         let (user, keys) = block_on(async {
@@ -52,7 +52,7 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     if let What::Image(image) = &mut inspected.what {
         image.check(trusted);
     }
-    cluster.print(inspected.text().trim_end(), inspected.json());
+    cluster.print(inspected.text().trim_end(), inspected.json())?;
     Ok(if inspected.is_bad() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -11,6 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+use super::{complain, escape::shown};
 use crate::{
     identity::Fingerprint,
     wire::tls::{KnownNodes, Untrusted},
@@ -59,11 +60,11 @@ impl KnownFile {
     }
 
     fn wrong(&self, number: usize, what: &dyn std::fmt::Display) -> Untrusted {
-        Untrusted::Changed(format!("{}, line {number}: {what}", self.path.display()))
+        Untrusted::Changed(format!("{}, line {number}: {what}", shown(&self.path)))
     }
 
     fn unusable(&self, error: &std::io::Error) -> Untrusted {
-        Untrusted::Changed(format!("{}: {error}", self.path.display()))
+        Untrusted::Changed(format!("{}: {error}", shown(&self.path)))
     }
 
     fn append(&self, address: &str, authority: Fingerprint) -> std::io::Result<()> {
@@ -84,7 +85,7 @@ impl KnownFile {
                 "this is not the cluster that was met at {address} before: its authority has the fingerprint \
                  {authority}, and {}, line {number} says {known}. Somebody may be in between. If the cluster was \
                  made anew, remove that line",
-                self.path.display()
+                shown(&self.path)
             ))),
         }
     }
@@ -108,7 +109,7 @@ impl KnownNodes for KnownFile {
             && self.refused.lock().insert(address.to_owned())
         {
             // Said at once: other nodes may be asked for a while yet, and have other excuses.
-            eprintln!("veil: {untrusted}");
+            complain(untrusted);
         }
         judged
     }
@@ -122,10 +123,10 @@ impl KnownNodes for KnownFile {
                 return Err(Untrusted::Changed(reason));
             }
             self.append(address, authority).map_err(|error| self.unusable(&error))?;
-            eprintln!(
-                "veil: {address} is new; the fingerprint of its cluster, {authority}, is now in {}",
-                fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone()).display()
-            );
+            complain(format_args!(
+                "{address} is new; the fingerprint of its cluster, {authority}, is now in {}",
+                shown(&fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone()))
+            ));
         }
         *cluster = Some(authority);
         Ok(())

@@ -49,7 +49,7 @@ async fn show(cluster: ClusterArgs) -> anyhow::Result<()> {
     let (term, leader) = cluster.client()?.leader(cluster.deadline()).await?;
     let Member { id, client, .. } = &leader;
     let text = format!("node {id} at {client} leads, in term {term}");
-    cluster.print(text, json!({ "leader": leader, "term": term }));
+    cluster.print(text, json!({ "leader": leader, "term": term }))?;
     Ok(())
 }
 
@@ -58,6 +58,6 @@ async fn transfer(TransferArgs { to, cluster }: TransferArgs) -> anyhow::Result<
     let (_, before) = client.leader(deadline).await?;
     let leader = client.transfer_leadership(to, deadline).await?;
     let text = format!("node {} leads, after node {}", leader.id, before.id);
-    cluster.print(text, json!({ "before": before, "leader": leader }));
+    cluster.done(text, json!({ "before": before, "leader": leader }))?;
     Ok(())
 }

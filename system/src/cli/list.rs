@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{
     ClusterArgs,
+    escape::one_line,
     pages::{all, whole_list},
-    say,
+    say, say_json,
     session::UserArgs,
 };
 use crate::directory::{GroupName, Listing};
@@ -65,36 +66,36 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<()> {
             })
         });
         let rows = Value::from_iter(rows);
-        say(match &staleness {
+        let answer = match &staleness {
             Some(staleness) => {
                 let age_ms = staleness.at_most().map(|age| age.as_millis() as u64);
                 json!({ "age_ms": age_ms, "images": rows })
             }
             None => rows,
-        });
-        return Ok(());
+        };
+        return Ok(say_json(&answer)?);
     }
     if let Some(staleness) = &staleness {
         say(match staleness.at_most() {
             Some(age) => format!("as it was at most {age:?} ago"),
             None => "as it was at some time: the node has heard of no leader yet".to_owned(),
-        });
+        })?;
     }
     if lines.is_empty() {
-        say(format_args!("nothing to see for {user}"));
+        say(format_args!("nothing to see for {user}"))?;
         return Ok(());
     }
     // Most have no title: then there is no column for it.
     let titled = lines.iter().any(|line| !line.title.is_empty());
     let (title, width) = if titled { ("TITLE", 16) } else { ("", 0) };
     let row = |image: &str, bytes: &str, left: &str, owner: &str, title: &str| {
-        say(format!("{image:32}  {bytes:>10}  {left:>10}  {owner:width$}  {title}").trim_end());
+        say(format!("{image:32}  {bytes:>10}  {left:>10}  {owner:width$}  {title}").trim_end())
     };
-    row("IMAGE", "BYTES", "VIEWS LEFT", "OWNER", title);
+    row("IMAGE", "BYTES", "VIEWS LEFT", "OWNER", title)?;
     for line in lines {
         let left = line.views_left.map_or("own".to_owned(), |views| views.to_string());
         let (image, bytes) = (line.image.to_string(), line.length.to_string());
-        row(&image, &bytes, &left, line.owner.as_str(), &line.title);
+        row(&image, &bytes, &left, line.owner.as_str(), &one_line(&line.title))?;
     }
     Ok(())
 }

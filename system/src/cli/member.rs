@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::ClusterArgs;
+use super::{ClusterArgs, say};
 use crate::wire::client::{Member, NodeId};
 
 /// List, add and remove the members of the cluster.
@@ -67,25 +67,25 @@ pub(super) async fn run(args: MemberArgs) -> anyhow::Result<()> {
 async fn list(ListArgs { cluster }: ListArgs) -> anyhow::Result<()> {
     let members = cluster.client()?.members(cluster.deadline()).await?;
     if cluster.json {
-        println!("{}", serde_json::to_string(&members)?);
-        return Ok(());
+        return Ok(say(serde_json::to_string(&members)?)?);
     }
-    println!("{:>4}  {:21}  {:21}  ROLE", "NODE", "CLIENTS", "NODES");
+    say(format_args!("{:>4}  {:21}  {:21}  ROLE", "NODE", "CLIENTS", "NODES"))?;
     for role in members {
         let Member { id, client, peer } = role.member;
-        println!("{id:>4}  {client:21}  {peer:21}  {}", if role.voter { "voter" } else { "learner" });
+        let is = if role.voter { "voter" } else { "learner" };
+        say(format_args!("{id:>4}  {client:21}  {peer:21}  {is}"))?;
     }
     Ok(())
 }
 
 async fn add(AddArgs { id, client, peer, cluster }: AddArgs) -> anyhow::Result<()> {
     cluster.client()?.add_member(Member { id, client, peer }, cluster.deadline()).await?;
-    cluster.print(format_args!("node {id} is a member"), json!({ "id": id, "member": true }));
+    cluster.done(format_args!("node {id} is a member"), json!({ "id": id, "member": true }))?;
     Ok(())
 }
 
 async fn remove(RemoveArgs { id, cluster }: RemoveArgs) -> anyhow::Result<()> {
     cluster.client()?.remove_member(id, cluster.deadline()).await?;
-    cluster.print(format_args!("node {id} is not a member"), json!({ "id": id, "member": false }));
+    cluster.done(format_args!("node {id} is not a member"), json!({ "id": id, "member": false }))?;
     Ok(())
 }

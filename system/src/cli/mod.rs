@@ -1,12 +1,17 @@
 //! The `veil` program: one file a subcommand.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod account;
+mod beside;
 mod block;
 mod capacity;
+mod closed;
 pub mod cluster;
 mod describe;
 mod dev;
 mod directory;
+mod escape;
 mod file;
 mod grant;
 mod group;
@@ -16,6 +21,7 @@ mod home;
 mod image;
 mod inbox;
 mod inspect;
+mod interrupt;
 mod known_nodes;
 mod leader;
 pub mod lifeline;
@@ -23,10 +29,13 @@ mod list;
 mod member;
 pub mod node;
 mod online;
+mod output;
 mod pages;
 mod passphrase;
 mod password;
+mod pending;
 mod picture;
+mod print;
 mod register;
 mod repair;
 mod request;
@@ -35,6 +44,7 @@ mod reveal;
 mod seal;
 mod secret;
 mod session;
+mod show;
 mod status;
 pub mod trust;
 mod usage;
@@ -47,8 +57,9 @@ use clap::{Args, Parser, Subcommand};
 use tokio::time::Instant;
 
 use self::{
-    file::{ensure_apart, read_file, write_file},
+    file::{ensure_apart, read_file, read_sealed},
     home::HomeArgs,
+    print::{Form, Stream, Unprinted, complain, say, say_json},
     trust::TrustArgs,
 };
 use crate::{client::Client, wire::transport::Tcp};
@@ -147,11 +158,17 @@ impl ClusterArgs {
     }
 
     /// Prints `value` as JSON if that was asked for, else `text`.
-    fn print(&self, text: impl std::fmt::Display, value: serde_json::Value) {
+    fn print(&self, text: impl std::fmt::Display, value: serde_json::Value) -> anyhow::Result<()> {
         match self.json {
-            true => say(value),
-            false => say(text),
+            true => say_json(&value)?,
+            false => say(text)?,
         }
+        Ok(())
+    }
+
+    /// The same of something that was done, which an error tells too if it cannot be printed.
+    fn done(&self, text: impl std::fmt::Display, value: serde_json::Value) -> anyhow::Result<()> {
+        Ok(Form::json_if(self.json).say_done(Stream::Output, text, &value)?)
     }
 }
 
@@ -160,10 +177,29 @@ pub fn init_tracing() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,openraft=error"));
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    // What cannot be logged is not worth the end of this program.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    log.with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
 }
 
-/// Runs a parsed command line: 0 done, 1 refused or failed. (clap ends bad usage with 2.)
+/// Parses a command line and runs it: 0 done, 1 refused or failed, also if the answer could not be printed; 2 bad usage;
+/// 141 if whoever read the answer stopped reading.
+pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => run(cli),
+        // What was asked for, such as --help; or what is wrong, after which nothing else is of interest.
+        Err(told) if told.use_stderr() => {
+            let _ = told.print();
+            ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2))
+        }
+        Err(told) => match print::put_with(|_| told.print()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(unprinted) => unprinted.exit(),
+        },
+    }
+}
+
+/// Runs a parsed command line, with the exit codes of [`main`].
 pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Dev(args) => block_on(dev::run(args)),
@@ -213,10 +249,13 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("veil: {}", describe(&error));
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<Unprinted>() {
+            Some(unprinted) => unprinted.exit(),
+            None => {
+                complain(describe(&error));
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
@@ -232,12 +271,6 @@ pub fn describe(error: &anyhow::Error) -> String {
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(command)
-}
-
-/// Prints a line, or several. Whoever stopped listening has what they wanted.
-fn say(text: impl std::fmt::Display) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// The largest sealed file that is read, bytes.

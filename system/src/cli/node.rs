@@ -10,6 +10,7 @@ use tokio::{
     sync::Notify,
 };
 
+use super::say;
 use crate::{
     consensus::{Disk, Folder, SlowDisk},
     node::{Entropy, Environment, Node, NodeConfig, SharedKeys, TlsFiles, system_clock},
@@ -85,7 +86,11 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
         }
         let hung_up = hang_ups()?;
         let node = Node::start(config.clone(), environment).await?;
-        println!("{}", serde_json::to_string(&Listening { member: node.member(), http: node.http() })?);
+        let listening = serde_json::to_string(&Listening { member: node.member(), http: node.http() })?;
+        if let Err(unsaid) = say(&listening) {
+            // Nobody reads where it listens, and it serves all the same.
+            tracing::warn!("{unsaid}; listening: {listening}");
+        }
         let failed = tokio::select! {
             () = stop => None,
             reason = node.failed() => Some(reason),

@@ -6,7 +6,13 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ClusterArgs, SEALED_LIMIT, read_file, say, session::UserArgs};
+use super::{
+    ClusterArgs, complain,
+    escape::{one_line, shown},
+    file::LOCK_PATIENCE,
+    read_sealed, say, say_json,
+    session::UserArgs,
+};
 use crate::{
     directory::{ImageId, UserName},
     seal::SealedFile,
@@ -51,19 +57,20 @@ pub(super) async fn online(args: OnlineArgs) -> anyhow::Result<()> {
             let offers: Vec<_> = peer.offers.iter().map(ToString::to_string).collect();
             json!({ "user": peer.user.as_str(), "address": peer.address, "offers": offers })
         });
-        say(json!({ "settled": settled, "online": Value::from_iter(rows) }));
+        say_json(&json!({ "settled": settled, "online": Value::from_iter(rows) }))?;
         return Ok(());
     }
     match found.is_empty() {
-        true => say("nobody is online"),
-        false => say(format_args!("{:24}  {:24}  OFFERS", "USER", "ADDRESS")),
+        true => say("nobody is online")?,
+        false => say(format_args!("{:24}  {:24}  OFFERS", "USER", "ADDRESS"))?,
     }
     for OnlinePeer { user, address, offers, .. } in &found {
         let images = if offers.len() == 1 { "image" } else { "images" };
-        say(format_args!("{:24}  {address:24}  {} {images}", user.as_str(), offers.len()));
+        let address = one_line(address);
+        say(format_args!("{:24}  {address:24}  {} {images}", user.as_str(), offers.len()))?;
     }
     if !settled {
-        say("(the leader has just been elected: others may be online who have not said so yet)");
+        say("(the leader has just been elected: others may be online who have not said so yet)")?;
     }
     Ok(())
 }
@@ -88,17 +95,21 @@ pub(super) async fn stay(args: StayArgs) -> anyhow::Result<()> {
     let StayArgs { folder, listen, who, cluster } = args;
     let me = who.logged_in(&cluster).await?;
     let offers = match &folder {
-        Some(folder) => sealed_images(folder).with_context(|| folder.display().to_string())?,
+        Some(folder) => sealed_images(folder).with_context(|| shown(folder))?,
         None => Vec::new(),
     };
     let network: Arc<dyn Network> = Arc::new(Tcp::default());
     let listener = network.listen(&listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let (address, count) = (listener.local_address(), offers.len());
     let online = me.client.go_online(address.clone(), offers, cluster.deadline()).await?;
-    cluster.print(
+    let said = cluster.done(
         format_args!("{} is online at {address} until Ctrl-C; images offered: {count}", me.user),
         json!({ "user": me.user.as_str(), "address": address, "offers": count }),
     );
+    // Others reach this peer all the same.
+    if let Err(unsaid) = said {
+        complain(unsaid);
+    }
     tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
     online.leave(cluster.deadline()).await?;
     Ok(())
@@ -109,8 +120,10 @@ fn sealed_images(folder: &std::path::Path) -> anyhow::Result<Vec<ImageId>> {
     let mut images = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
-            let sealed = SealedFile::read(&read_file(&path, SEALED_LIMIT)?);
+        let png = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+        // Not a FIFO, which would be waited for.
+        if png && path.is_file() {
+            let sealed = SealedFile::read(&read_sealed(&path, LOCK_PATIENCE)?);
             images.extend(sealed.ok().map(|file| file.block.unverified().image));
         }
     }

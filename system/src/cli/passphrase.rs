@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use super::read_file;
+use super::{escape::shown, read_file};
 
 /// The longest passphrase, in bytes.
 const LONGEST: u64 = 4_096;
@@ -27,7 +27,7 @@ impl PassphraseArgs {
         let passphrase = match (&self.passphrase_file, std::env::var_os("VEIL_PASSPHRASE")) {
             (Some(path), _) => {
                 let text = String::from_utf8(read_file(path, LONGEST_FILE)?);
-                let text = text.with_context(|| format!("{}: not UTF-8", path.display()))?;
+                let text = text.with_context(|| format!("{}: not UTF-8", shown(path)))?;
                 text.lines().next().unwrap_or_default().to_owned()
             }
             (None, Some(given)) => {

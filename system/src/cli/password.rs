@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::read_file;
+use super::{escape::shown, read_file};
 use crate::identity::Password;
 
 /// The longest file with one, in bytes.
@@ -57,7 +57,7 @@ pub(super) fn new_password(file: Option<&Path>) -> anyhow::Result<Password> {
 
 fn first_line(path: &Path) -> anyhow::Result<String> {
     let text = String::from_utf8(read_file(path, LONGEST_FILE)?);
-    let text = text.with_context(|| format!("{}: not UTF-8", path.display()))?;
+    let text = text.with_context(|| format!("{}: not UTF-8", shown(path)))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 

@@ -6,7 +6,13 @@ use clap::Args;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{ClusterArgs, home::Home, password::PasswordArgs, session::log_in};
+use super::{
+    ClusterArgs,
+    escape::{in_json, shown},
+    home::Home,
+    password::PasswordArgs,
+    session::log_in,
+};
 use crate::{
     client::{Client, ClientError, Credential},
     directory::{Refusal, UserName},
@@ -43,15 +49,15 @@ pub(super) async fn run(args: RegisterArgs) -> anyhow::Result<()> {
     let logged_in = log_in(&client, &home, &user, &Credential::Key(pair), cluster.deadline()).await;
     let session =
         logged_in.map_err(|error| anyhow::anyhow!("{user} is registered, but not logged in: {error}"))?;
-    cluster.print(
-        format_args!("{user} is registered and logged in; the key is in {}", file.display()),
+    cluster.done(
+        format_args!("{user} is registered and logged in; the key is in {}", shown(&file)),
         json!({
             "user": user.as_str(),
             "public_key": key.to_string(),
-            "key_file": file,
-            "session_file": session,
+            "key_file": in_json(&file),
+            "session_file": in_json(&session),
         }),
-    );
+    )?;
     Ok(())
 }
 
@@ -70,7 +76,7 @@ async fn register(
 ) -> anyhow::Result<Registered> {
     let stored = home.key_or_new(user)?;
     let (pair, file) = (stored.pair.clone(), stored.path.clone());
-    let kept = file.display();
+    let kept = shown(&file);
     match client.register(client.request_id(), user.clone(), pair.public(), password, deadline).await {
         Ok(()) => Ok(Registered { pair, file }),
         Err(error @ ClientError::Refused(Refusal::NameTaken { .. })) if stored.new => {

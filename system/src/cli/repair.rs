@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use super::say;
+use super::{escape::shown, file::LOCK_PATIENCE, interrupt::undisturbed, print::Form, print::Stream};
 use crate::peer::SealedCopy;
 
 /// Put a sealed image in order whose permission block was being rewritten when the program or the machine stopped.
@@ -18,11 +18,10 @@ pub(super) struct RepairArgs {
 }
 
 pub(super) fn run(args: &RepairArgs) -> anyhow::Result<()> {
-    let path = args.sealed.display();
-    let repaired = SealedCopy::open(&args.sealed).and_then(|mut copy| copy.repair());
-    match repaired.with_context(|| path.to_string())? {
-        true => say(format_args!("{path}: put in order")),
-        false => say(format_args!("{path}: nothing to do")),
-    }
-    Ok(())
+    let path = shown(&args.sealed);
+    let repaired = SealedCopy::open(&args.sealed, LOCK_PATIENCE)
+        .and_then(|mut copy| undisturbed(|| copy.repair()))
+        .with_context(|| path.clone())?;
+    let what = if repaired { "put in order" } else { "nothing to do" };
+    Ok(Form::Text.say_done(Stream::Output, format_args!("{path}: {what}"), &serde_json::Value::Null)?)
 }

@@ -1,14 +1,17 @@
 //! `veil ask`, `veil requests` and `veil answer`: asking an owner for views, and what comes of it.
 
+use std::ffi::OsString;
+
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{
     ClusterArgs,
+    escape::one_line,
     image::image_of,
     pages::{all, moment, views as in_words},
-    say,
+    say, say_json,
     session::UserArgs,
 };
 use crate::{
@@ -26,7 +29,7 @@ pub(super) const AT_A_TIME: usize = 16;
 #[derive(Debug, Args)]
 pub(super) struct AskArgs {
     /// The image: its id, or the sealed file.
-    image: String,
+    image: OsString,
     /// How many views.
     views: u32,
     /// A word to the owner: at most 200 characters, on one line.
@@ -44,10 +47,10 @@ pub(super) async fn ask(args: AskArgs) -> anyhow::Result<()> {
     let me = who.logged_in(&cluster).await?;
     let ask = AskForViews { user: me.user, image, views, note };
     me.client.ask_for_views(me.client.request_id(), ask, cluster.deadline()).await?;
-    cluster.print(
+    cluster.done(
         format_args!("asked for {} of {image}; the answer will be in your inbox", in_words(views)),
         json!({ "image": image.to_string(), "views": views }),
-    );
+    )?;
     Ok(())
 }
 
@@ -86,11 +89,11 @@ pub(super) async fn requests(args: RequestsArgs) -> anyhow::Result<()> {
         let refused: Vec<bool> = refused.buffer_unordered(AT_A_TIME).try_collect().await?;
         let refused = refused.into_iter().filter(|refused| *refused).count();
         let word = if refused == 1 { "request is" } else { "requests are" };
-        cluster.print(format_args!("{refused} {word} refused"), json!({ "refused": refused }));
+        cluster.done(format_args!("{refused} {word} refused"), json!({ "refused": refused }))?;
         return Ok(());
     }
     if cluster.json {
-        say(Value::from_iter(waiting.iter().map(|(image, user, ask)| {
+        say_json(&Value::from_iter(waiting.iter().map(|(image, user, ask)| {
             json!({
                 "image": image.to_string(),
                 "user": user.as_str(),
@@ -98,16 +101,16 @@ pub(super) async fn requests(args: RequestsArgs) -> anyhow::Result<()> {
                 "note": ask.note,
                 "asked_ms": ask.asked_ms,
             })
-        })));
+        })))?;
         return Ok(());
     }
     if waiting.is_empty() {
-        say("nobody asks for views");
+        say("nobody asks for views")?;
     }
     for (image, user, ask) in waiting {
-        let note = if ask.note.is_empty() { String::new() } else { format!(": {}", ask.note) };
+        let note = if ask.note.is_empty() { String::new() } else { format!(": {}", one_line(&ask.note)) };
         let at = moment(ask.asked_ms);
-        say(format_args!("{at}  {image}  {user} asks for {}{note}", in_words(ask.views)));
+        say(format_args!("{at}  {image}  {user} asks for {}{note}", in_words(ask.views)))?;
     }
     Ok(())
 }
@@ -129,7 +132,7 @@ pub(super) fn settled(answered: Result<(), ClientError>) -> Result<bool, ClientE
 #[derive(Debug, Args)]
 pub(super) struct AnswerArgs {
     /// The image: its id, or the sealed file.
-    image: String,
+    image: OsString,
     /// Who has asked.
     viewer: UserName,
     /// How many views they have left from now on, or `refuse`.
@@ -170,7 +173,7 @@ pub(super) async fn answer(args: AnswerArgs) -> anyhow::Result<()> {
         None => format!("{viewer} is refused views of {image}"),
     };
     let json = json!({ "image": image.to_string(), "viewer": viewer.as_str(), "views_left": left });
-    cluster.print(text, json);
+    cluster.done(text, json)?;
     Ok(())
 }
 

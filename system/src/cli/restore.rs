@@ -9,11 +9,20 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ClusterArgs, pages::whole_list, say, session::UserArgs, view::refresh};
+use super::{
+    ClusterArgs,
+    escape::{in_json, one_line, shown},
+    pages::whole_list,
+    say, say_json,
+    session::UserArgs,
+    view::refresh,
+};
 use crate::{
     client::Client,
     directory::{ImageId, Listing},
-    peer::SealedCopy,
+    peer::{CopyError, Reading},
+    seal::SealError,
+    stego::StegoError,
 };
 
 /// Put the present permissions into the sealed images of a folder, and say which of your images are not there.
@@ -59,10 +68,10 @@ pub(super) async fn run(args: RestoreArgs) -> anyhow::Result<()> {
             found.push((path, image, outcome));
         }
     }
-    let here: BTreeSet<ImageId> = found.iter().map(|(_, image, _)| *image).collect();
+    let here: BTreeSet<ImageId> = found.iter().filter_map(|(_, image, _)| *image).collect();
     let missing: Vec<&Listing> =
         images.values().filter(|line| line.owner == me.user && !here.contains(&line.image)).collect();
-    report(&cluster, &found, &missing);
+    report(&cluster, &found, &missing)?;
     let failed = found.iter().filter(|(_, _, outcome)| matches!(outcome, Outcome::Failed(_))).count();
     anyhow::ensure!(failed == 0, "{failed} of {} files could not be brought up to date", found.len());
     Ok(())
@@ -70,7 +79,7 @@ pub(super) async fn run(args: RestoreArgs) -> anyhow::Result<()> {
 
 /// The files in a folder that may be sealed images, by name.
 fn pictures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let name = || folder.display().to_string();
+    let name = || shown(folder);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(name)? {
         let path = entry.with_context(name)?.path();
@@ -83,49 +92,62 @@ fn pictures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// `None` if it is not a sealed image.
+/// `None` if it is not a sealed image; without an id if that cannot be told.
 async fn bring_up_to_date(
     client: &Client,
     cluster: &ClusterArgs,
     images: &BTreeMap<ImageId, Listing>,
     path: &Path,
-) -> Option<(ImageId, Outcome)> {
+) -> Option<(Option<ImageId>, Outcome)> {
     // Closed again before it is opened for a change.
-    let block = SealedCopy::open(path).and_then(|copy| copy.block()).ok()?;
+    let block = match Reading::open(path, cluster.timeout).and_then(|copy| copy.block()) {
+        Ok(block) => block,
+        Err(CopyError::Seal(SealError::Picture(StegoError::Interrupted))) => {
+            return Some((None, Outcome::Failed(StegoError::Interrupted.to_string())));
+        }
+        Err(CopyError::Seal(_) | CopyError::TooLarge { .. }) => return None,
+        Err(error) => return Some((None, Outcome::Failed(error.to_string()))),
+    };
     let block = block.unverified();
     if !images.contains_key(&block.image) {
-        return Some((block.image, Outcome::Unknown));
+        return Some((Some(block.image), Outcome::Unknown));
     }
     let outcome = match refresh(client, cluster, path, block).await {
         Ok(true) => Outcome::Updated,
         Ok(false) => Outcome::Current,
         Err(error) => Outcome::Failed(super::describe(&error)),
     };
-    Some((block.image, outcome))
+    Some((Some(block.image), outcome))
 }
 
-fn report(cluster: &ClusterArgs, found: &[(PathBuf, ImageId, Outcome)], missing: &[&Listing]) {
+fn report(
+    cluster: &ClusterArgs,
+    found: &[(PathBuf, Option<ImageId>, Outcome)],
+    missing: &[&Listing],
+) -> anyhow::Result<()> {
     if cluster.json {
         let files = found.iter().map(|(path, image, outcome)| {
             let (outcome, reason) = in_words(outcome);
-            json!({ "file": path, "image": image.to_string(), "outcome": outcome, "reason": reason })
+            json!({ "file": in_json(path), "image": image.map(|image| image.to_string()), "outcome": outcome, "reason": reason })
         });
         let missing =
             missing.iter().map(|line| json!({ "image": line.image.to_string(), "title": line.title }));
-        say(json!({ "files": Value::from_iter(files), "missing": Value::from_iter(missing) }));
-        return;
+        say_json(&json!({ "files": Value::from_iter(files), "missing": Value::from_iter(missing) }))?;
+        return Ok(());
     }
     for (path, image, outcome) in found {
         let (outcome, reason) = in_words(outcome);
         let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
-        say(format_args!("{outcome:8}  {image}  {}{reason}", path.display()));
+        let image = image.map_or("-".to_owned(), |image| image.to_string());
+        say(format_args!("{outcome:8}  {image:32}  {}{reason}", shown(path)))?;
     }
     for line in missing {
-        say(format!("missing   {}  {}", line.image, line.title).trim_end());
+        say(format!("missing   {}  {}", line.image, one_line(&line.title)).trim_end())?;
     }
     if found.is_empty() && missing.is_empty() {
-        say("no sealed images here, and none missing");
+        say("no sealed images here, and none missing")?;
     }
+    Ok(())
 }
 
 fn in_words(outcome: &Outcome) -> (&'static str, Option<&str>) {

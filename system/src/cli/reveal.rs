@@ -8,43 +8,62 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 
-use super::{SEALED_LIMIT, ensure_apart, passphrase::PassphraseArgs, read_file, write_file};
+use super::{
+    beside::Readers,
+    ensure_apart,
+    escape::shown,
+    file::LOCK_PATIENCE,
+    output::{ForceArgs, Output, STANDARD},
+    passphrase::PassphraseArgs,
+    print::put_with,
+    read_sealed,
+};
 use crate::seal;
 
 /// Give back what `veil hide` has hidden in a picture.
 #[derive(Debug, Args)]
 pub(super) struct RevealArgs {
-    /// The picture.
+    /// The picture; - for standard input.
     picture: PathBuf,
-    /// Where to write what was hidden. By default to standard output.
+    /// Where to write what was hidden; only you can read the file. By default, or as -, to standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgs,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
 
 pub(super) fn run(args: &RevealArgs) -> anyhow::Result<()> {
-    let RevealArgs { picture, output, passphrase } = args;
-    let file = read_file(picture, SEALED_LIMIT)?;
+    let RevealArgs { picture, output, force, passphrase } = args;
+    let name = || shown(picture);
+    let file = read_sealed(picture, LOCK_PATIENCE)?;
     // Before a passphrase is asked for in vain.
-    seal::check_hidden(&file).with_context(|| picture.display().to_string())?;
+    seal::check_hidden(&file).with_context(name)?;
+    let output = match output.as_deref().filter(|output| output.as_os_str() != STANDARD) {
+        Some(output) => {
+            ensure_apart(picture, output)?;
+            Some(Output::prepare(output, force.existing(), Readers::Owner, 0)?)
+        }
+        None => None,
+    };
     let passphrase = passphrase.read(false)?;
-    let bytes = seal::reveal(&file, &passphrase).with_context(|| picture.display().to_string())?;
+    let bytes = seal::reveal(&file, &passphrase).with_context(name)?;
     if let Some(output) = output {
-        ensure_apart(picture, output)?;
-        return write_file(output, &bytes);
+        return output.write(&bytes);
     }
-    let mut stdout = std::io::stdout().lock();
     let text = std::str::from_utf8(&bytes)
         .is_ok_and(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()));
     anyhow::ensure!(
-        text || !stdout.is_terminal(),
+        text || !std::io::stdout().is_terminal(),
         "{} bytes that are no text are hidden here: write them into a file with --output",
         bytes.len()
     );
-    stdout.write_all(&bytes)?;
-    if stdout.is_terminal() && !bytes.ends_with(b"\n") {
-        stdout.write_all(b"\n")?;
-    }
-    Ok(stdout.flush()?)
+    Ok(put_with(|out| {
+        out.write_all(&bytes)?;
+        match out.is_terminal() && !bytes.ends_with(b"\n") {
+            true => out.write_all(b"\n"),
+            false => Ok(()),
+        }
+    })?)
 }

@@ -1,13 +1,17 @@
 //! Files that hold a secret, or what belongs to one.
 
 use std::{
-    fs::{File, Permissions},
+    fs::File,
     io::{ErrorKind, Read, Write},
-    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
 use anyhow::Context;
+
+use super::{
+    beside::{Beside, Existing, Readers},
+    escape::shown,
+};
 
 /// So much of such a file is read, bytes: 64 digits, and a line break or two.
 const LIMIT: u64 = 1024;
@@ -25,25 +29,18 @@ pub(super) fn create(path: &Path, text: &str) -> anyhow::Result<Option<File>> {
 
 /// The same, with other permissions.
 pub(super) fn create_with(path: &Path, text: &str, mode: u32) -> anyhow::Result<Option<File>> {
-    let make = || {
-        let file = match beside(path, text, mode)?.persist_noclobber(path) {
-            Ok(file) => file,
-            Err(taken) if taken.error.kind() == ErrorKind::AlreadyExists => return Ok(None),
-            Err(failed) => return Err(failed.error),
-        };
-        File::open(folder_of(path))?.sync_all()?;
-        Ok(Some(file))
+    let make = || match beside(path, text, mode)?.take_place(Existing::Kept) {
+        Ok(file) => Ok(Some(file)),
+        Err(taken) if taken.kind() == ErrorKind::AlreadyExists => Ok(None),
+        Err(failed) => Err(failed),
     };
-    make().with_context(|| path.display().to_string())
+    make().with_context(|| shown(path))
 }
 
 /// Makes a file in the place of one that may be there, and returns when it is safe on disk. Nobody sees half of it.
 pub(super) fn replace(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    let make = || {
-        beside(path, text, mode)?.persist(path).map_err(|failed| failed.error)?;
-        File::open(folder_of(path))?.sync_all()
-    };
-    make().with_context(|| path.display().to_string())
+    let make = || beside(path, text, mode)?.take_place(Existing::Replaced).map(drop);
+    make().with_context(|| shown(path))
 }
 
 /// Reads a file with a secret, if there is one.
@@ -51,37 +48,32 @@ pub(super) fn read_if_there(path: &Path) -> anyhow::Result<Option<String>> {
     match File::open(path) {
         Ok(file) => read(&file, path).map(Some),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
+        Err(error) => Err(error).with_context(|| shown(path)),
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// The file under another name. It has its mode from the first moment, and takes its own name when it is whole:
-/// whoever is interrupted leaves no half of a key in the place of one.
-fn beside(path: &Path, text: &str, mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::Builder::new().prefix(".new-key-").tempfile_in(folder_of(path))?;
-    writeln!(file, "{text}")?;
+/// The file under another name. It has its mode before it takes its own name, which it does when it is whole: whoever is
+/// interrupted leaves no half of a key in the place of one.
+fn beside(path: &Path, text: &str, mode: u32) -> std::io::Result<Beside> {
+    let mut beside = Beside::new(path, Readers::Owner)?;
+    writeln!(beside.file(), "{text}")?;
     if mode != PRIVATE {
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
+        beside.set_mode(mode)?;
     }
-    file.as_file().sync_all()?;
-    Ok(file)
+    Ok(beside)
 }
 
 /// Reads what [`create`] has written.
 pub(super) fn read(file: &File, path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
-    file.take(LIMIT).read_to_string(&mut text).with_context(|| path.display().to_string())?;
+    file.take(LIMIT).read_to_string(&mut text).with_context(|| shown(path))?;
     Ok(text)
 }
 
 /// The permissions of a file.
 #[cfg(test)]
 pub(super) fn mode(path: &Path) -> u32 {
-    PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o7777
+    std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o7777
 }
 
 #[cfg(test)]

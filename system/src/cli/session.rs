@@ -87,5 +87,5 @@ fn device() -> String {
 
 /// What to say of a file that a secret lies in.
 pub(super) fn kept_in(path: &Path) -> String {
-    format!("the session is kept in {}", path.display())
+    format!("the session is kept in {}", super::escape::shown(path))
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::ClusterArgs;
+use super::{ClusterArgs, say, say_json};
 use crate::alarm::ActiveAlarm;
 
 /// How long a node may take.
@@ -31,15 +31,15 @@ pub(super) async fn run(args: StatusArgs) -> anyhow::Result<()> {
             Ok(status) => json!({ "address": address, "score": status.health.score(), "status": status }),
             Err(error) => json!({ "address": address, "error": error.to_string() }),
         });
-        println!("{}", serde_json::Value::from_iter(rows));
+        say_json(&serde_json::Value::from_iter(rows))?;
     } else {
-        println!(
+        say(format_args!(
             "{:>4}  {:21}  {:>6}  {:>6}  {:>9}  {:>9}  {:>7}  {:>7}  {:>6}",
             "NODE", "ADDRESS", "TERM", "LEADER", "APPLIED", "SNAPSHOT", "USERS", "IMAGES", "SCORE"
-        );
+        ))?;
         for (address, answer) in client.nodes().iter().zip(&answers) {
             match answer {
-                Ok(s) => println!(
+                Ok(s) => say(format_args!(
                     "{:>4}  {address:21}  {:>6}  {:>6}  {:>9}  {:>9}  {:>7}  {:>7}  {:>6.1}",
                     s.node,
                     s.leadership.term,
@@ -49,13 +49,13 @@ pub(super) async fn run(args: StatusArgs) -> anyhow::Result<()> {
                     s.users,
                     s.images,
                     s.health.score(),
-                ),
-                Err(error) => println!("   ?  {address:21}  {error}"),
+                ))?,
+                Err(error) => say(format_args!("   ?  {address:21}  {error}"))?,
             }
         }
         for status in answers.iter().flatten() {
             for ActiveAlarm { alarm, reason } in &status.alarms {
-                println!("alarm {} of node {}: {reason}", alarm.name(), status.node);
+                say(format_args!("alarm {} of node {}: {reason}", alarm.name(), status.node))?;
             }
         }
     }

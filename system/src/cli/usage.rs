@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ClusterArgs, say, session::UserArgs};
+use super::{ClusterArgs, say, say_json, session::UserArgs};
 use crate::directory::{Quota, Quotas, Usage};
 
 /// Show how much you have, and how much you may have.
@@ -33,13 +33,13 @@ pub(super) async fn run(UsageArgs { who, cluster }: UsageArgs) -> anyhow::Result
                 "percent": row.percent(),
             })
         });
-        say(json!({ "user": me.user.as_str(), "quotas": Value::from_iter(rows) }));
+        say_json(&json!({ "user": me.user.as_str(), "quotas": Value::from_iter(rows) }))?;
         return Ok(());
     }
-    say(format_args!("{:20}  {:>14}  {:>14}  {:>6}", "QUOTA", "USED", "LIMIT", "USED %"));
+    say(format_args!("{:20}  {:>14}  {:>14}  {:>6}", "QUOTA", "USED", "LIMIT", "USED %"))?;
     for row in rows {
         let percent = row.percent().map_or("-".to_owned(), |percent| format!("{percent:.1}"));
-        say(format_args!("{:20}  {:>14}  {:>14}  {percent:>6}", row.quota.name(), row.used, row.limit));
+        say(format_args!("{:20}  {:>14}  {:>14}  {percent:>6}", row.quota.name(), row.used, row.limit))?;
     }
     Ok(())
 }

@@ -4,81 +4,167 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{ClusterArgs, SEALED_LIMIT, ensure_apart, read_file, session::UserArgs, write_file};
+use super::{
+    ClusterArgs,
+    beside::{Existing, Readers},
+    ensure_apart,
+    escape::{in_json, shown},
+    interrupt::undisturbed,
+    output::{ForceArgs, Output, STANDARD},
+    pending::{Pending, Wish},
+    print::{Form, Stream},
+    read_sealed,
+    session::UserArgs,
+    show::Show,
+};
 use crate::{
     client::{Client, ClientError},
     directory::{Refusal, UserName},
     identity::FinderKey,
-    peer::SealedCopy,
-    seal::{PermissionBlock, SealedFile},
+    peer::{CopyError, SealedCopy},
+    seal::{PermissionBlock, SealError, SealedFile},
 };
 
 /// Open a sealed image. Takes one view.
 ///
 /// Writes the original, and the cluster's new permission block into the sealed file. A file whose permission block
-/// the cluster did not sign is refused, and no view is taken. When no view is left, the cover is written instead,
-/// as NAME.cover.png, and the exit code is 1.
+/// the cluster did not sign is refused, and no view is taken. Nor is one taken if the picture could not be written, or
+/// a file is there already. A view that was taken, but not answered in time or not written, is not taken twice: the same
+/// command gets it within five minutes.
+///
+/// When no view is left, the cover is written instead, as NAME.cover.png beside the sealed file, and the exit code is 1.
 #[derive(Debug, Args)]
 pub(super) struct ViewArgs {
-    /// The sealed image.
+    /// The sealed image; - for standard input.
     sealed: PathBuf,
-    /// Where to write the picture. By default beside the sealed file, as NAME.opened.jpg or .png.
+    /// Where to write the picture; only you can read the file. - for standard output. By default beside the sealed
+    /// file, as NAME.opened.jpg or .png.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceArgs,
+    /// Show the picture in a viewer, from a file that is removed afterwards. Which one, VEIL_VIEWER says: a program that
+    /// ends when the picture was seen, and its arguments. By default what opens pictures on this desktop.
+    #[arg(long, conflicts_with_all = ["output", "force"])]
+    show: bool,
     #[command(flatten)]
     who: UserArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
 
-pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
-    let ViewArgs { sealed, output, who, cluster } = args;
-    let name = || sealed.display().to_string();
-    let bytes = read_file(&sealed, SEALED_LIMIT)?;
-    let file = SealedFile::read(&bytes).with_context(name)?;
-    let beside = |ending: &str| sealed.with_extension(ending);
-    if let Some(output) = &output {
-        ensure_apart(&sealed, output)?;
+/// Where the picture goes.
+enum Target {
+    File(Output),
+    Viewer(Show),
+}
+
+impl Target {
+    /// Prepares it, before a view is taken.
+    fn prepare(args: &ViewArgs, file: &SealedFile) -> anyhow::Result<Self> {
+        let extension = file.block.unverified().media.extension();
+        // The original is no longer than what is hidden, whatever the file says.
+        let room = u64::from(file.header.body_len);
+        if args.show {
+            return Show::prepare(extension, room).map(Self::Viewer);
+        }
+        let output = match &args.output {
+            Some(output) => output.clone(),
+            None if args.sealed.as_os_str() == STANDARD => {
+                anyhow::bail!(
+                    "-: a picture from standard input has no name: give one with --output, or --show it"
+                )
+            }
+            None => args.sealed.with_extension(format!("opened.{extension}")),
+        };
+        ensure_apart(&args.sealed, &output)?;
+        Output::prepare(&output, args.force.existing(), Readers::Owner, room).map(Self::File)
     }
-    let me = who.logged_in(&cluster).await?;
-    let (client, user) = (me.client, me.user);
+}
+
+pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
+    let name = || shown(&args.sealed);
+    let bytes = read_sealed(&args.sealed, args.cluster.timeout)?;
+    let file = SealedFile::read(&bytes).with_context(name)?;
+    let target = Target::prepare(&args, &file)?;
+    let ViewArgs { sealed, who, cluster, .. } = &args;
+    let me = who.logged_in(cluster).await?;
+    let (client, user) = (&me.client, &me.user);
     let keys = client.keys(cluster.deadline()).await?;
     let block = file.block.verify(&keys.cluster).with_context(name)?;
-    let opened = match may_ask(&client, &cluster, block, &user, &keys.finder).await {
-        Ok(()) => {
-            let request = client.request_id();
-            client.open_view(request, user.clone(), block.image, cluster.deadline()).await
+    let image = block.image.0.to_be_bytes();
+    let wish = Wish { user, kind: "view", content: &image };
+    let pending = Pending::note(&me.home.pending(), client, wish, cluster.timeout).await?;
+    let opened = pending.ask(client, async |turn| {
+        // What an earlier attempt has taken may be the last.
+        if !turn.again {
+            may_ask(client, cluster, block, user, &keys.finder).await?;
         }
-        Err(refused) => Err(refused),
-    };
-    let opened = match opened {
+        client.open_view(turn.request, user.clone(), block.image, cluster.deadline()).await
+    });
+    let opened = match opened.await {
         Ok(opened) => opened,
-        Err(ClientError::Refused(refusal)) => {
-            // The sealed image shows the cover to whoever looks at it.
-            let output = output.unwrap_or_else(|| beside("cover.png"));
-            write_file(&output, &bytes)?;
-            anyhow::bail!("{refusal}; the cover is in {}", output.display());
-        }
-        Err(error) => return Err(error.into()),
+        Err(error) => match error.downcast_ref() {
+            Some(ClientError::Refused(refusal)) if *refusal != Refusal::NoSession => {
+                anyhow::bail!("{refusal}{}", cover(sealed, &bytes, block));
+            }
+            _ => return Err(error),
+        },
     };
-    let original = file.open(&opened.key).with_context(name)?;
-    let output = output.unwrap_or_else(|| beside(&format!("opened.{}", block.media.extension())));
-    write_file(&output, &original)?;
-    if let Err(error) = refresh(&client, &cluster, &sealed, block).await {
+    let original = file.open(&opened.answer.key).with_context(name)?;
+    let (to, output, on, looked_at) = match target {
+        Target::File(output) => {
+            let (name, path, on) = (output.name(), in_json(output.path()), output.beside());
+            output.write(&original)?;
+            (format!("opened in {name}"), Value::from(path), on, None)
+        }
+        Target::Viewer(show) => {
+            let looked_at = show.start(&original)?;
+            ("shown".to_owned(), Value::Null, Stream::Output, Some(looked_at))
+        }
+    };
+    let opened = opened.is_kept()?;
+    if sealed.as_os_str() != STANDARD
+        && let Err(error) = refresh(client, cluster, sealed, block).await
+    {
         // The view was taken and the picture is there; the file only does not know yet.
-        tracing::warn!("{}: the new permission block is not in it: {error:#}", sealed.display());
+        tracing::warn!("{}: the new permission block is not in it: {error:#}", shown(sealed));
     }
     let left = opened.views_left.map_or("you are the owner: not counted".to_owned(), |left| match left {
         1 => "1 view left".to_owned(),
         left => format!("{left} views left"),
     });
-    cluster.print(
-        format_args!("opened in {} ({left})", output.display()),
-        json!({ "image": block.image.to_string(), "file": output, "views_left": opened.views_left }),
-    );
-    Ok(())
+    let json = json!({ "image": block.image.to_string(), "file": output, "views_left": opened.views_left });
+    let said = Form::json_if(cluster.json).say_done(on, format_args!("{to} ({left})"), &json);
+    // Whether or not that could be said.
+    looked_at.map_or(Ok(()), |looked_at| looked_at.wait())?;
+    Ok(said?)
+}
+
+/// Writes the cover beside a sealed file that is not opened, and says where it is. It is all that there is to see of the
+/// file, so nothing is replaced by it.
+fn cover(sealed: &Path, bytes: &[u8], block: &PermissionBlock) -> String {
+    if sealed.as_os_str() == STANDARD {
+        return String::new();
+    }
+    let path = sealed.with_extension("cover.png");
+    let name = shown(&path);
+    let same = read_sealed(&path, std::time::Duration::ZERO).is_ok_and(|bytes| {
+        SealedFile::read(&bytes).is_ok_and(|file| file.block.unverified().image == block.image)
+    });
+    if same {
+        return format!("; the cover is in {name} already");
+    }
+    let written = Output::prepare(&path, Existing::Kept, Readers::Usual, bytes.len() as u64)
+        .and_then(|output| output.write(bytes));
+    match written {
+        Ok(()) => format!("; the cover is in {name}"),
+        Err(error) => {
+            format!("; the cover was not written ({}): the sealed file shows it", super::describe(&error))
+        }
+    }
 }
 
 /// A file that says 0 is refused before a view is asked for, unless the owner has raised the number
@@ -111,9 +197,13 @@ pub(super) async fn refresh(
     old: &PermissionBlock,
 ) -> anyhow::Result<bool> {
     let new = client.block(old.image, cluster.deadline()).await?;
-    let newer = new.verify(&old.cluster)?.revision > old.revision;
-    if newer {
-        SealedCopy::open(path)?.replace_block(&new)?;
+    if new.verify(&old.cluster)?.revision <= old.revision {
+        return Ok(false);
     }
-    Ok(newer)
+    let mut copy = SealedCopy::open(path, cluster.timeout)?;
+    match undisturbed(|| copy.replace_block(&new)) {
+        // Another program has put a newer one there meanwhile.
+        Err(CopyError::Seal(SealError::OlderBlock { .. })) => Ok(false),
+        replaced => Ok(replaced.map(|()| true)?),
+    }
 }

@@ -50,6 +50,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::text::is_unseen;
 pub use self::{
     actor::{Actor, Caller},
     answers::{REQUEST_WINDOW_MS, in_time},

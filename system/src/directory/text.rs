@@ -15,6 +15,6 @@ pub(super) fn check_text(field: &str, text: &str, limit: usize) -> Result<(), Re
 }
 
 /// Control characters, line breaks among them, and those that turn the direction of what follows.
-fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

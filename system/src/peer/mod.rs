@@ -2,4 +2,4 @@
 
 mod sealed_copy;
 
-pub use sealed_copy::{CopyError, MAX_FILE_BYTES, SealedCopy};
+pub use sealed_copy::{CopyError, MAX_FILE_BYTES, Reading, SealedCopy};

@@ -11,7 +11,7 @@ use anyhow::Context;
 
 use super::secret;
 use crate::{
-    cli::read_file,
+    cli::{escape::shown, read_file},
     identity::{AuthorityPem, Issued},
     wire::client::{Member, NodeId},
 };
@@ -131,8 +131,8 @@ impl<'a> Handout<'a> {
     /// The numbers of the nodes that have a folder here with a certificate.
     pub(super) fn nodes(&self) -> anyhow::Result<Vec<NodeId>> {
         let mut nodes = Vec::new();
-        for entry in fs::read_dir(self.0).with_context(|| self.0.display().to_string())? {
-            let name = entry.with_context(|| self.0.display().to_string())?.file_name();
+        for entry in fs::read_dir(self.0).with_context(|| shown(self.0))? {
+            let name = entry.with_context(|| shown(self.0))?.file_name();
             let id = name.to_str().and_then(|name| name.strip_prefix('n')).and_then(|id| id.parse().ok());
             nodes.extend(id.filter(|id| self.node(*id).join(CERTIFICATE).exists()));
         }
@@ -149,7 +149,7 @@ impl<'a> Handout<'a> {
         let nodes = self.nodes()?;
         let path = nodes.iter().map(|id| self.node(*id).join(CLUSTER_KEY)).find(|path| path.exists());
         let path =
-            path.with_context(|| format!("{}: no folder of a node with {CLUSTER_KEY}", self.0.display()))?;
+            path.with_context(|| format!("{}: no folder of a node with {CLUSTER_KEY}", shown(self.0)))?;
         read(&path)
     }
 
@@ -184,7 +184,7 @@ fn replace(key: &Path, certificate: &Path, issued: &Issued) -> anyhow::Result<Pa
 fn make_folder(folder: &Path) -> anyhow::Result<()> {
     // What is there keeps its mode.
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| folder.display().to_string())
+    made.with_context(|| shown(folder))
 }
 
 fn make_secret(path: &Path, text: &str) -> anyhow::Result<()> {
@@ -197,10 +197,10 @@ fn make(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 fn taken(path: &Path) -> anyhow::Error {
-    anyhow::anyhow!("{} exists already: a cluster may need it, so it is not replaced", path.display())
+    anyhow::anyhow!("{} exists already: a cluster may need it, so it is not replaced", shown(path))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
     let bytes = read_file(path, LIMIT)?;
-    String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{}: not a text file", path.display()))
+    String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{}: not a text file", shown(path)))
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{ClusterArgs, block_on, say},
+    cli::{ClusterArgs, block_on, say, say_json},
     directory::Quota,
 };
 
@@ -37,15 +37,17 @@ pub(super) fn run(LimitsArgs { set, cluster }: &LimitsArgs) -> anyhow::Result<()
         let rows = rows.map(
             |(quota, limit)| json!({ "quota": quota.name(), "limit": limit, "used": limits.used(quota) }),
         );
-        say(json!({ "quotas": Value::from_iter(rows), "images": limits.images, "answers": limits.answers }));
+        say_json(
+            &json!({ "quotas": Value::from_iter(rows), "images": limits.images, "answers": limits.answers }),
+        )?;
         return Ok(());
     }
-    say(format_args!("{:20}  {:>14}  {:>14}", "QUOTA", "LIMIT", "USED"));
+    say(format_args!("{:20}  {:>14}  {:>14}", "QUOTA", "LIMIT", "USED"))?;
     for (quota, limit) in limits.quotas.all() {
         let used = limits.used(quota).map_or(String::new(), |used| used.to_string());
-        say(format!("{:20}  {limit:>14}  {used:>14}", quota.name()).trim_end());
+        say(format!("{:20}  {limit:>14}  {used:>14}", quota.name()).trim_end())?;
     }
-    say(format_args!("{} images, {} remembered answers", limits.images, limits.answers));
+    say(format_args!("{} images, {} remembered answers", limits.images, limits.answers))?;
     Ok(())
 }
 

@@ -16,7 +16,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use self::handout::Handout;
-use super::{say, secret};
+use super::{
+    escape::{in_json, shown},
+    print::{Form, Stream},
+    secret,
+};
 use crate::{
     identity::{Authority, ClusterKeys, Fingerprint, PublicKey, Role, Validity},
     node::Entropy,
@@ -170,23 +174,19 @@ fn init(InitArgs { folder, nodes, hosts, made }: &InitArgs) -> anyhow::Result<()
     };
     let Made { fingerprint, public } = make(folder, &places, made.validity())?;
     let nodes: Vec<_> = places.iter().map(|place| folder.join(format!("n{}", place.member.id))).collect();
-    if made.json {
-        say(json!({
-            "fingerprint": fingerprint.to_string(),
-            "public_key": public.to_string(),
-            "authority": folder.join("ca.pem"),
-            "authority_key": folder.join("ca.key"),
-            "nodes": nodes,
-            "operator": folder.join("operator"),
-        }));
-        return Ok(());
-    }
-    say(format_args!("fingerprint  {fingerprint}"));
-    say(format_args!("public key   {public}"));
-    let at = |name: &str| folder.join(name).display().to_string();
-    let rows = nodes.iter().map(|node| {
-        (node.display().to_string(), format!("`veil node --config {}`", node.join("node.toml").display()))
+    let json = json!({
+        "fingerprint": fingerprint.to_string(),
+        "public_key": public.to_string(),
+        "authority": in_json(&folder.join("ca.pem")),
+        "authority_key": in_json(&folder.join("ca.key")),
+        "nodes": all_in_json(&nodes),
+        "operator": in_json(&folder.join("operator")),
     });
+    let mut lines = vec![format!("fingerprint  {fingerprint}"), format!("public key   {public}")];
+    let at = |name: &str| shown(&folder.join(name));
+    let rows = nodes
+        .iter()
+        .map(|node| (shown(node), format!("`veil node --config {}`", shown(&node.join("node.toml")))));
     let others = [
         (at("operator"), "for who changes the cluster, as --operator; nobody else should read it".to_owned()),
         (at("ca.pem"), "for clients, as --ca; the fingerprint, as --fingerprint, is enough".to_owned()),
@@ -194,10 +194,16 @@ fn init(InitArgs { folder, nodes, hosts, made }: &InitArgs) -> anyhow::Result<()
     ];
     let rows: Vec<_> = rows.chain(others).collect();
     let width = rows.iter().map(|(path, _)| path.len()).max().unwrap_or_default();
-    for (path, what) in rows {
-        say(format_args!("{path:width$}  {what}"));
-    }
-    Ok(())
+    lines.extend(rows.into_iter().map(|(path, what)| format!("{path:width$}  {what}")));
+    say_made(made, lines.join("\n"), &json)
+}
+
+fn say_made(made: &MadeArgs, text: String, json: &serde_json::Value) -> anyhow::Result<()> {
+    Ok(Form::json_if(made.json).say_done(Stream::Output, text, json)?)
+}
+
+fn all_in_json(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| in_json(path)).collect()
 }
 
 fn renew(RenewArgs { folder, made }: &RenewArgs) -> anyhow::Result<()> {
@@ -212,16 +218,10 @@ fn renew(RenewArgs { folder, made }: &RenewArgs) -> anyhow::Result<()> {
         let issued = issue(&authority, Role::Operator, made.validity())?;
         renewed.push(handout.replace_operator(&issued)?);
     }
-    anyhow::ensure!(!renewed.is_empty(), "{}: no folder of a node, such as n1", folder.display());
-    match made.json {
-        true => say(json!({ "renewed": renewed, "days": made.days })),
-        false => {
-            for path in renewed {
-                say(format_args!("{}: new certificate, for {} days", path.display(), made.days));
-            }
-        }
-    }
-    Ok(())
+    anyhow::ensure!(!renewed.is_empty(), "{}: no folder of a node, such as n1", shown(folder));
+    let line = |path: &PathBuf| format!("{}: new certificate, for {} days", shown(path), made.days);
+    let text = renewed.iter().map(line).collect::<Vec<_>>().join("\n");
+    say_made(made, text, &json!({ "renewed": all_in_json(&renewed), "days": made.days }))
 }
 
 fn add_node(AddNodeArgs { folder, id, host, made }: &AddNodeArgs) -> anyhow::Result<()> {
@@ -237,15 +237,9 @@ fn add_node(AddNodeArgs { folder, id, host, made }: &AddNodeArgs) -> anyhow::Res
     let path = handout.make_node(&place.config(&[], *id), &issued, &authority, &keys)?;
     let Member { client, peer, .. } = &place.member;
     let add = format!("veil member add {id} --client {client} --peer {peer}");
-    match made.json {
-        true => say(json!({ "id": id, "folder": path, "client": client, "peer": peer })),
-        false => say(format_args!(
-            "{0}: start it with `veil node --config {1}`, then `{add}`",
-            path.display(),
-            path.join("node.toml").display()
-        )),
-    }
-    Ok(())
+    let config = shown(&path.join("node.toml"));
+    let text = format!("{}: start it with `veil node --config {config}`, then `{add}`", shown(&path));
+    say_made(made, text, &json!({ "id": id, "folder": in_json(&path), "client": client, "peer": peer }))
 }
 
 /// Makes the folder of a cluster of nodes on this machine, as [`InitArgs`] says.
@@ -286,9 +280,8 @@ fn issue(authority: &Authority, role: Role, validity: Validity) -> anyhow::Resul
 
 fn read_authority(folder: &Path) -> anyhow::Result<Authority> {
     let pem = Handout::at(folder).authority()?;
-    Authority::from_pem(&pem).with_context(|| {
-        format!("{} and {}", folder.join("ca.pem").display(), folder.join("ca.key").display())
-    })
+    Authority::from_pem(&pem)
+        .with_context(|| format!("{} and {}", shown(&folder.join("ca.pem")), shown(&folder.join("ca.key"))))
 }
 
 /// Where a node is.

@@ -6,9 +6,13 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::handout::Handout;
+use super::{all_in_json, handout::Handout};
 use crate::{
-    cli::{ClusterArgs, block_on, say},
+    cli::{
+        ClusterArgs, block_on,
+        escape::shown,
+        print::{Form, Stream},
+    },
     identity::{ClusterKeys, KeyNumber},
     node::Entropy,
 };
@@ -64,22 +68,19 @@ pub(super) fn add_key(AddKeyArgs { folder, json }: &AddKeyArgs) -> anyhow::Resul
     let number = Entropy::from_system().draw(|random| keys.add_key(random));
     // What could not be read again must not be written.
     let text = keys.to_text();
-    ClusterKeys::from_text(&text).with_context(|| folder.display().to_string())?;
+    ClusterKeys::from_text(&text).with_context(|| shown(folder))?;
     let files = handout.replace_cluster_key(&text)?;
-    match json {
-        true => say(json!({ "number": number, "files": files })),
-        false => say(format_args!(
-            "key-encryption key {number} is in {} files; when every node has its copy, `veil cluster rewrap`",
-            files.len()
-        )),
-    }
-    Ok(())
+    let text = format!(
+        "key-encryption key {number} is in {} files; when every node has its copy, `veil cluster rewrap`",
+        files.len()
+    );
+    say_changed(*json, text, number, &files)
 }
 
 pub(super) fn drop_key(DropKeyArgs { folder, number, json }: &DropKeyArgs) -> anyhow::Result<()> {
     let (handout, mut keys) = read(folder)?;
     let found = keys.ring().numbers().any(|held| held == *number);
-    anyhow::ensure!(found, "{}: there is no key-encryption key {number}", folder.display());
+    anyhow::ensure!(found, "{}: there is no key-encryption key {number}", shown(folder));
     let newest = keys.ring().numbers().last();
     anyhow::ensure!(
         newest != Some(*number),
@@ -87,25 +88,27 @@ pub(super) fn drop_key(DropKeyArgs { folder, number, json }: &DropKeyArgs) -> an
     );
     keys.drop_key(*number);
     let files = handout.replace_cluster_key(&keys.to_text())?;
-    match json {
-        true => say(json!({ "number": number, "files": files })),
-        false => say(format_args!("key-encryption key {number} is taken out of {} files", files.len())),
-    }
-    Ok(())
+    let text = format!("key-encryption key {number} is taken out of {} files", files.len());
+    say_changed(*json, text, *number, &files)
+}
+
+fn say_changed(json: bool, text: String, number: KeyNumber, files: &[PathBuf]) -> anyhow::Result<()> {
+    let json_text = json!({ "number": number, "files": all_in_json(files) });
+    Ok(Form::json_if(json).say_done(Stream::Output, text, &json_text)?)
 }
 
 pub(super) fn rewrap(RewrapArgs { cluster }: &RewrapArgs) -> anyhow::Result<()> {
     let (under, count) = block_on(async { Ok(cluster.client()?.rewrap(cluster.deadline()).await?) })?;
-    cluster.print(
+    cluster.done(
         format_args!("key-encryption key {under} is in use; {count} content keys were put under it"),
         json!({ "number": under, "rewrapped": count }),
-    );
+    )?;
     Ok(())
 }
 
 fn read(folder: &std::path::Path) -> anyhow::Result<(Handout<'_>, ClusterKeys)> {
     let handout = Handout::at(folder);
     let text = handout.cluster_key()?;
-    let keys = ClusterKeys::from_text(&text).with_context(|| folder.display().to_string())?;
+    let keys = ClusterKeys::from_text(&text).with_context(|| shown(folder))?;
     Ok((handout, keys))
 }

@@ -20,13 +20,13 @@ pub(super) fn set_clock(SetClockArgs { cluster }: &SetClockArgs) -> anyhow::Resu
         let client = cluster.client()?;
         Ok(client.set_clock(client.request_id(), cluster.deadline()).await?)
     })?;
-    cluster.print(
+    cluster.done(
         format_args!(
             "the directory's clock shows {}; it was {} that",
             moment(clock_ms),
             Off(was_ms.wrapping_sub(clock_ms) as i64)
         ),
         json!({ "clock_ms": clock_ms, "was_ms": was_ms }),
-    );
+    )?;
     Ok(())
 }

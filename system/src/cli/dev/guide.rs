@@ -1,9 +1,9 @@
 //! What to type next.
 
-use std::{env, fmt, path::Path};
+use std::{env, fmt, os::unix::ffi::OsStrExt as _, path::Path};
 
 use super::place::Place;
-use crate::{cli::home::Home, wire::client::Member};
+use crate::{cli::home::Home, directory::is_unseen, wire::client::Member};
 
 /// What `veil dev` prints when the cluster serves.
 pub(super) struct Guide<'a> {
@@ -67,10 +67,19 @@ impl fmt::Display for Guide<'_> {
 
 /// A path as a shell reads it back.
 fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    match text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c)) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+    match path.to_str().filter(|text| !text.contains(is_unseen)) {
+        Some(text) if text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c)) => {
+            text.to_owned()
+        }
+        Some(text) => format!("'{}'", text.replace('\'', r"'\''")),
+        // As bash, ksh and zsh read any byte.
+        None => {
+            path.as_os_str().as_bytes().iter().fold("$'".to_owned(), |text, byte| match byte {
+                b'\'' | b'\\' => format!("{text}\\{}", char::from(*byte)),
+                b' '..=b'~' => format!("{text}{}", char::from(*byte)),
+                byte => format!("{text}\\x{byte:02x}"),
+            }) + "'"
+        }
     }
 }
 
@@ -82,5 +91,7 @@ mod tests {
     fn paths_are_quoted_where_a_shell_needs_it() {
         assert_eq!(quoted(Path::new("/tmp/veil-dev-aB3/ca.pem")), "/tmp/veil-dev-aB3/ca.pem");
         assert_eq!(quoted(Path::new("/home/an na/it's")), r"'/home/an na/it'\''s'");
+        let odd = std::ffi::OsStr::from_bytes(b"/a b/bad\xff\n'");
+        assert_eq!(quoted(Path::new(odd)), r"$'/a b/bad\xff\x0a\''");
     }
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use tokio::time::{Instant, sleep};
 
 use self::{guide::Guide, nodes::Nodes, place::Place};
-use super::{home::HomeArgs, say, trust::TrustArgs};
+use super::{complain, home::HomeArgs, say, trust::TrustArgs};
 use crate::{client::Client, wire::transport::Tcp};
 
 /// How long the nodes may take to find a leader; they may have long logs to replay.
@@ -45,7 +45,10 @@ pub(super) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let guide = Guide::new(&place, nodes.pids())?;
     let serving = async {
         wait_for_a_leader(&place).await?;
-        say(&guide);
+        if let Err(unsaid) = say(&guide) {
+            // The cluster serves all the same, and the file for shells says where.
+            complain(unsaid);
+        }
         place.write_environment(&guide.environment())?;
         std::future::pending().await
     };

@@ -1,6 +1,10 @@
 //! A picture to try things with, for whoever has none at hand.
 
-use std::{fs::File, io::BufWriter, path::Path};
+use std::{
+    fs::File,
+    io::{BufWriter, ErrorKind},
+    path::Path,
+};
 
 use anyhow::Context;
 
@@ -11,18 +15,21 @@ const SUN: (i32, i32, i32) = (220, 110, 34);
 /// Where the sea begins.
 const HORIZON: u32 = 130;
 
-/// Draws an evening by the sea.
+/// Draws an evening by the sea, unless there is a picture already.
 pub(super) fn draw(path: &Path) -> anyhow::Result<()> {
     let pixels: Vec<u8> = (0..HEIGHT).flat_map(|y| (0..WIDTH).flat_map(move |x| colour(x, y))).collect();
     let write = || {
-        let file = BufWriter::new(File::create(path)?);
+        let file = BufWriter::new(File::create_new(path)?);
         let mut encoder = png::Encoder::new(file, WIDTH, HEIGHT);
         encoder.set_color(png::ColorType::Rgb);
         let mut writer = encoder.write_header()?;
         writer.write_image_data(&pixels)?;
         writer.finish()
     };
-    write().with_context(|| path.display().to_string())
+    match write() {
+        Err(png::EncodingError::IoError(error)) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        drawn => drawn.with_context(|| path.display().to_string()),
+    }
 }
 
 fn colour(x: u32, y: u32) -> [u8; 3] {
