@@ -98,7 +98,7 @@ enum Command {
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    loadgen::say::init_tracing();
+    say::init_tracing();
     let arguments: Arguments = match say::parse() {
         Ok(arguments) => arguments,
         Err(code) => return code,
@@ -133,7 +133,7 @@ fn report(run: &Path, json: bool) -> anyhow::Result<ExitCode> {
 
     let text =
         if json { Summary::of(&run, &assessment).to_json() } else { terminal::render(&assessment, &html) };
-    say::print(&text).with_context(|| format!("the report is in {}", run.display()))?;
+    say::print(&text).with_context(|| format!("the report is {}", html.display()))?;
     Ok(assessment.judgement.verdict.into())
 }
 

@@ -81,7 +81,7 @@ fn unpack(coded: &str) -> Result<Vec<u8>, String> {
     let bytes = STANDARD.decode(coded).map_err(|e| e.to_string())?;
     let compressed = bytes.get(COMPRESSED_HEAD..).ok_or("a histogram without a head")?;
     let unpacked = fdeflate::decompress_to_vec_bounded(compressed, MAX_UNPACKED)
-        .map_err(|e| format!("a histogram that cannot be unpacked: {e:?}"))?;
+        .map_err(|_| format!("a histogram that cannot be unpacked into {MAX_UNPACKED} bytes"))?;
     let number = |at: std::ops::Range<usize>| {
         let digits = unpacked.get(at).unwrap_or_default();
         digits.iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
