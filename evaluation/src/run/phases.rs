@@ -122,8 +122,16 @@ mod tests {
     fn times_are_alike_in_which_as_much_was_asked_for() {
         let ramp = |from: f64, to: f64| Stage { rate_to: to, ..stage(10, from, false) };
         let phases = Phases::of(&[stage(10, 100.0, false), ramp(100.0, 200.0), stage(10, 200.0, false)]);
-        assert_eq!(phases.alike(5.0), [(0.0, 10.0), (10.0, 11.0)]);
-        assert_eq!(phases.alike(1e9), [(18.0, 20.0), (20.0, 30.0)], "behind the end it is as at the end");
+        let first = phases.alike(5.0);
+        assert_eq!((first.len(), first[0], first[1].0), (2, (0.0, 10.0), 10.0));
+        assert!((first[1].1 - 11.0).abs() < 1e-9, "{first:?}");
+        let last = phases.alike(1e9);
+        assert_eq!(
+            (last.len(), last[0].1, last[1]),
+            (2, 20.0, (20.0, 30.0)),
+            "behind the end it is as at the end"
+        );
+        assert!((last[0].0 - 18.0).abs() < 1e-9, "{last:?}");
         let middle = phases.alike(15.0);
         assert!(middle.len() == 1 && middle[0].0 > 13.0 && middle[0].1 < 17.0, "{middle:?}");
     }

@@ -61,11 +61,12 @@ impl<'a> LatencyLines<'a> {
         let (kind, outcome) = tag.split_once('.').ok_or_else(unknown)?;
         let kind = OperationKind::ALL.into_iter().find(|known| known.name() == kind);
         let outcome = OutcomeKind::ALL.into_iter().find(|known| known.name() == outcome);
+        let (kind, outcome) = kind.zip(outcome).ok_or_else(unknown)?;
         let bytes = unpack(line.encoded_histogram()).map_err(malformed)?;
         Ok(LatencyLine {
             interval: line.start_timestamp().as_secs(),
-            kind: kind.ok_or_else(unknown)?,
-            outcome: outcome.ok_or_else(unknown)?,
+            kind,
+            outcome,
             histogram: (self.deserializer.deserialize(&mut &bytes[..]))
                 .map_err(|e| malformed(e.to_string()))?,
         })
