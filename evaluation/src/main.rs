@@ -1,7 +1,6 @@
 //! The `evaluation` program.
 
 use std::{
-    io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -17,9 +16,10 @@ use evaluation::{
 };
 use indicatif::ProgressBar;
 use loadgen::{
-    cli::{Failure, RunArgs, run_scenario},
+    cli::{Failure, RunArgs, end_on_signals, run_scenario},
     cluster::child::{self, NodeCommand},
     generator::child::{self as generate, GenerateArgs},
+    say,
 };
 
 /// Turns runs into figures, tables, reports and verdicts.
@@ -98,10 +98,18 @@ enum Command {
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    veil::cli::init_tracing();
-    let result = match Arguments::parse().command {
+    say::init_tracing();
+    let arguments: Arguments = match say::parse() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let result = match arguments.command {
         Command::Run { run, json } => match run_scenario(run) {
-            Ok(folder) => report(&folder, json),
+            Ok(folder) => {
+                let folder_name = foreign_text::line(&folder.display().to_string());
+                end_on_signals(format!("no report was made; `evaluation report {folder_name}` makes it"));
+                report(&folder, json)
+            }
             Err(Failure::Interrupted) => Ok(Verdict::Inconclusive.into()),
             Err(Failure::Unusable(error)) => Err(error),
         },
@@ -113,7 +121,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", foreign_text::lines(&veil::cli::describe(&error)));
+            say::aside(format_args!("error: {}", foreign_text::lines(&say::sentence(&error))));
             EXIT_UNUSABLE.into()
         }
     }
@@ -125,7 +133,7 @@ fn report(run: &Path, json: bool) -> anyhow::Result<ExitCode> {
 
     let text =
         if json { Summary::of(&run, &assessment).to_json() } else { terminal::render(&assessment, &html) };
-    std::io::stdout().write_all(text.as_bytes()).context("printing the summary")?;
+    say::print(&text).with_context(|| format!("the report is {}", html.display()))?;
     Ok(assessment.judgement.verdict.into())
 }
 
@@ -137,7 +145,7 @@ fn overlay(runs: &[PathBuf], out: Option<&Path>, json: bool) -> anyhow::Result<E
     } else {
         overlay::terminal::render(&overlay, &html)
     };
-    std::io::stdout().write_all(text.as_bytes()).context("printing the table")?;
+    say::print(&text).with_context(|| format!("the overlay is {}", html.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

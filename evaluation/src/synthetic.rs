@@ -147,6 +147,7 @@ pub fn manifest() -> Manifest {
         limits: None,
         links: None,
         first_request_s: None,
+        stood_still_s: None,
         history: None,
         generators: 1,
     }

@@ -68,6 +68,7 @@ fn write_run(root: &Path, driver: &str) -> PathBuf {
         limits: None,
         links: None,
         first_request_s: None,
+        stood_still_s: None,
     };
     manifest.write(&folder.join(file::MANIFEST)).unwrap();
     let leader = Event {

@@ -13,6 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long something that has to come may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A folder of any name can be seen from within a container.
+const REPORTS: &str = "re:ports, -a b";
+
 /// Two load generators in the network of the nodes.
 const INSIDE: &[&str] = &["--load-from", "inside", "--generators", "2"];
 
@@ -37,7 +40,7 @@ limits = ["ok_ratio == 1"]
 
 /// What an engine lists of the run in this folder: its containers, networks or volumes.
 fn left(folder: &Path, what: &[&str]) -> Vec<String> {
-    let runs = std::fs::read_dir(folder.join("reports")).into_iter().flatten();
+    let runs = std::fs::read_dir(folder.join(REPORTS)).into_iter().flatten();
     let runs: Vec<_> = runs.map(|run| run.unwrap().file_name().into_string().unwrap()).collect();
     let listed = Command::new("docker").args(what).args(["--filter", "label=veil.run"]).output().unwrap();
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
@@ -78,7 +81,7 @@ fn start(folder: &Path, args: &[&str]) -> Child {
     std::fs::write(&path, SCENARIO).unwrap();
     Command::new(env!("CARGO_BIN_EXE_evaluation"))
         .args(["run", path.to_str().unwrap(), "--driver", "docker", "--json", "--out"])
-        .arg(folder.join("reports"))
+        .arg(folder.join(REPORTS))
         .args(args)
         .stdout(Stdio::piped())
         .spawn()
@@ -138,7 +141,7 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
     let told = Command::new("docker").args(asked).args(&confined).output().unwrap();
     let told = String::from_utf8(told.stdout).unwrap();
     assert!(told.lines().count() >= 3 && told.lines().all(|line| line == "65532:65532 true [ALL]"), "{told}");
-    signal(&child, Signal::TERM);
+    signal(&child, Signal::HUP);
     assert_eq!(child.wait().unwrap().code(), Some(3));
     assert_nothing_is_left(ended.path());
 
@@ -150,7 +153,7 @@ fn a_run_is_judged_and_leaves_nothing_however_it_ends() {
     for part in ["sha256:", "API 1.", "10.213.", "536870912", "-g1", "-g2"] {
         assert!(text.contains(part), "{part} is not in {summary:#}");
     }
-    let run = std::fs::read_dir(whole.path().join("reports")).unwrap().next().unwrap().unwrap().path();
+    let run = std::fs::read_dir(whole.path().join(REPORTS)).unwrap().next().unwrap().unwrap().path();
     let manifest = loadgen::record::Manifest::read(&run.join(loadgen::record::file::MANIFEST)).unwrap();
     let bytes = manifest.containers.unwrap().image_bytes;
     // One executable without debug information, unoptimised here: about 34 MB.

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -12,14 +13,21 @@ use veil::cli::trust::{Access, TrustArgs};
 
 use crate::{
     cluster::{
-        Outside, Security,
+        OperatorFiles, Outside, Security,
         child::{self, NodeCommand},
     },
     fault::table,
     generator::child::{self as generate, GenerateArgs},
     run::{RunError, RunOptions, run},
+    say,
     scenario::{Driver, Origin, Scenario},
+    signals::Stops,
 };
+
+/// How long what was called off may take to end.
+const ENDING: Duration = Duration::from_secs(2);
+/// A file's name has 255 bytes; time and number come behind it.
+const MAX_RUN_NAME: usize = 200;
 
 /// Load a Veil cluster at a set rate while its nodes are broken on a schedule, and record what happens.
 #[derive(Debug, Parser)]
@@ -91,13 +99,18 @@ pub enum Failure {
 }
 
 /// Carries out the scenario named on the command line. The first Ctrl-C ends the load and keeps what was
-/// recorded, the second ends everything at once; neither leaves a process behind.
+/// recorded, the second ends everything at once; neither leaves a process behind. So does whatever else ends a terminal
+/// or a session.
 ///
 /// # Errors
 /// [`Failure`]
 pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
     let RunArgs { scenario: path, driver, out, seed, generators, load_from, nodes, trust, keep_data } = args;
     let unusable = |error: anyhow::Error| Failure::Unusable(error);
+    if path.as_os_str() == "-" {
+        let reason = "-: a scenario is a file; standard input is one by the name of /dev/stdin";
+        return Err(unusable(anyhow::Error::msg(reason)));
+    }
     let mut scenario = Scenario::load(&path).map_err(|e| unusable(e.into()))?;
     if let Some(driver) = driver {
         scenario.cluster.driver = driver;
@@ -115,17 +128,18 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
     }
     let nodes = nodes.map(|nodes| Ok((outside(&nodes, &trust)?, nodes))).transpose().map_err(unusable)?;
     let nodes = nodes.map(|(outside, nodes)| (nodes, outside));
-    let name = path.file_stem().map_or("run".to_owned(), |stem| stem.to_string_lossy().into_owned());
     let program = std::env::current_exe().context("cannot find this executable").map_err(unusable)?;
-    let options = RunOptions { scenario, name, out, nodes, program, keep_data };
-    runtime().map_err(unusable)?.block_on(async {
+    let options = RunOptions { scenario, name: run_name(&path), out, nodes, program, keep_data };
+    let runtime = runtime().map_err(unusable)?;
+    let result = runtime.block_on(async {
+        let mut stops = Stops::listen().context("cannot wait for signals").map_err(unusable)?;
         let (sender, stop) = watch::channel(false);
         let interrupts = async {
-            stop_signal().await?;
-            eprintln!("stopping: no further operations; once more ends at once");
+            stops.next().await;
+            say::aside("stopping: no further operations; once more ends at once");
             // The run listens as long as this future is polled.
             let _ = sender.send(true);
-            stop_signal().await
+            stops.next().await;
         };
         tokio::select! {
             done = run(options, stop) => match done {
@@ -134,12 +148,39 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
                 Err(error) => Err(unusable(error.into())),
             },
             // Dropping the run kills its nodes.
-            failed = interrupts => match failed {
-                Ok(()) => Err(Failure::Interrupted),
-                Err(error) => Err(unusable(anyhow::Error::from(error).context("cannot wait for signals"))),
-            },
+            () = interrupts => Err(Failure::Interrupted),
         }
-    })
+    });
+    // Nobody waits for what cannot be called off, such as a disk.
+    runtime.shutdown_timeout(ENDING);
+    result
+}
+
+/// A run's folder is named after its scenario's file, as far as a name of a folder can be so long and is to be read.
+fn run_name(scenario: &Path) -> String {
+    let stem = scenario.file_stem().unwrap_or_default().to_string_lossy();
+    let shown = stem.chars().map(|c| if c.is_control() { '-' } else { c });
+    let mut name = String::new();
+    for c in shown {
+        if name.len() + c.len_utf8() > MAX_RUN_NAME {
+            break;
+        }
+        name.push(c);
+    }
+    if name.is_empty() { "run".to_owned() } else { name }
+}
+
+/// From now on whatever ends a session ends this program with exit code 3, after it has said `what` is not there.
+pub fn end_on_signals(what: String) {
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            let Ok(mut stops) = Stops::listen() else { return };
+            stops.next().await;
+            say::aside(what);
+            std::process::exit(3);
+        });
+    });
 }
 
 /// How the nodes of a cluster that is there already are spoken to.
@@ -158,7 +199,17 @@ fn outside(nodes: &[String], trust: &TrustArgs) -> anyhow::Result<Outside> {
         Access::Plain => None,
         Access::Tls { operator, .. } => operator,
     };
-    Ok(Outside { security, operator, ..Outside::plain() })
+    let registrar = trust.operator.as_deref().filter(|_| !trust.plain).map(operator_files).transpose()?;
+    Ok(Outside { security, operator, registrar, ..Outside::plain() })
+}
+
+/// What lies in an operator's folder. It can be used, as it was read before.
+fn operator_files(folder: &Path) -> anyhow::Result<OperatorFiles> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+    };
+    Ok(OperatorFiles { certificate: read("operator.pem")?, key: read("operator.key")? })
 }
 
 /// What a run, or one of its generators, runs on.
@@ -171,17 +222,6 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the runtime")
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn stop_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
-}
-
 /// Runs a parsed command line.
 pub fn main(cli: Cli) -> ExitCode {
     match cli.command {
@@ -191,35 +231,55 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Run(args) => match run_scenario(args) {
             Ok(folder) => finish(&folder),
             Err(Failure::Interrupted) => ExitCode::from(3),
-            Err(Failure::Unusable(error)) => {
-                eprintln!("loadgen: {}", veil::cli::describe(&error));
-                ExitCode::from(2)
-            }
+            Err(Failure::Unusable(error)) => unusable(&error),
         },
     }
 }
 
+/// Says why nothing came of it.
+fn unusable(error: &anyhow::Error) -> ExitCode {
+    say::aside(format_args!("loadgen: {}", say::sentence(error)));
+    ExitCode::from(2)
+}
+
 fn list_faults(json: bool) -> ExitCode {
-    match json.then(|| serde_json::to_string_pretty(&table::table())) {
-        None => print!("{}", table::text()),
-        Some(Ok(text)) => println!("{text}"),
-        Some(Err(error)) => {
-            eprintln!("loadgen: {error}");
-            return ExitCode::from(2);
-        }
-    }
-    ExitCode::SUCCESS
+    let text = match json.then(|| serde_json::to_string_pretty(&table::table())) {
+        None => Ok(table::text()),
+        Some(text) => text.map(|text| text + "\n"),
+    };
+    let printed = text.map_err(anyhow::Error::from).and_then(|text| Ok(say::print(&text)?));
+    printed.map_or_else(|error| unusable(&error), |()| ExitCode::SUCCESS)
 }
 
 fn finish(folder: &Path) -> ExitCode {
-    println!("{}", folder.display());
+    if let Err(error) = say::print(&format!("{}\n", folder.display())) {
+        let recorded =
+            anyhow::Error::from(error).context(format!("the run is recorded in {}", folder.display()));
+        return unusable(&recorded);
+    }
     let manifest = crate::record::Manifest::read(&folder.join(crate::record::file::MANIFEST));
     match manifest {
         Ok(manifest) if manifest.complete => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(3),
-        Err(error) => {
-            eprintln!("loadgen: {error}");
-            ExitCode::from(2)
-        }
+        Err(error) => unusable(&error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_scenario_of_any_name_has_a_folder_that_can_be_made_and_read() {
+        let of = |name: &[u8]| run_name(&Path::new("some folder").join(OsStr::from_bytes(name)));
+        assert_eq!(of(b"leader-kill.toml"), "leader-kill");
+        assert_eq!(of(b"a:b, c"), "a:b, c");
+        assert_eq!(of(b"a\x1b[2J\nb.toml"), "a-[2J-b");
+        assert_eq!(of(b"\xff\xfe.toml"), "\u{fffd}\u{fffd}");
+        assert_eq!(run_name(Path::new("..")), "run");
+        let long = of("ä".repeat(125).as_bytes());
+        assert!(long.len() <= MAX_RUN_NAME && long.chars().all(|c| c == 'ä'), "{long}");
     }
 }

@@ -13,5 +13,7 @@ pub mod observe;
 pub mod photos;
 pub mod record;
 pub mod run;
+pub mod say;
 pub mod scenario;
+mod signals;
 pub mod workload;

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    veil::cli::init_tracing();
-    loadgen::cli::main(loadgen::cli::Cli::parse())
+    loadgen::say::init_tracing();
+    match loadgen::say::parse() {
+        Ok(cli) => loadgen::cli::main(cli),
+        Err(code) => code,
+    }
 }

@@ -386,6 +386,22 @@ fn nodes_that_differ_have_not_converged() {
 }
 
 #[test]
+fn nodes_of_a_cluster_to_which_others_write_differ_and_may_be_equal() {
+    let others = |change: fn(&mut RunDirectory)| {
+        let reports = Script::default().reports(0, |run| {
+            run.manifest.driver = "existing".into();
+            change(run);
+        });
+        result(&reports, HistoryCheck::Converged).clone()
+    };
+    let behind = others(|run| node(run, 2).applied = 998);
+    let CheckResult::Inconclusive { reason } = &behind else { panic!("{behind:?}") };
+    assert!(reason.contains("others wrote"), "{reason}");
+    // At one index there is no excuse.
+    assert_eq!(others(|run| node(run, 1).hash = [8; 32]).name(), "fail");
+}
+
+#[test]
 fn a_silent_node_makes_every_check_inconclusive_but_hides_no_violation() {
     let silence = |run: &mut RunDirectory| {
         let readback = run.readback.as_mut().unwrap();

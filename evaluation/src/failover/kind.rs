@@ -22,7 +22,7 @@ pub struct KindFigures {
     pub unavailable: Distribution,
     /// *unavailable* at the fault, at most.
     pub unavailable_at_most: Distribution,
-    /// The same in as long a time directly before each of them, at least.
+    /// The same in the last time as long before each of them in which as much was asked for, at least.
     pub noise: Distribution,
     /// *unavailable* at the healing, at least.
     pub healing: Distribution,
@@ -78,7 +78,7 @@ fn of_kind(failovers: &[Failover], kind: &str) -> KindFigures {
             .collect(),
         noise: all()
             .filter_map(|fault| fault.unavailable.noise)
-            .map(|noise| noise.directly.at_least_ms())
+            .map(|noise| noise.latest.at_least_ms())
             .collect(),
         healing: all().filter_map(|fault| fault.healing.as_ref()).map(Unavailable::figure_ms).collect(),
         recover: figure(FailoverFigure::Recover),

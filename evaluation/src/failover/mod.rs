@@ -11,6 +11,7 @@
 //! until service is good for the first time was *at the fault*; what is seen after that, to the end of the second in
 //! which it settled, is the *healing*.
 
+mod disturbance;
 mod kind;
 mod noise;
 mod occurrence;
@@ -18,6 +19,7 @@ mod quiet;
 mod recovery;
 mod service;
 mod stretch;
+mod summit;
 mod unavailable;
 
 use std::collections::BTreeMap;
@@ -28,12 +30,14 @@ use loadgen::{
 };
 
 use crate::run::RunDirectory;
+use disturbance::Disturbances;
 pub use kind::{KindFigures, kinds};
 pub use noise::Noise;
 use occurrence::Occurrence;
 pub use service::Baseline;
 use service::Service;
 pub use stretch::Stretch;
+pub(crate) use summit::Summit;
 pub use unavailable::Unavailable;
 use unavailable::Window;
 
@@ -87,7 +91,7 @@ pub struct Failover {
     /// if it was healed only when the load was over.
     pub settle: Recover,
     /// Whether, after it was healed, whoever asked was answered as surely as before, however slowly.
-    pub is_answered_again: bool,
+    pub again: Again,
     /// When the fault was healed and service was good again after that, s; the beginning of the first
     /// good second then. `None` when that did not happen before the next fault or the end.
     pub settled_s: Option<f64>,
@@ -179,6 +183,18 @@ impl Elect {
     }
 }
 
+/// What became of those who asked after a fault was healed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// They were answered as surely as before; without a before, as those are who are served. Of a fault that was healed
+    /// when the load was over: somebody who still waited was.
+    Answered,
+    /// That was not seen.
+    NotSeen,
+    /// Nobody asked any more.
+    NobodyAsked,
+}
+
 /// From a fault, or from its healing, to service that is about as good as before.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Recover {
@@ -227,9 +243,13 @@ impl Gap {
 
 /// The figures of every fault of the run, in order of time.
 pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
-    let service = Service::of(run);
+    analyse_service(run, &Service::of(run))
+}
+
+fn analyse_service(run: &RunDirectory, service: &Service) -> Vec<Failover> {
     let occurrences = Occurrence::all(&run.events);
     let mut failovers: Vec<Failover> = Vec::with_capacity(occurrences.len());
+    let (mut disturbances, reigns) = (Disturbances::default(), Reigns::of(run));
     for (i, fault) in occurrences.iter().enumerate() {
         // The next fault ends this one's time only if it came later.
         let next_s = occurrences.get(i + 1).map(|next| next.injected_s).filter(|&at| at > fault.injected_s);
@@ -238,22 +258,21 @@ pub fn analyse(run: &RunDirectory) -> Vec<Failover> {
         let next_asked_s = occurrences.get(i + 1).map(|next| next.asked_s);
         // A slow one may have been asked for earlier than one that happened before it.
         let next_asked_s = next_asked_s.filter(|&asked| next_s.is_some() && asked > fault.asked_s);
-        let elect = elect(run, fault, next_asked_s.unwrap_or(f64::INFINITY));
+        let elect = reigns.elect(fault, next_asked_s.unwrap_or(f64::INFINITY));
         let ends = Ends { limit_s, next_asked_s, by_fault: next_s.is_some() };
-        let failover = figures(run, &service, fault, ends, elect, &failovers);
+        let earlier = Earlier { last: failovers.last(), disturbances: &disturbances };
+        let leadership = (reigns.before(fault.asked_s), elect);
+        let failover = figures(run, service, fault, ends, leadership, earlier);
+        disturbances.add(&failover);
         failovers.push(failover);
     }
     failovers
 }
 
 /// What faults disturbed: from when each was asked for until it was settled. One that did not settle was over when a later
-/// one had settled, if it was healed by then.
-pub fn disturbed(failovers: &[Failover]) -> impl Iterator<Item = (f64, f64)> {
-    failovers.iter().enumerate().map(|(place, fault)| {
-        let is_over = |settled: &f64| fault.healed_s.is_some_and(|healed| healed <= *settled);
-        let later = || failovers[place + 1..].iter().filter_map(|later| later.settled_s).find(is_over);
-        (fault.asked_s, fault.settled_s.or_else(later).unwrap_or(f64::INFINITY))
-    })
+/// one had settled, if it was healed by then. In order, and none of them touch.
+pub fn disturbed(failovers: &[Failover]) -> Vec<(f64, f64)> {
+    Disturbances::of(failovers).all()
 }
 
 /// What ends the time in which a fault is looked at, if it does not settle before.
@@ -267,19 +286,28 @@ struct Ends {
     by_fault: bool,
 }
 
+/// The faults before one.
+#[derive(Clone, Copy)]
+struct Earlier<'a> {
+    /// The last.
+    last: Option<&'a Failover>,
+    /// What all of them disturbed.
+    disturbances: &'a Disturbances,
+}
+
 fn figures(
     run: &RunDirectory,
     service: &Service,
     fault: &Occurrence,
     Ends { limit_s, next_asked_s, by_fault }: Ends,
-    elect: Elect,
-    earlier: &[Failover],
+    (leader_before, elect): (Option<(u64, u64)>, Elect),
+    earlier: Earlier<'_>,
 ) -> Failover {
     let start = fault.injected_s;
-    let baseline = baseline(run, service, fault.asked_s, earlier.last());
+    let baseline = baseline(run, service, fault.asked_s, earlier.last);
     // What lies behind the next fault is that one's doing.
     let seen_s = next_asked_s.unwrap_or(f64::INFINITY);
-    let quiet = quiet::before(fault.asked_s, &run.phases().warmups(), earlier);
+    let quiet = quiet::before(fault.asked_s, &run.phases(), earlier.disturbances);
     let measure = |kind: Option<OperationKind>, window: Window| {
         Unavailable::of(service.stretches(kind), window, &quiet)
     };
@@ -364,7 +392,7 @@ fn figures(
         asked_s: fault.asked_s,
         injected_s: start,
         healed_s: fault.healed_s,
-        leader_before: leader_before(run, fault),
+        leader_before,
         elect,
         unavailable,
         healing,
@@ -373,8 +401,10 @@ fn figures(
         mean_gap_ms: baseline.and_then(|b| service.mean_gap_ms((b.from_s, b.to_s))),
         recover,
         settle,
-        is_answered_again: baseline.zip(healed_in_time_s).is_some_and(|(before, healed_s)| {
-            service.is_answered_again(&before, healed_s.max(start), limit_s)
+        again: fault.healed_s.map_or(Again::NotSeen, |healed_s| match healed_in_time_s {
+            None if by_fault => Again::NotSeen,
+            None => service.answered_late(healed_s),
+            Some(_) => service.answered_again(baseline.as_ref(), start, (healed_s.max(start), limit_s)),
         }),
         settled_s,
         lost_work: service.lost_between(start, recovered_s.unwrap_or(limit_s)),
@@ -408,25 +438,52 @@ fn baseline(
     service.baseline(from, asked_s)
 }
 
-/// The leader of the highest term seen until the fault was asked for.
-fn leader_before(run: &RunDirectory, fault: &Occurrence) -> Option<(u64, u64)> {
-    leaders(run)
-        .filter(|&(at, ..)| at <= fault.asked_s)
-        .map(|(_, node, term)| (node, term))
-        .max_by_key(|&(_, term)| term)
+/// Who was seen to lead, in order of time.
+struct Reigns {
+    /// When each was first seen, s, who, and in which term.
+    seen: Vec<(f64, u64, u64)>,
+    /// The place of the one of the highest term among each and all before it.
+    highest: Vec<usize>,
 }
 
-fn elect(run: &RunDirectory, fault: &Occurrence, limit_s: f64) -> Elect {
-    let Some((_, old_term)) = leader_before(run, fault).filter(|(leader, _)| fault.nodes.contains(leader))
-    else {
-        return Elect::NotLeader;
-    };
-    let elected = |&(at, _, term): &(f64, u64, u64)| at > fault.asked_s && at <= limit_s && term > old_term;
-    leaders(run).find(elected).map_or(Elect::Never, |(at, node, term)| Elect::After {
-        ms: (at - fault.injected_s).max(0.0) * 1e3,
-        node,
-        term,
-    })
+impl Reigns {
+    fn of(run: &RunDirectory) -> Self {
+        let mut seen: Vec<(f64, u64, u64)> = leaders(run).collect();
+        seen.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut highest: Vec<usize> = Vec::with_capacity(seen.len());
+        for (place, one) in seen.iter().enumerate() {
+            let before = highest.last().copied().filter(|&before| seen[before].2 > one.2);
+            highest.push(before.unwrap_or(place));
+        }
+        Self { seen, highest }
+    }
+
+    /// How many were seen until `at_s`.
+    fn count(&self, at_s: f64) -> usize {
+        self.seen.partition_point(|one| one.0 <= at_s)
+    }
+
+    /// The leader of the highest term seen until `asked_s`, when a fault was asked for, and its term.
+    fn before(&self, asked_s: f64) -> Option<(u64, u64)> {
+        let last = self.count(asked_s).checked_sub(1)?;
+        let (_, node, term) = self.seen[self.highest[last]];
+        Some((node, term))
+    }
+
+    fn elect(&self, fault: &Occurrence, limit_s: f64) -> Elect {
+        let Some((_, old_term)) =
+            self.before(fault.asked_s).filter(|(leader, _)| fault.nodes.contains(leader))
+        else {
+            return Elect::NotLeader;
+        };
+        let later = &self.seen[self.count(fault.asked_s)..];
+        let elected = later.iter().take_while(|one| one.0 <= limit_s).find(|one| one.2 > old_term);
+        elected.map_or(Elect::Never, |&(at_s, node, term)| Elect::After {
+            ms: (at_s - fault.injected_s).max(0.0) * 1e3,
+            node,
+            term,
+        })
+    }
 }
 
 /// When somebody was first seen to lead, who, and which term.

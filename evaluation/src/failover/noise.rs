@@ -4,6 +4,8 @@ use super::stretch::{Stretch, Stretches};
 
 /// So many stretches of time are looked at, at most.
 const MOST: usize = 300;
+/// So many are looked for in a quiet time, at most: in most of them nobody may have asked.
+const MOST_LOOKS: usize = 10 * MOST;
 /// With so many of them, to be longer than every one is more than chance: one of fifty-one is the longest.
 const ENOUGH: usize = 50;
 /// Of fewer, chance alone makes one longer than all others now and then; not so often twice as long.
@@ -12,11 +14,12 @@ const OF_FEW: f64 = 2.0;
 /// Times that are equal on paper may differ in the last bit, ms.
 const ROUNDING_MS: f64 = 1e-6;
 
-/// The longest stretches in times as long as the one looked at, without a fault and before it.
+/// The longest stretches in times as long as the one looked at, without a fault and before it, in which as much was asked
+/// for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Noise {
-    /// In the time directly before the fault.
-    pub directly: Stretch,
+    /// In the last such time before the fault.
+    pub latest: Stretch,
     /// The longest of all.
     pub worst: Stretch,
     /// In how many such times.
@@ -28,30 +31,31 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Looks into `quiet` times (without a fault, latest last) for times `length_s` long.
+    /// Looks into `quiet` times (without a fault, latest last) for times `length_s` long in which somebody asked. Nothing,
+    /// if there is none.
     pub fn of(stretches: &Stretches, quiet: &[(f64, f64)], length_s: f64) -> Option<Self> {
         let mut times: Vec<Stretch> = Vec::new();
         let longest = |from_s: f64, to_s: f64, end_s: f64| {
-            let longest = stretches.longest(from_s, to_s, end_s);
-            longest.map_or_else(|| Stretch::nothing(to_s), |stretch| stretch.before(end_s))
+            stretches.longest(from_s, to_s, end_s).map(|stretch| stretch.before(end_s))
         };
         for &(from_s, to_s) in quiet.iter().rev() {
-            let fit = (((to_s - from_s) / length_s + 1e-9).floor().max(0.0) as usize).min(MOST - times.len());
-            times.extend((0..fit).map(|place| {
+            let fit = (((to_s - from_s) / length_s + 1e-9).floor().max(0.0) as usize).min(MOST_LOOKS);
+            let asked = (0..fit).filter_map(|place| {
                 let end = to_s - place as f64 * length_s;
                 longest(end - length_s, end, to_s)
-            }));
+            });
+            times.extend(asked.take(MOST - times.len()));
         }
         let (of_s, mut length_s) = (length_s, length_s);
         if times.is_empty() {
             // Less than nothing is known of so long a time, but something of a shorter one.
             let &(from_s, to_s) = quiet.iter().max_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)))?;
             length_s = to_s - from_s;
-            times.push(longest(from_s, to_s, to_s));
+            times.push(longest(from_s, to_s, to_s)?);
         }
         let longer = |a: Stretch, b: Stretch| if b.at_least_ms() > a.at_least_ms() { b } else { a };
         let worst = times.iter().copied().reduce(longer)?;
-        Some(Self { directly: times[0], worst, times: times.len(), length_s, of_s })
+        Some(Self { latest: times[0], worst, times: times.len(), length_s, of_s })
     }
 
     /// Whether a stretch is longer than chance makes them: longer than the longest may have been, and of few times
@@ -82,12 +86,26 @@ mod tests {
     }
 
     #[test]
-    fn the_figure_directly_before_and_the_worst_of_all_are_told_apart() {
+    fn the_latest_figure_and_the_worst_of_all_are_told_apart() {
         let noise = Noise::of(&regular(&[(3.0005, 3.03)]), &[(1.0, 10.0)], 0.1).unwrap();
         assert_eq!(noise.times, 90);
-        assert!((noise.directly.at_least_ms() - 1.0).abs() < 1e-6, "{noise:?}");
+        assert!((noise.latest.at_least_ms() - 1.0).abs() < 1e-6, "{noise:?}");
         assert!((noise.worst.at_least_ms() - 29.0).abs() < 1e-6, "{noise:?}");
         assert!((noise.worst.at_most_ms().unwrap() - 30.0).abs() < 1e-6, "{noise:?}");
+    }
+
+    #[test]
+    fn times_in_which_nobody_asked_are_no_measure_of_noise() {
+        // Nobody asks between 5 and 7 s: of that nothing is known.
+        let demand = |i: u32| {
+            let due_s = f64::from(i) * 0.01 + if i >= 500 { 2.0 } else { 0.0 };
+            Demand { due_s, end_s: due_s + 0.001, answered: true }
+        };
+        let stretches = Stretches::of(&(0..1_000).map(demand).collect::<Vec<_>>(), 12.0);
+        let noise = Noise::of(&stretches, &[(0.0, 12.0)], 0.1).unwrap();
+        assert_eq!(noise.times, 100);
+        assert_eq!(Noise::of(&stretches, &[(5.1, 6.9)], 0.1), None);
+        assert_eq!(Noise::of(&stretches, &[(5.1, 6.9)], 30.0), None);
     }
 
     #[test]

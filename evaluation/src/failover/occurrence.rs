@@ -1,5 +1,7 @@
 //! Faults as they really happened, gathered from the rows of `events.csv`.
 
+use std::collections::{BTreeSet, HashMap};
+
 use loadgen::record::{Event, EventKind};
 
 /// Nodes struck by one entry of the scenario within this time were struck by one fault, s.
@@ -14,7 +16,7 @@ pub(super) struct Occurrence {
     pub asked_s: f64,
     pub injected_s: f64,
     pub healed_s: Option<f64>,
-    healed: Vec<u64>,
+    healed: BTreeSet<u64>,
 }
 
 impl Occurrence {
@@ -22,27 +24,32 @@ impl Occurrence {
     /// one; an entry that strikes again later is another.
     pub(super) fn all(events: &[Event]) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
+        // Where the latest of each entry stands.
+        let mut places: HashMap<usize, usize> = HashMap::new();
         let mut sorted: Vec<&Event> = events.iter().collect();
         sorted.sort_by(|a, b| a.completed_s.total_cmp(&b.completed_s));
         for event in sorted {
             let Some(index) = event.fault else { continue };
-            let latest = all.iter_mut().rev().find(|o| o.index == index);
+            let latest = places.get(&index).and_then(|&place| all.get_mut(place));
             match (event.event, latest) {
                 (EventKind::Fault, Some(o)) if o.joins(event) => {
                     o.nodes.push(event.node);
                     o.asked_s = o.asked_s.min(event.invoked_s);
                 }
-                (EventKind::Fault, _) => all.push(Self {
-                    index,
-                    name: event.detail.clone(),
-                    nodes: vec![event.node],
-                    asked_s: event.invoked_s,
-                    injected_s: event.completed_s,
-                    healed_s: None,
-                    healed: Vec::new(),
-                }),
+                (EventKind::Fault, _) => {
+                    places.insert(index, all.len());
+                    all.push(Self {
+                        index,
+                        name: event.detail.clone(),
+                        nodes: vec![event.node],
+                        asked_s: event.invoked_s,
+                        injected_s: event.completed_s,
+                        healed_s: None,
+                        healed: BTreeSet::new(),
+                    });
+                }
                 (EventKind::Heal, Some(o)) => {
-                    o.healed.push(event.node);
+                    o.healed.insert(event.node);
                     if o.nodes.iter().all(|n| o.healed.contains(n)) {
                         o.healed_s = Some(event.completed_s);
                     }

@@ -52,14 +52,22 @@ impl Waits {
         self.is_served_within(f64::MAX, before)
     }
 
+    /// Whether whoever asked here was answered, but for a few.
+    pub(super) fn is_answered(&self) -> bool {
+        self.is_mostly_within(f64::MAX, 0.0)
+    }
+
     fn is_served_within(&self, limit_ms: f64, before: &Self) -> bool {
         let unanswered = 1.0 - before.answered().len() as f64 / before.0.len().max(1) as f64;
+        !before.answered().is_empty() && self.is_mostly_within(limit_ms, unanswered)
+    }
+
+    /// Whether no more waited longer than so, or in vain, than chance has it, where such a part of them is usual.
+    fn is_mostly_within(&self, limit_ms: f64, usual: f64) -> bool {
         let in_time = self.0.partition_point(|wait| *wait <= limit_ms);
         let late = self.0.len() - in_time;
         // Of one operation, that it was not answered is no more than chance; but nobody was served.
-        !before.answered().is_empty()
-            && !self.answered().is_empty()
-            && !is_more_than_chance(late, self.0.len(), (SPARED + unanswered).min(1.0))
+        !self.answered().is_empty() && !is_more_than_chance(late, self.0.len(), (SPARED + usual).min(1.0))
     }
 }
 

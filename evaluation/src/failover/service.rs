@@ -1,11 +1,15 @@
 //! What the load got out of the cluster, indexed by time.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
 
 use loadgen::scenario::{OperationKind, OutcomeKind};
 
 use super::{
-    Gap,
+    Again, Gap,
     recovery::Waits,
     stretch::{Demand, Stretches},
 };
@@ -44,6 +48,43 @@ struct Wait {
     ms: f64,
 }
 
+/// What a second is looked at for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Test {
+    /// Whether service was as good as before.
+    AsGood,
+    /// Whether whoever asked was answered as surely as before.
+    Answered,
+}
+
+impl Test {
+    fn passes(self, waits: &Waits, before: Option<&Waits>) -> bool {
+        match (self, before) {
+            (Self::AsGood, Some(before)) => waits.is_as_good_as(before),
+            (Self::AsGood, None) => false,
+            (Self::Answered, Some(before)) => waits.is_answered_like(before),
+            (Self::Answered, None) => waits.is_answered(),
+        }
+    }
+}
+
+/// What is asked of seconds: the test, what they are compared with, from where they are counted, and until when.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Asked {
+    test: Test,
+    before: Option<(f64, f64)>,
+    start_s: f64,
+    limit_s: f64,
+}
+
+/// What was found when it was asked last.
+#[derive(Debug, Default)]
+struct Known {
+    asked: Option<Asked>,
+    /// From when on seconds were looked at, and the first that passed.
+    found: Vec<(f64, Option<f64>)>,
+}
+
 /// The load of a run, indexed.
 #[derive(Debug)]
 pub(super) struct Service {
@@ -63,6 +104,17 @@ pub(super) struct Service {
     due: Vec<f64>,
     /// When those that were not answered in time were due, ascending.
     lost: Vec<f64>,
+    /// The time before a fault that was looked at last, s.
+    before: RefCell<Option<((f64, f64), Rc<Waits>)>>,
+    /// What is known of seconds, by each test.
+    known: RefCell<[Known; 2]>,
+    /// The last bad second that was looked for, and of what time.
+    last_bad: Cell<Option<((f64, f64, f64, f64), f64)>>,
+    /// How many seconds were looked at.
+    pub(super) looks: Cell<u64>,
+    /// When the last wait ended, and the last that ended with an answer, s.
+    last_wait_s: f64,
+    last_answer_s: f64,
 }
 
 impl Service {
@@ -77,6 +129,12 @@ impl Service {
             by_kind: BTreeMap::new(),
             due: Vec::new(),
             lost: Vec::new(),
+            before: RefCell::default(),
+            known: RefCell::default(),
+            last_bad: Cell::default(),
+            looks: Cell::default(),
+            last_wait_s: f64::NEG_INFINITY,
+            last_answer_s: f64::NEG_INFINITY,
         };
         // Answers that came after an early end came to fewer and fewer who still waited.
         let seen_s = if service.cut_off { service.end_s } else { f64::INFINITY };
@@ -88,6 +146,10 @@ impl Service {
             demands.push(demand);
             let waited_ms = operation.latency_ns().map_or(f64::INFINITY, milliseconds);
             service.waits.push(Wait { due_s: demand.due_s, end_s: demand.end_s, ms: waited_ms });
+            service.last_wait_s = service.last_wait_s.max(demand.end_s);
+            if waited_ms.is_finite() {
+                service.last_answer_s = service.last_answer_s.max(demand.end_s);
+            }
             of_kinds.entry(operation.kind).or_default().push(demand);
             let in_time = match (operation.outcome, operation.done_s(), operation.latency_ns()) {
                 (OutcomeKind::Ok, Some(done), Some(latency)) => {
@@ -132,20 +194,59 @@ impl Service {
         from_s: f64,
         limit_s: f64,
     ) -> Option<f64> {
-        let before = self.waits_within(before.from_s, before.to_s);
-        seconds(start_s, from_s, limit_s)
-            .find(|&second| self.waits_between(second, second + SECOND_S).is_as_good_as(&before))
+        self.first_second(Test::AsGood, Some(before), (start_s, limit_s), from_s)
+    }
+
+    /// The beginning of the first second that passes a test and lies between `from_s` and `limit_s`, in steps counted
+    /// from `start_s`. Faults that strike at one moment are all looked at in the same seconds: what is known of these is
+    /// not looked at again.
+    fn first_second(
+        &self,
+        test: Test,
+        before: Option<&Baseline>,
+        (start_s, limit_s): (f64, f64),
+        from_s: f64,
+    ) -> Option<f64> {
+        let asked = Asked { test, before: before.map(|b| (b.from_s, b.to_s)), start_s, limit_s };
+        let mut known = self.known.borrow_mut();
+        let known = &mut known[test as usize];
+        if known.asked != Some(asked) {
+            *known = Known { asked: Some(asked), found: Vec::new() };
+        }
+        let holds = |(since_s, second): &(f64, Option<f64>)| {
+            *since_s <= from_s && second.is_none_or(|second| second >= from_s)
+        };
+        if let Some((_, second)) = known.found.iter().find(|found| holds(found)) {
+            return *second;
+        }
+        let before = before.map(|before| self.waits_before(before));
+        let passes = |second: &f64| {
+            self.looks.set(self.looks.get() + 1);
+            test.passes(&self.waits_between(*second, second + SECOND_S), before.as_deref())
+        };
+        let second = seconds(start_s, from_s, limit_s).find(passes);
+        // One that reaches further back takes the place of what it contains.
+        known.found.retain(|found| !(from_s <= found.0 && found.1 == second));
+        known.found.push((from_s, second));
+        second
     }
 
     /// The beginning of the last second in this time in which somebody asked and service was not as good as `before`:
     /// so long it was not good, for all that was seen. `from_s`, if there is none.
     pub(super) fn last_bad_second(&self, before: &Baseline, from_s: f64, limit_s: f64) -> f64 {
-        let before = self.waits_within(before.from_s, before.to_s);
+        let asked = (before.from_s, before.to_s, from_s, limit_s);
+        if let Some((_, found)) = self.last_bad.get().filter(|(of, _)| *of == asked) {
+            return found;
+        }
+        let before = self.waits_before(before);
         let is_bad = |second: &f64| {
+            self.looks.set(self.looks.get() + 1);
             let waits = self.waits_between(*second, second + SECOND_S);
             !waits.is_empty() && !waits.is_as_good_as(&before)
         };
-        seconds(from_s, from_s, limit_s).filter(is_bad).last().unwrap_or(from_s)
+        let found = seconds(from_s, from_s, limit_s).filter(is_bad).last().unwrap_or(from_s);
+        self.last_bad.set(Some((asked, found)));
+        found
     }
 
     /// In how many whole seconds of a time somebody asked.
@@ -158,12 +259,47 @@ impl Service {
         (0..whole).filter(is_asked).count()
     }
 
-    /// Whether in any second between `from_s` and `limit_s` whoever asked was answered as surely as before, however
-    /// slowly.
-    pub(super) fn is_answered_again(&self, before: &Baseline, from_s: f64, limit_s: f64) -> bool {
-        let before = self.waits_within(before.from_s, before.to_s);
-        seconds(from_s, from_s, limit_s)
-            .any(|second| self.waits_between(second, second + SECOND_S).is_answered_like(&before))
+    /// What became of those who asked between `from_s` and `limit_s`, after a fault of `start_s`: whether in any second of
+    /// it they were answered as surely as before, however slowly. Of less than a second, what there is of it counts.
+    pub(super) fn answered_again(
+        &self,
+        before: Option<&Baseline>,
+        start_s: f64,
+        (from_s, limit_s): (f64, f64),
+    ) -> Again {
+        if count_between(&self.due, from_s, limit_s) == 0 {
+            return Again::NobodyAsked;
+        }
+        let is_whole = limit_s - from_s >= SECOND_S + STEP_S;
+        let is_answered = if is_whole {
+            self.first_second(Test::Answered, before, (start_s, limit_s), from_s).is_some()
+        } else {
+            let before = before.map(|before| self.waits_before(before));
+            Test::Answered.passes(&self.waits_between(from_s, limit_s), before.as_deref())
+        };
+        if is_answered { Again::Answered } else { Again::NotSeen }
+    }
+
+    /// What became of those who still waited at `healed_s`, when the load was over.
+    pub(super) fn answered_late(&self, healed_s: f64) -> Again {
+        if self.last_answer_s > healed_s {
+            Again::Answered
+        } else if self.last_wait_s > healed_s {
+            Again::NotSeen
+        } else {
+            Again::NobodyAsked
+        }
+    }
+
+    /// How long those waited who asked before a fault. Faults that follow one another closely are compared with the same
+    /// time: it is looked at once.
+    fn waits_before(&self, before: &Baseline) -> Rc<Waits> {
+        let time = (before.from_s, before.to_s);
+        let mut memory = self.before.borrow_mut();
+        match memory.as_ref().filter(|(of, _)| *of == time) {
+            Some((_, waits)) => waits.clone(),
+            None => memory.insert((time, Rc::new(self.waits_within(time.0, time.1)))).1.clone(),
+        }
     }
 
     /// How long those waited who asked between two times.

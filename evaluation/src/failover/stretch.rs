@@ -6,7 +6,7 @@
 //! without an answer is waiting too: a cluster that refuses everybody at once serves nobody. But once somebody who
 //! asked later was answered, it is that operation which is lost, and not the service.
 
-use super::DECIDING_S;
+use super::{DECIDING_S, summit::Summit};
 
 /// If the last who asked were turned away so shortly before the end, somebody asked to the end, s.
 const ASKED_S: f64 = 1.0;
@@ -72,7 +72,11 @@ impl Stretch {
 
 /// All stretches of a load, in order of time.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Stretches(Vec<Stretch>);
+pub struct Stretches {
+    all: Vec<Stretch>,
+    /// Which of a part of them is the longest.
+    longest: Summit,
+}
 
 impl Stretches {
     /// The stretches of a load that lasts from 0 until `end_s`.
@@ -117,18 +121,23 @@ impl Stretches {
         if last_s.is_none_or(|last_s| end_s > last_s) {
             gap(last_s, end_s, true);
         }
-        Self(stretches)
+        let longest = Summit::of(stretches.iter().map(|stretch| stretch.to_s - stretch.from_s).collect());
+        Self { all: stretches, longest }
     }
 
     /// The longest that was under way or began between two times. Which is the longest is decided by what lies
     /// before `seen_s`; it is given whole.
     pub fn longest(&self, from_s: f64, to_s: f64, seen_s: f64) -> Option<Stretch> {
-        let first = self.0.partition_point(|stretch| stretch.to_s <= from_s);
+        let first = self.all.partition_point(|stretch| stretch.to_s <= from_s);
+        let end = self.all.partition_point(|stretch| stretch.from_s < to_s).max(first);
+        let whole = first + self.all[first..end].partition_point(|stretch| stretch.to_s <= seen_s);
         let length = |stretch: &Stretch| stretch.to_s.min(seen_s) - stretch.from_s;
-        self.0[first..]
-            .iter()
-            .take_while(|stretch| stretch.from_s < to_s)
-            .filter(|stretch| length(stretch) >= 0.0)
+        let longest = self.longest.highest(first, whole).map(|place| &self.all[place]);
+        // Of those that are not seen to their end hardly more than one has begun by then.
+        let begun = self.all[whole..end].iter().take_while(|stretch| length(stretch) >= 0.0);
+        longest
+            .into_iter()
+            .chain(begun)
             // Of equals the first.
             .reduce(|longest, other| if length(other) > length(longest) { other } else { longest })
             .copied()
@@ -270,7 +279,7 @@ mod tests {
         ) {
             let of: Vec<_> = of.into_iter().map(|(due, wait, answered)| (due, due + wait, answered)).collect();
             let demands = demands(&of);
-            let stretches = Stretches::of(&demands, 0.08).0;
+            let stretches = Stretches::of(&demands, 0.08).all;
             prop_assert!(stretches.is_sorted_by(|a, b| a.to_s <= b.from_s.max(b.last_answer_s)), "{stretches:?}");
             for s in stretches {
                 prop_assert!(s.last_answer_s <= s.from_s && s.from_s <= s.to_s && s.to_s <= s.next_answer_s, "{s:?}");

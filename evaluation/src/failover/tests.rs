@@ -82,7 +82,7 @@ fn the_four_figures_of_a_leaders_death() {
     close(f.unavailable_by_operation[&OperationKind::Discover].at_least_ms(), 300.0);
     // Without a fault one of them waits for 2 ms, and they come every 10 ms.
     let noise = f.unavailable.noise.unwrap();
-    close(noise.directly.at_least_ms(), 2.0);
+    close(noise.latest.at_least_ms(), 2.0);
     close(noise.worst.at_most_ms().unwrap(), 10.0);
     assert_eq!(f.unavailable.is_distinguishable(), Some(true));
     // From 10.395 on service is as before.
@@ -457,12 +457,12 @@ fn a_fault_that_did_not_settle_lasts_no_longer_than_the_next_one_that_did() {
     };
     let all = analyse(&run(20, events(8.0), answered));
     assert_eq!((all[0].settled_s, all[1].settled_s.is_some()), (None, true), "{all:#?}");
-    let directly = all[2].unavailable.noise.unwrap().directly;
-    assert!(directly.from_s > 15.0, "{directly:?}");
+    let latest = all[2].unavailable.noise.unwrap().latest;
+    assert!(latest.from_s > 15.0, "{latest:?}");
     // One that still stood then disturbs what follows.
     let all = analyse(&run(20, events(18.0), answered));
-    let directly = all[2].unavailable.noise.unwrap().directly;
-    assert!(directly.from_s < 6.0, "{directly:?}");
+    let latest = all[2].unavailable.noise.unwrap().latest;
+    assert!(latest.from_s < 6.0, "{latest:?}");
 }
 
 #[test]
@@ -532,4 +532,28 @@ fn seconds_of_real_runs_without_a_fault_are_good() {
     }
     println!("{} of {seconds} seconds are not good: {bad:?}", bad.len());
     assert!(seconds >= 50 && bad.len() * 50 <= seconds, "{bad:?}");
+}
+
+/// However many faults strike at one moment, of which service never recovers: the seconds that they are looked at in are
+/// the same for all.
+#[test]
+fn two_hundred_faults_at_one_moment_are_no_more_work_than_one() {
+    let looks = |faults: usize| {
+        let mut plan = Plan::leader_kill();
+        plan.outages = vec![(15.0, 1e6)];
+        let (fault, heal) = (plan.events[1].clone(), plan.events.last().unwrap().clone());
+        let strike = |index: usize| {
+            let heal = Event { completed_s: heal.completed_s + index as f64 * 1e-6, ..heal.clone() };
+            [fault.clone(), heal].map(|event| Event { fault: Some(index), ..event })
+        };
+        plan.events.truncate(1);
+        plan.events.extend((0..faults).flat_map(strike));
+        let run = plan.run();
+        let service = Service::of(&run);
+        assert_eq!(analyse_service(&run, &service).len(), faults);
+        service.looks.get()
+    };
+    let (one, many) = (looks(1), looks(200));
+    assert!(one > 200, "{one} seconds");
+    assert!(many < 3 * one, "{many} seconds for two hundred faults, {one} for one");
 }

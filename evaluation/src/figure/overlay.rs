@@ -160,7 +160,7 @@ fn rates(drawing: &mut Drawing, traces: &[Trace<'_>], x: Scale, y: f64) -> f64 {
     ];
     plot::heading(drawing, y, "Answers a second, in each tenth of a second", &legend);
     let top = y + 12.0;
-    let corners = traces.first().map(|t| t.run.phases().rate_corners()).unwrap_or_default();
+    let corners = traces.first().map(|t| t.run.phases().rate_corners(x.values().1)).unwrap_or_default();
     let goodput = |bucket: &Bucket| Bucket::rate(bucket.ok);
     let all = || traces.iter().flat_map(|t| &t.assessment.series);
     let ceiling = timeline::ceiling(&corners, all().map(goodput));

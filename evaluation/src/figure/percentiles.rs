@@ -108,10 +108,16 @@ fn parts(run: &RunDirectory, failovers: &[Failover]) -> Vec<Part> {
         return vec![Part::of("whole run", palette::BEFORE, measured())];
     };
     // What was under way when the fault struck was disturbed by it, although it was due before.
+    // From when each lasted, and until when the longest of it and all before it did.
+    let mut lasted: Vec<(f64, f64)> =
+        failovers.iter().map(|f| (f.injected_s, f.settled_s.unwrap_or(f.until_s))).collect();
+    lasted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for place in 1..lasted.len() {
+        lasted[place].1 = lasted[place].1.max(lasted[place - 1].1);
+    }
     let disturbed = |o: &Operation| {
-        failovers.iter().any(|f| {
-            o.due_s() < f.settled_s.unwrap_or(f.until_s) && o.done_s().unwrap_or(o.due_s()) >= f.injected_s
-        })
+        let begun = lasted.partition_point(|one| one.0 <= o.done_s().unwrap_or(o.due_s()));
+        begun > 0 && o.due_s() < lasted[begun - 1].1
     };
     let names = if failovers.len() == 1 {
         ["before", "from the fault until healed", "after"]

@@ -28,6 +28,9 @@ pub struct Note {
 struct Placed<'a> {
     note: &'a Note,
     text: Text,
+    /// The row of its words.
+    words: usize,
+    /// The row of its bracket or line, which is the same or the next.
     row: usize,
     left: f64,
     right: f64,
@@ -60,22 +63,21 @@ impl<'a> Strip<'a> {
             if text.extent().1 > RIGHT {
                 text.x = from - GAP;
                 text.anchor = Anchor::End;
-                // Between two edges that are both too near there is only the middle.
-                if text.extent().0 < LEFT {
-                    text.x = (LEFT + RIGHT) / 2.0;
-                    text.anchor = Anchor::Middle;
-                }
+            }
+            // Between two edges that are both too near there is only the middle, and a bracket would go through it.
+            let is_between = text.extent().0 < LEFT;
+            if is_between {
+                text.x = (LEFT + RIGHT) / 2.0;
+                text.anchor = Anchor::Middle;
             }
             let (begin, end) = text.extent();
             let (left, right) = (begin.min(from), end.max(to));
             // Below every note that is in its way: so its line down crosses no other note's words.
-            let row = ends.iter().rposition(|&taken| taken + 10.0 > left).map_or(0, |taken| taken + 1);
-            if row == ends.len() {
-                ends.push(right);
-            } else {
-                ends[row] = right;
-            }
-            placed.push(Placed { note, text, row, left: from, right: to });
+            let words = ends.iter().rposition(|&taken| taken + 10.0 > left).map_or(0, |taken| taken + 1);
+            let row = if is_between { words + 1 } else { words };
+            ends.resize(ends.len().max(row + 1), right);
+            ends[words..=row].fill(right);
+            placed.push(Placed { note, text, words, row, left: from, right: to });
         }
         Self { placed, rows: ends.len() }
     }
@@ -88,9 +90,10 @@ impl<'a> Strip<'a> {
     /// Draws the notes above the panel, from `top` on, and lines from them down to it.
     pub fn draw(self, drawing: &mut Drawing, top: f64, plot: &Plot) {
         let (panel, _) = plot.edges();
-        for Placed { note, mut text, row, left, right } in self.placed {
-            let middle = top + row as f64 * ROW + ROW / 2.0;
-            text.y = middle + 4.2;
+        for Placed { note, mut text, words, row, left, right } in self.placed {
+            let middle_of = |row: usize| top + row as f64 * ROW + ROW / 2.0;
+            let middle = middle_of(row);
+            text.y = middle_of(words) + 4.2;
             if note.bracket {
                 let ink = note.ink;
                 drawing.line(vec![(left, middle), (right, middle)], 2.0, ink);
@@ -110,4 +113,58 @@ impl<'a> Strip<'a> {
 fn plot_down(drawing: &mut Drawing, plot: &Plot, x: f64, ink: Ink) {
     let (top, bottom) = plot.edges();
     drawing.line(vec![(x, top), (x, bottom)], 1.0, ink);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{drawing::Shape, palette, scale::Scale},
+        *,
+    };
+
+    /// What is drawn over a panel that shows 0 to 100.
+    fn drawn(notes: &[Note]) -> (Vec<Text>, Vec<Vec<(f64, f64)>>) {
+        let x = Scale::linear((0.0, 100.0), (LEFT, RIGHT));
+        let strip = Strip::place(notes, &x);
+        let (top, bottom) = (strip.height(), strip.height() + 100.0);
+        let plot = Plot { x, y: Scale::linear((0.0, 1.0), (bottom, top)) };
+        let mut drawing = Drawing::new();
+        strip.draw(&mut drawing, 0.0, &plot);
+        let (mut texts, mut lines) = (Vec::new(), Vec::new());
+        for shape in drawing.shapes {
+            match shape {
+                Shape::Text(text) => texts.push(text),
+                Shape::Line(points, ..) => lines.push(points),
+                Shape::Rect(..) | Shape::Polygon(..) | Shape::Dot(..) => {}
+            }
+        }
+        (texts, lines)
+    }
+
+    /// Whether a line goes through the words of a text.
+    fn crosses(line: &[(f64, f64)], text: &Text) -> bool {
+        let (left, right) = text.extent();
+        let (above, below) = (text.y - 0.7 * text.size, text.y + 0.2 * text.size);
+        line.windows(2).any(|pair| {
+            let (x0, x1) = (pair[0].0.min(pair[1].0), pair[0].0.max(pair[1].0));
+            let (y0, y1) = (pair[0].1.min(pair[1].1), pair[0].1.max(pair[1].1));
+            x0 < right && x1 > left && y0 < below && y1 > above
+        })
+    }
+
+    #[test]
+    fn no_line_of_a_note_goes_through_its_own_words_and_none_are_cut_off() {
+        let long = "nobody who asked was served for more than 123456 ms, to the end of what was looked at";
+        let bracket =
+            |from: f64, to: f64| Note { from, to, text: long.to_owned(), bracket: true, ink: palette::TEXT };
+        for (from, to) in [(0.0, 100.0), (10.0, 90.0), (40.0, 60.0), (0.0, 10.0), (90.0, 100.0), (30.0, 95.0)]
+        {
+            let (texts, lines) = drawn(&[bracket(from, to)]);
+            for text in &texts {
+                let (left, right) = text.extent();
+                assert!(left >= LEFT && right <= RIGHT, "{from} to {to}: {left} to {right}");
+                assert!(!lines.iter().any(|line| crosses(line, text)), "{from} to {to}: {text:?}");
+            }
+        }
+    }
 }

@@ -64,7 +64,7 @@ fn rates(drawing: &mut Drawing, run: &RunDirectory, assessment: &Assessment, x: 
     let strip = Strip::place(&notes, &x);
     let top = y + 12.0 + strip.height();
 
-    let corners = run.phases().rate_corners();
+    let corners = run.phases().rate_corners(x.values().1);
     let ceiling = ceiling(&corners, series.iter().map(total));
     let plot = Plot { x, y: Scale::linear((0.0, ceiling), (top + RATES, top)) };
     plot.linear_grid(drawing, 5, |v| thousands(v as u64));

@@ -1,8 +1,9 @@
 //! The limits that a scenario sets, and those that it implies, compared with what was measured.
 
 mod implied;
+mod population;
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::{cell::OnceCell, cmp::Ordering, collections::BTreeSet};
 
 use loadgen::scenario::{Comparison, FailoverFigure, Implied, Limit, Metric, OutcomeKind, Window};
 
@@ -10,8 +11,12 @@ use crate::{
     failover::{Elect, Failover, Recover, Unavailable, disturbed, leaders},
     report::words,
     run::{Operation, Phases, RunDirectory},
-    statistics::{Distribution, Latencies},
+    statistics::Distribution,
 };
+use population::{Lateness, Population};
+
+/// How long the second is that shows that service has recovered, s.
+const RECOVERED_S: f64 = 1.0;
 
 /// A limit, and whether it holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,19 +42,31 @@ pub struct LimitReport {
 /// Evaluates the scenario's limits, and then those that it implies.
 pub fn evaluate(run: &RunDirectory, failovers: &[Failover]) -> Vec<LimitReport> {
     let windows = Windows::of(run, failovers);
+    let of_window = |window| Population::of(windows.select(run, window));
+    let (measured, steady) = (OnceCell::new(), OnceCell::new());
+    let lateness = OnceCell::new();
+    let lateness = || lateness.get_or_init(|| Lateness::of(run));
     run.scenario
         .pass
         .limits
         .iter()
         .map(|limit| {
-            let measured = match limit.metric {
-                Metric::Fault { index, figure } => fault_figure(limit, failovers, index, figure),
-                Metric::Faults { figure, quantile } => quantile_of_faults(failovers, figure, quantile),
+            let found = match limit.metric {
+                Metric::Fault { index, figure } => fault_figure(limit, lateness(), failovers, index, figure),
+                Metric::Faults { figure, quantile } => {
+                    quantile_of_faults(lateness(), failovers, figure, quantile)
+                }
                 Metric::Elections => elections(run),
                 Metric::Distinguishable => distinguishable(failovers),
-                _ => of_operations(limit, windows.select(run, limit.window)),
+                _ => {
+                    let population = match limit.window {
+                        Window::Measured => measured.get_or_init(|| of_window(Window::Measured)),
+                        Window::Steady => steady.get_or_init(|| of_window(Window::Steady)),
+                    };
+                    of_operations(limit, population)
+                }
             };
-            measured.report(limit, run.manifest.interrupted.is_some())
+            found.report(limit, run.manifest.interrupted.is_some())
         })
         .chain(implied::evaluate(run, failovers))
         .collect()
@@ -60,39 +77,81 @@ enum Measured {
     Nothing(String),
     /// There was no time to see it.
     Undecided(String),
-    /// It lies between two values, which are mostly one. Infinite: it did not end.
     Between {
-        least: f64,
-        most: f64,
+        value: Range,
         shown: String,
         samples: u64,
     },
 }
 
+/// What a figure may be: it lies between two values, which are mostly one. Infinite: it did not end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Range {
+    /// It was seen to be at least so large,
+    least: f64,
+    /// and at most.
+    most: f64,
+    /// What would be left of it without what the load generator itself was late, which is no doing of the cluster.
+    own: f64,
+}
+
+impl Range {
+    fn of(value: f64) -> Self {
+        Self::between(value, value)
+    }
+
+    fn between(least: f64, most: f64) -> Self {
+        Self { least, most, own: least }
+    }
+
+    /// Of a time that was measured while operations were sent up to `late_ms` late.
+    fn sent_late(self, late_ms: f64) -> Self {
+        Self { own: (self.least - late_ms).max(0.0).min(self.least), ..self }
+    }
+
+    /// Whether a limit is missed by no more than what the load generator was late.
+    fn is_forgiven(&self, limit: &Limit) -> bool {
+        let may_hold = |range: Self| decide(limit, range).1;
+        may_hold(*self) && !may_hold(Self { own: self.least, ..*self })
+    }
+}
+
 impl Measured {
     fn value(value: f64, shown: String, samples: u64) -> Self {
-        Self::Between { least: value, most: value, shown, samples }
+        Self::Between { value: Range::of(value), shown, samples }
     }
 
     fn report(self, limit: &Limit, ended_early: bool) -> LimitReport {
         let (holds, undecided, value, shown, samples) = match self {
             Self::Nothing(why) => (false, ended_early, None, format!("no samples: {why}"), 0),
             Self::Undecided(why) => (false, true, None, why, 0),
-            Self::Between { least, most, shown, samples } => {
-                let (holds, may_hold) = decide(limit, least, most);
-                (holds, !holds && may_hold, Some(least).filter(|value| value.is_finite()), shown, samples)
+            Self::Between { value, mut shown, samples } => {
+                let (holds, may_hold) = decide(limit, value);
+                if value.is_forgiven(limit) {
+                    let late = value.least - value.own;
+                    shown.push_str(&format!(", and the load generator was up to {late:.1} ms late itself"));
+                }
+                (
+                    holds,
+                    !holds && may_hold,
+                    Some(value.least).filter(|value| value.is_finite()),
+                    shown,
+                    samples,
+                )
             }
         };
         LimitReport { text: limit.text.clone(), implied: None, holds, undecided, value, shown, samples }
     }
 }
 
-/// Whether a limit holds for everything between two values, and for anything.
-fn decide(limit: &Limit, least: f64, most: f64) -> (bool, bool) {
-    let ends = [least, most].map(|value| limit.comparison.holds(value, limit.value));
+/// Whether a limit holds for everything that a figure may be, and for anything.
+fn decide(limit: &Limit, Range { least, most, own }: Range) -> (bool, bool) {
+    let [own_holds, least_holds, most_holds] =
+        [own, least, most].map(|value| limit.comparison.holds(value, limit.value));
+    let holds = least_holds && most_holds;
     match limit.comparison {
-        Comparison::Equal => (ends == [true; 2], (least..=most).contains(&limit.value)),
-        _ => (ends == [true; 2], ends.contains(&true)),
+        Comparison::Equal => (holds, (own..=most).contains(&limit.value)),
+        _ => (holds, own_holds || least_holds || most_holds),
     }
 }
 
@@ -110,13 +169,16 @@ pub struct Windows {
 impl Windows {
     /// The windows of a run.
     pub fn of(run: &RunDirectory, failovers: &[Failover]) -> Self {
-        Self { phases: run.phases(), disturbed: disturbed(failovers).collect() }
+        Self { phases: run.phases(), disturbed: disturbed(failovers) }
     }
 
     /// Whether an operation lies in a window.
     pub fn contains(&self, operation: &Operation, window: Window) -> bool {
         let due = operation.due_s();
-        let disturbed = || self.disturbed.iter().any(|&(from, to)| from <= due && due < to);
+        let disturbed = || {
+            let next = self.disturbed.partition_point(|time| time.1 <= due);
+            self.disturbed.get(next).is_some_and(|time| time.0 <= due)
+        };
         !operation.is_setup()
             && !self.phases.is_warmup(due)
             && match window {
@@ -134,34 +196,35 @@ impl Windows {
     }
 }
 
-fn of_operations<'a>(limit: &Limit, operations: impl Iterator<Item = &'a Operation> + Clone) -> Measured {
-    let offered = operations.clone().count() as u64;
-    let count = |outcome: OutcomeKind| operations.clone().filter(|o| o.outcome == outcome).count() as u64;
+fn of_operations(limit: &Limit, population: &Population) -> Measured {
+    let offered = population.offered;
     if offered == 0 {
         return Measured::Nothing("no operation was due in this window".to_owned());
     }
     match limit.metric {
         Metric::OkRatio => {
-            let ok = count(OutcomeKind::Ok);
+            let ok = population.ended(OutcomeKind::Ok);
             let value = ok as f64 / offered as f64;
             // Never rounded up to a limit that it misses.
             let shown = format!("{:.5} ({ok} of {offered})", (value * 1e5).floor() / 1e5);
             Measured::value(value, shown, offered)
         }
         Metric::Count(outcome) => {
-            let count = count(outcome);
+            let count = population.ended(outcome);
             Measured::value(count as f64, format!("{count} of {offered}"), offered)
         }
         Metric::Latency { operation, quantile } => {
-            let latencies: Latencies = operations
-                .filter(|o| operation.is_none_or(|kind| o.kind == kind))
-                .filter_map(Operation::latency_ns)
-                .collect();
-            let Some(value) = latencies.quantile_ms(quantile) else {
+            let asked = population.asked(operation);
+            let Some((asked, value)) = asked.and_then(|a| Some((a, a.latencies.quantile_ms(quantile)?)))
+            else {
                 let kind = operation.map_or("operation", |kind| kind.name());
                 return Measured::Nothing(format!("no {kind} was answered in this window"));
             };
-            Measured::value(value, format!("{value:.2} ms"), latencies.count() as u64)
+            Measured::Between {
+                value: Range::of(value).sent_late(asked.latest_ms),
+                shown: format!("{value:.2} ms"),
+                samples: asked.latencies.count() as u64,
+            }
         }
         Metric::Fault { .. } | Metric::Faults { .. } | Metric::Elections | Metric::Distinguishable => {
             Measured::Nothing("it is not a figure of operations".to_owned())
@@ -193,12 +256,14 @@ fn distinguishable(failovers: &[Failover]) -> Measured {
         0 => format!("{told} of {faults} faults"),
         _ => format!("{told} of {faults} faults, and nothing to compare {unknown} with"),
     };
-    Measured::Between { least: told as f64, most: (told + unknown) as f64, shown, samples: faults as u64 }
+    let value = Range::between(told as f64, (told + unknown) as f64);
+    Measured::Between { value, shown, samples: faults as u64 }
 }
 
 /// Every fault that has the figure must satisfy the limit: the worst one decides.
 fn fault_figure(
     limit: &Limit,
+    lateness: &Lateness<'_>,
     failovers: &[Failover],
     index: Option<usize>,
     figure: FailoverFigure,
@@ -214,9 +279,9 @@ fn fault_figure(
     let seen: Vec<(Seen, String)> = chosen
         .into_iter()
         .filter_map(|fault| {
-            let seen = seen(fault, figure)?;
+            let seen = seen(lateness, fault, figure)?;
             // What the next fault did not leave time for breaks no limit, unless it was broken by then.
-            if is_undecided(fault, figure) && decide(limit, seen.least, seen.most).1 {
+            if is_undecided(fault, figure) && decide(limit, seen.value).1 {
                 return None;
             }
             let name = format!(" (fault {}: {} of {})", fault.index, fault.kind, fault.victim());
@@ -232,8 +297,7 @@ fn fault_figure(
         ),
         None => Measured::Nothing("no fault struck the leader".to_owned()),
         Some((of, name)) => Measured::Between {
-            least: of.least,
-            most: of.most,
+            value: of.value,
             shown: format!("{}{name}", of.shown),
             samples: seen.len() as u64,
         },
@@ -242,29 +306,37 @@ fn fault_figure(
 
 /// Whether a fault is further from satisfying a limit than another: it does not, or it may not, or its value says so.
 fn worse(limit: &Limit, one: &Seen, other: &Seen) -> bool {
-    let rank = |seen: &Seen| match decide(limit, seen.least, seen.most) {
+    let rank = |seen: &Seen| match decide(limit, seen.value) {
         (true, _) => 0,
         (false, true) => 1,
         (false, false) => 2,
     };
     match rank(one).cmp(&rank(other)) {
-        Ordering::Equal => is_worse(limit, one.least, other.least),
+        Ordering::Equal => is_worse(limit, one.value.least, other.value.least),
         ordering => ordering == Ordering::Greater,
     }
 }
 
 /// A quantile over all faults that have the figure: it lies between that of what was seen at least, and at most. One that
 /// was not seen to its end lies anywhere above what was seen.
-fn quantile_of_faults(failovers: &[Failover], figure: FailoverFigure, quantile: f64) -> Measured {
+fn quantile_of_faults(
+    lateness: &Lateness<'_>,
+    failovers: &[Failover],
+    figure: FailoverFigure,
+    quantile: f64,
+) -> Measured {
     if failovers.is_empty() {
         return Measured::Nothing("no fault was injected".to_owned());
     }
     let undecided = failovers.iter().filter(|fault| is_undecided(fault, figure)).count();
-    let seen: Vec<Seen> = failovers.iter().filter_map(|fault| seen(fault, figure)).collect();
-    let least: Distribution = seen.iter().map(|seen| seen.least).collect();
-    let most: Distribution = seen.iter().map(|seen| seen.most).collect();
+    let seen: Vec<Seen> = failovers.iter().filter_map(|fault| seen(lateness, fault, figure)).collect();
+    let quantile_of = |which: fn(&Range) -> f64| {
+        seen.iter().map(|seen| which(&seen.value)).collect::<Distribution>().quantile(quantile)
+    };
     let samples = seen.len() as u64;
-    let (Some(least), Some(most)) = (least.quantile(quantile), most.quantile(quantile)) else {
+    let (Some(least), Some(most), Some(own)) =
+        (quantile_of(|value| value.least), quantile_of(|value| value.most), quantile_of(|value| value.own))
+    else {
         return Measured::Nothing("no fault struck the leader".to_owned());
     };
     let (unit, digits) = if figure == FailoverFigure::LostWork { ("operations", 0) } else { ("ms", 1) };
@@ -278,7 +350,7 @@ fn quantile_of_faults(failovers: &[Failover], figure: FailoverFigure, quantile: 
     if undecided > 0 {
         shown.push_str(&format!(", {undecided} of them undecided"));
     }
-    Measured::Between { least, most, shown, samples }
+    Measured::Between { value: Range { least, most, own }, shown, samples }
 }
 
 /// Whether `value` is further from satisfying the limit than `other`.
@@ -290,10 +362,9 @@ fn is_worse(limit: &Limit, value: f64, other: f64) -> bool {
     }
 }
 
-/// What was seen of a figure of one fault: it lies between two values. Infinite: it did not end.
+/// What was seen of a figure of one fault.
 struct Seen {
-    least: f64,
-    most: f64,
+    value: Range,
     shown: String,
 }
 
@@ -303,15 +374,15 @@ fn is_undecided(fault: &Failover, figure: FailoverFigure) -> bool {
 }
 
 /// What was seen of a figure of a fault; nothing, when the fault has none.
-fn seen(fault: &Failover, figure: FailoverFigure) -> Option<Seen> {
+fn seen(lateness: &Lateness<'_>, fault: &Failover, figure: FailoverFigure) -> Option<Seen> {
     if let Some((least, shown)) = so_far(fault, figure) {
         let when =
             if fault.cut_off { "when the run was ended" } else { "and then it could not be seen further" };
         let shown = format!("at least {shown}, {when}");
-        return Some(Seen { least, most: f64::INFINITY, shown });
+        return Some(Seen { value: Range::between(least, f64::INFINITY), shown });
     }
     if figure == FailoverFigure::Unavailable {
-        return Some(unavailable(fault));
+        return Some(unavailable(lateness, fault));
     }
     let value = fault.figure(figure)?;
     let shown = match figure {
@@ -322,11 +393,18 @@ fn seen(fault: &Failover, figure: FailoverFigure) -> Option<Seen> {
             format!("{value:.0} ms")
         }
     };
-    Some(Seen { least: value, most: value, shown })
+    let late_ms = match figure {
+        FailoverFigure::Recover => {
+            lateness.between_ms(fault.injected_s, fault.injected_s + value / 1e3 + RECOVERED_S)
+        }
+        // Who leads is told by the nodes, and work is lost or not.
+        FailoverFigure::Elect | FailoverFigure::Unavailable | FailoverFigure::LostWork => 0.0,
+    };
+    Some(Seen { value: Range::of(value).sent_late(late_ms), shown })
 }
 
 /// *unavailable* of a fault, at the fault or at the healing, whichever was longer.
-fn unavailable(fault: &Failover) -> Seen {
+fn unavailable(lateness: &Lateness<'_>, fault: &Failover) -> Seen {
     let longest = fault.stretches().max_by(|a, b| a.figure_ms().total_cmp(&b.figure_ms()));
     let longest = longest.unwrap_or(&fault.unavailable);
     // The other may have been longer, for all that was seen.
@@ -341,7 +419,8 @@ fn unavailable(fault: &Failover) -> Seen {
         }
         (false, false) => words::unavailable(longest),
     };
-    Seen { least: longest.figure_ms(), most, shown }
+    let late_ms = lateness.between_ms(longest.stretch.last_answer_s, longest.stretch.next_answer_s);
+    Seen { value: Range::between(longest.figure_ms(), most).sent_late(late_ms), shown }
 }
 
 /// What a figure had come to when the run was ended early, if that was before it was whole.

@@ -223,7 +223,8 @@ fn a_limit_between_at_least_and_at_most_is_undecided_and_no_failure() {
         vec![
             limit(Comparison::AtMost, most),
             limit(Comparison::AtMost, (least + most) / 2.0),
-            limit(Comparison::AtMost, least - 0.01),
+            // By more than the load generator was late.
+            limit(Comparison::AtMost, least - 5.0),
             limit(Comparison::AtLeast, least),
             limit(Comparison::AtLeast, (least + most) / 2.0),
             limit(Comparison::AtLeast, most + 0.01),
@@ -291,7 +292,7 @@ fn service_that_was_good_before_the_healing_is_not_recovered_from_it() {
     let run = Plan::leader_kill().run();
     let mut failovers = failover::analyse(&run);
     failovers[0].settle = Recover::Undecided { seen_ms: 100.0 };
-    failovers[0].is_answered_again = false;
+    failovers[0].again = failover::Again::NotSeen;
     assert!(failovers[0].recover.ms().is_some());
     let reports = evaluate(&run, &failovers);
     let recovered = reports.iter().find(|r| r.implied == Some(Implied::Recovered)).unwrap();
@@ -349,4 +350,124 @@ fn the_longest_at_least_need_not_be_the_longest_at_most() {
     run.scenario.pass.limits[0].value = 49.5;
     let report = evaluate(&run, &failovers).remove(0);
     assert!(!report.holds && !report.undecided && report.value.unwrap().round() == 50.0, "{report:?}");
+}
+
+/// A run in which operations due in a time were sent so much later, and took as long as ever from then on.
+fn sent_late(from_s: f64, to_s: f64, late_ms: i64) -> crate::run::RunDirectory {
+    let mut run = Plan::leader_kill().run();
+    for operation in run.history.operations.iter_mut().filter(|o| (from_s..to_s).contains(&o.due_s())) {
+        let later = |at_ns: i64| at_ns + late_ms * 1_000_000;
+        operation.sent_ns = operation.sent_ns.map(later);
+        operation.done_ns = operation.done_ns.map(later);
+    }
+    run
+}
+
+#[test]
+fn what_the_generator_was_late_itself_breaks_no_limit_on_a_time() {
+    let latency = |ms| {
+        let metric = Metric::Latency { operation: None, quantile: 1.0 };
+        limit(metric, Comparison::AtMost, ms, Window::Steady)
+    };
+    // 700 ms is in time, as far as the generator goes.
+    let of = |run, ms| {
+        let report = judge(run, vec![latency(ms)]).remove(0);
+        (report.holds, report.undecided, report.shown)
+    };
+    let late = || sent_late(30.0, 30.5, 700);
+    let (holds, undecided, shown) = of(late(), 500.0);
+    assert_eq!((holds, undecided), (false, true), "{shown}");
+    assert!(shown.contains("the load generator was up to 700.0 ms late itself"), "{shown}");
+    assert_eq!(of(late(), 5_000.0).0, true);
+    // Whatever it had been, this would have been too long.
+    let (holds, undecided, shown) = of(late(), 1.0);
+    assert_eq!((holds, undecided), (false, false), "{shown}");
+    // Another time than the one that is looked at.
+    let mut run = late();
+    run.history.operations.retain(|o| !(30.0..30.5).contains(&o.due_s()));
+    assert!(of(run, 500.0).0);
+    assert_eq!(of(Plan::leader_kill().run(), 1.0).1, false, "nobody was late");
+}
+
+#[test]
+fn nor_does_it_break_one_on_a_figure_of_a_fault() {
+    let at_most =
+        |ms| limit(figure(None, FailoverFigure::Unavailable), Comparison::AtMost, ms, Window::Measured);
+    // Nobody is sent for 900 ms from the kill on: all of it is the generator's.
+    let late = || sent_late(15.0, 15.9, 900);
+    let of = |run, ms| {
+        let report = judge(run, vec![at_most(ms)]).remove(0);
+        (report.holds, report.undecided)
+    };
+    let unavailable = failover::analyse(&late())[0].unavailable.at_least_ms();
+    assert!(unavailable > 800.0, "{unavailable}");
+    assert_eq!(of(late(), unavailable - 100.0), (false, true));
+    let quantile = |run, ms| {
+        let metric = Metric::Faults { figure: FailoverFigure::Unavailable, quantile: 1.0 };
+        let report = judge(run, vec![limit(metric, Comparison::AtMost, ms, Window::Measured)]).remove(0);
+        (report.holds, report.undecided)
+    };
+    assert_eq!(quantile(late(), unavailable - 100.0), (false, true));
+    // The same outage, of the cluster's own.
+    let own = || {
+        let mut run = late();
+        run.history.operations.iter_mut().for_each(|o| o.sent_ns = o.sent_ns.map(|_| o.due_ns));
+        run
+    };
+    assert_eq!(of(own(), unavailable - 100.0), (false, false));
+    assert_eq!(quantile(own(), unavailable - 100.0), (false, false));
+}
+
+/// The faults of a run of which all nodes were struck from `from_s` until `to_s`, one after the other.
+fn all_struck(from_s: f64, to_s: f64) -> (crate::run::RunDirectory, Vec<Failover>) {
+    let mut run = Plan::leader_kill().run();
+    run.scenario.pass.limits.clear();
+    let mut failovers = failover::analyse(&run);
+    failovers[0].nodes = vec![1, 2, 3];
+    (failovers[0].asked_s, failovers[0].healed_s) = (from_s, Some(to_s));
+    for operation in run.history.operations.iter_mut().filter(|o| (from_s..to_s).contains(&o.due_s())) {
+        operation.outcome = OutcomeKind::Unknown;
+    }
+    (run, failovers)
+}
+
+fn half_answered(run: &crate::run::RunDirectory, failovers: &[Failover]) -> LimitReport {
+    let reports = evaluate(run, failovers);
+    reports.into_iter().find(|r| r.implied == Some(Implied::HalfAnswered)).unwrap()
+}
+
+#[test]
+fn nobody_is_blamed_for_what_was_due_while_every_node_was_struck() {
+    let (run, mut failovers) = all_struck(10.0, 40.0);
+    let report = half_answered(&run, &failovers);
+    assert!(report.holds && report.shown.contains("that were due while every node was struck"), "{report:?}");
+    // One node was left, or could be reached.
+    failovers[0].nodes.pop();
+    assert!(!half_answered(&run, &failovers).holds);
+    failovers[0].nodes.push(3);
+    failovers[0].kind = "throttle".into();
+    assert!(!half_answered(&run, &failovers).holds);
+    // Of next to nothing no pass is made.
+    let (run, failovers) = all_struck(6.0, 45.0);
+    let report = half_answered(&run, &failovers);
+    assert!(!report.holds && !report.undecided, "{report:?}");
+    let (run, failovers) = all_struck(0.0, 45.0);
+    let report = half_answered(&run, &failovers);
+    assert!(!report.holds && report.undecided, "{report:?}");
+}
+
+#[test]
+fn a_fault_after_which_nobody_asked_is_none_to_be_recovered_from() {
+    let run = Plan::leader_kill().run();
+    let mut failovers = failover::analyse(&run);
+    failovers[0].settle = Recover::Undecided { seen_ms: 100.0 };
+    failovers[0].again = failover::Again::NobodyAsked;
+    let recovered = |failovers: &[Failover]| {
+        let reports = evaluate(&run, failovers);
+        reports.into_iter().find(|r| r.implied == Some(Implied::Recovered)).unwrap()
+    };
+    let report = recovered(&failovers);
+    assert!(report.holds && report.shown.ends_with("nobody asked after 1 more"), "{report:?}");
+    failovers[0].again = failover::Again::Answered;
+    assert!(recovered(&failovers).holds);
 }

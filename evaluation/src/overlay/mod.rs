@@ -20,7 +20,7 @@ use std::{
 use crate::{
     assessment::{Assessment, assess},
     figure::{self, Trace},
-    report::{Folder, ReportError, environment, words::MANY_FAULTS, write_figures},
+    report::{Folder, ReportError, check_writable, environment, words::MANY_FAULTS, write_figures},
     run::RunDirectory,
 };
 use difference::Differences;
@@ -174,6 +174,9 @@ pub enum OverlayError {
 /// # Errors
 /// When a run cannot be read, or the folder not be written, or a figure not be painted.
 pub fn make(runs: &[PathBuf], out: Option<&Path>) -> Result<Made, OverlayError> {
+    if let Some(out) = out {
+        check_writable(out)?;
+    }
     let mut read = Vec::with_capacity(runs.len());
     for path in runs {
         read.push((path.clone(), RunDirectory::open(path).map_err(ReportError::from)?));

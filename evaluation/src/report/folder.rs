@@ -10,7 +10,10 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, mkdirat, openat, renameat, statat, unlinkat},
+    fs::{
+        Access, AtFlags, CWD, Dir, FileType, Mode, OFlags, access, mkdirat, openat, renameat, statat,
+        unlinkat,
+    },
     io::Errno,
 };
 
@@ -68,8 +71,11 @@ impl Folder {
             let entry = entry.map_err(|e| failed(&self.path, e))?;
             let name = Path::new(OsStr::from_bytes(entry.file_name().to_bytes()));
             if is_old(name) {
-                unlinkat(&self.handle, name, AtFlags::empty())
-                    .map_err(|e| failed(&self.path.join(name), e))?;
+                match unlinkat(&self.handle, name, AtFlags::empty()) {
+                    // Somebody else makes the same report.
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(e) => return Err(failed(&self.path.join(name), e)),
+                }
             }
         }
         Ok(())
@@ -92,6 +98,23 @@ impl Folder {
     fn is_link(&self, name: &str) -> bool {
         statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|about| FileType::from_raw_mode(about.st_mode) == FileType::Symlink)
+    }
+}
+
+/// Whether files can be made at `path`, or in the nearest folder above it that is there.
+///
+/// # Errors
+/// When they certainly cannot. To be told so before the work is done is worth another look.
+pub(crate) fn check_writable(path: &Path) -> Result<(), ReportError> {
+    let mut place = path;
+    loop {
+        match access(if place.as_os_str().is_empty() { Path::new(".") } else { place }, Access::WRITE_OK) {
+            Err(Errno::NOENT) => {}
+            Err(e @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => return Err(failed(path, e)),
+            Ok(()) | Err(_) => return Ok(()),
+        }
+        let Some(above) = place.parent() else { return Ok(()) };
+        place = above;
     }
 }
 
@@ -123,6 +146,18 @@ mod tests {
         let error = folder.put("b", b"new").unwrap_err().to_string();
         assert!(error.contains("/b: "), "{error}");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_is_known_beforehand() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(check_writable(root.path()).is_ok());
+        assert!(check_writable(&root.path().join("new/and/newer")).is_ok());
+        assert!(check_writable(Path::new("new/in/the/working/folder")).is_ok());
+        // A file system in which nobody, not even the superuser, makes a file.
+        if let Err(error) = check_writable(Path::new("/sys/firmware/new")) {
+            assert!(error.to_string().starts_with("/sys/firmware/new: "), "{error}");
+        }
     }
 
     #[test]

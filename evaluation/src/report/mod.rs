@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) use folder::Folder;
+pub(crate) use folder::{Folder, check_writable};
 use loadgen::record::file as recorded;
 
 use crate::{
@@ -103,6 +103,7 @@ pub struct Made {
 /// # Errors
 /// When the directory cannot be read or written, or a figure cannot be painted.
 pub fn make(path: &Path) -> Result<Made, ReportError> {
+    check_writable(path)?;
     let run = RunDirectory::open(path)?;
     let assessment = assess(&run);
     write(path, &run, &assessment)?;

@@ -208,7 +208,7 @@ pub struct Outage {
 /// The longest stretches in times without a fault, before it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Noise {
-    /// In the time directly before the fault.
+    /// In the last such time before the fault.
     pub at_least_ms: f64,
     /// The same from answer to answer.
     pub at_most_ms: Option<f64>,
@@ -239,7 +239,7 @@ pub struct Kind {
     pub unavailable_at_least_ms: OverFaults,
     /// The same from answer to answer.
     pub unavailable_at_most_ms: OverFaults,
-    /// The same as the first in as long a time directly before each.
+    /// The same as the first in the last time as long before each of them.
     pub noise_at_least_ms: OverFaults,
     /// The same as the first later, until it was settled.
     pub healing_at_least_ms: OverFaults,
@@ -421,8 +421,8 @@ impl Outage {
             to_s: to_the_microsecond(stretch.to_s),
             next_answer_s: to_the_microsecond(stretch.next_answer_s),
             noise: unavailable.noise.map(|noise| Noise {
-                at_least_ms: rounded(noise.directly.at_least_ms()),
-                at_most_ms: noise.directly.at_most_ms().map(rounded),
+                at_least_ms: rounded(noise.latest.at_least_ms()),
+                at_most_ms: noise.latest.at_most_ms().map(rounded),
                 worst_at_least_ms: rounded(noise.worst.at_least_ms()),
                 worst_at_most_ms: noise.worst.at_most_ms().map(rounded),
                 times: noise.times,

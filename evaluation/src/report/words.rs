@@ -170,7 +170,7 @@ pub fn unavailable(stretch: &Unavailable) -> String {
 
 /// What chance makes of *unavailable*, and whether it can be told from that.
 pub fn noise(stretch: &Unavailable) -> String {
-    let Some(noise) = stretch.noise else { return "nothing to compare it with".to_owned() };
+    let Some(noise) = stretch.noise else { return "no noise is known of this load".to_owned() };
     let told = match stretch.is_distinguishable() {
         Some(false) => "not distinguishable from no fault",
         Some(true) => "more than noise",
@@ -179,13 +179,14 @@ pub fn noise(stretch: &Unavailable) -> String {
     format!("{told}: {}", noise_alone(&noise))
 }
 
-/// `1.2 ms directly before, at worst 2.2 to 3.4 ms in 97 such times`.
+/// `1.2 ms in the last such time before, at worst 2.2 to 3.4 ms in 97 of them`.
 fn noise_alone(noise: &Noise) -> String {
-    let directly = short(noise.directly.at_least_ms());
+    let latest = short(noise.latest.at_least_ms());
     match noise.times {
-        1 => format!("{directly} ms directly before"),
+        1 => format!("{latest} ms in {:.1} s before", noise.length_s),
         times => {
-            format!("{directly} ms directly before, at worst {} in {times} such times", longest_noise(noise))
+            let worst = longest_noise(noise);
+            format!("{latest} ms in the last such time before, at worst {worst} in {times} of them")
         }
     }
 }

@@ -37,12 +37,28 @@ pub enum RunError {
         /// The file that every run directory has.
         file: &'static str,
     },
+    /// Somebody is still writing it.
+    #[error("{path} is still being written: the run goes on, and is judged when it has ended")]
+    UnderWay {
+        /// What was given.
+        path: PathBuf,
+    },
     /// A file of it cannot be read, or is not what it should be.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The scenario cannot be read; the reason names file and line.
     #[error("{0}")]
     Scenario(String),
+    /// Something is told of a fault that the scenario does not have.
+    #[error("{path}: fault is {fault}, and the scenario has {faults}, counted from 0")]
+    NoSuchFault {
+        /// The table of events.
+        path: PathBuf,
+        /// The fault's number.
+        fault: usize,
+        /// How many there are.
+        faults: usize,
+    },
     /// The history contradicts itself.
     #[error("{path}: {source}")]
     History {
@@ -88,7 +104,11 @@ impl RunDirectory {
     pub fn open(path: &Path) -> Result<Self, RunError> {
         for required in [file::SCENARIO, file::MANIFEST, file::HISTORY, file::EVENTS] {
             if !is_there(&path.join(required)) {
-                return Err(RunError::NotARun { path: path.to_owned(), file: required });
+                let path = path.to_owned();
+                return Err(match loadgen::run::is_under_way(&path) {
+                    true => RunError::UnderWay { path },
+                    false => RunError::NotARun { path, file: required },
+                });
             }
         }
         let (scenario, scenario_text) = load_scenario(&path.join(file::SCENARIO))?;
@@ -100,7 +120,12 @@ impl RunDirectory {
     /// Reads everything but the scenario.
     fn read_records(path: &Path, scenario: Scenario) -> Result<Self, RunError> {
         let manifest = Manifest::read(&path.join(file::MANIFEST))?;
-        let events = record::read_events(&path.join(file::EVENTS))?;
+        let events_path = path.join(file::EVENTS);
+        let events = record::read_events(&events_path)?;
+        let faults = scenario.faults.len();
+        if let Some(fault) = events.iter().filter_map(|event| event.fault).find(|fault| *fault >= faults) {
+            return Err(RunError::NoSuchFault { path: events_path, fault, faults });
+        }
         let nodes = if_present(&path.join(file::NODES), record::read_node_samples)?.unwrap_or_default();
         let stages = if_present(&path.join(file::STAGES), record::read_stage_samples)?.unwrap_or_default();
         let readback = if_present(&path.join(file::READBACK), Readback::read)?;

@@ -1,8 +1,8 @@
 //! Numbers that no run has: each is refused, by file, field, value and limit.
 
 use loadgen::record::{
-    Call, Counted, EventKind, HistoryCount, NodeLimits, Outcome, Readback, Record, Reply, file, write_events,
-    write_node_samples, write_stage_samples,
+    Call, Counted, EventKind, GrantState, HistoryCount, ImageState, NodeLimits, NodeReadback, Outcome,
+    Readback, Record, Reply, file, write_events, write_node_samples, write_stage_samples,
 };
 
 use super::{
@@ -84,6 +84,38 @@ fn more_events_than_a_run_can_have_are_refused() {
     events.extend((0..20_000).map(|place| small::event(EventKind::Fault, 1, f64::from(place) / 1e4)));
     write_events(&small.file(file::EVENTS), &events).unwrap();
     says(&refused(&small.path()), &["events.csv", "fault", "limit"]);
+}
+
+#[test]
+fn a_fault_that_the_scenario_does_not_have_is_refused() {
+    let small = Small::new();
+    small.replace(file::EVENTS, "fault,0,", "fault,1,");
+    says(&refused(&small.path()), &["events.csv", "fault is 1", "the scenario has 1"]);
+}
+
+#[test]
+fn what_a_node_holds_is_looked_at_once() {
+    let image = |viewers: &[&str]| ImageState {
+        image: veil::directory::ImageId(7),
+        owner: "anna".into(),
+        digest: [1; 32],
+        grants: viewers.iter().map(|v| GrantState { viewer: (*v).into(), left: 1, used: 0 }).collect(),
+    };
+    let changes: [(&str, fn(&mut NodeReadback, ImageState)); 3] = [
+        ("users", |node, _| node.users = vec!["ben".into(), "anna".into()]),
+        ("images", |node, image| node.images = vec![image; 2]),
+        ("grants", |node, image| {
+            let twice = image.grants.iter().cycle().take(2).cloned().collect();
+            node.images = vec![ImageState { grants: twice, ..image }];
+        }),
+    ];
+    for (what, change) in changes {
+        let small = Small::new();
+        let mut readback = small::readback();
+        change(&mut readback.nodes[0], image(&["ben"]));
+        readback.write(&small.file(file::READBACK)).unwrap();
+        says(&refused(&small.path()), &["readback.bin", what, "not in order"]);
+    }
 }
 
 #[test]

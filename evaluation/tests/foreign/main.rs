@@ -7,6 +7,7 @@ mod escape;
 mod links;
 mod mutations;
 mod small;
+mod wrong;
 
 use std::{
     path::Path,

@@ -205,6 +205,9 @@ proptest! {
             })
             .collect();
         small.history(&told);
+        let path = small.file(file::SCENARIO);
+        let more = "[[fault]]\nat = \"1s\"\ndo = \"pause\"\n".repeat(3);
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + &more).unwrap();
         let events: Vec<_> = events
             .into_iter()
             .map(|(kind, node, at_s, fault)| {

@@ -1,7 +1,7 @@
-//! A small run directory that is right, and ways to make it wrong.
+//! A small run directory that is right.
 #![allow(clippy::unwrap_used, reason = "a helper of tests is not a test to clippy")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use loadgen::record::{
     Call, Event, EventKind, HistoryWriter, Machine, Manifest, NodeManifest, NodeReadback, NodeSample,
@@ -38,13 +38,6 @@ impl Small {
         self.path().join(name)
     }
 
-    /// Puts a link to `target` where a file of the run directory is, or was to be.
-    pub fn link(&self, name: &str, target: &Path) {
-        let path = self.file(name);
-        let _ = std::fs::remove_file(&path);
-        std::os::unix::fs::symlink(target, path).unwrap();
-    }
-
     /// Writes the manifest anew.
     pub fn manifest(&self, change: impl FnOnce(&mut Manifest)) {
         let mut manifest = manifest();
@@ -57,13 +50,6 @@ impl Small {
         let mut history = HistoryWriter::create(&self.file(file::HISTORY)).unwrap();
         records.iter().for_each(|record| history.append(record).unwrap());
         history.finish().unwrap();
-    }
-
-    /// Puts text where one finds it in a file.
-    pub fn replace(&self, name: &str, from: &str, to: &str) {
-        let text = std::fs::read_to_string(self.file(name)).unwrap();
-        assert!(text.contains(from), "no {from} in {text}");
-        std::fs::write(self.file(name), text.replacen(from, to, 1)).unwrap();
     }
 
     fn write(&self) {
@@ -120,6 +106,7 @@ pub fn manifest() -> Manifest {
         limits: None,
         links: None,
         first_request_s: Some(1.0),
+        stood_still_s: None,
     }
 }
 

@@ -97,6 +97,8 @@ pub async fn measure(load: Load) -> anyhow::Result<Row> {
         nodes: vec![address],
         routes: Default::default(),
         security,
+        names: Default::default(),
+        registrar: None,
     };
     let mut team = Team::assemble(&InProcess, vec![(task, folder.path().to_owned())]).await?;
     let start = Instant::now() + BREATH;
@@ -108,7 +110,8 @@ pub async fn measure(load: Load) -> anyhow::Result<Row> {
         tokio::time::sleep_until(start + WARM_UP + time).await;
         Ok::<_, anyhow::Error>((processor_time() - before, resident_mb()?))
     };
-    let (wrong, watched) = tokio::join!(team.finish(stop), watching);
+    let (finished, watched) = tokio::join!(team.finish(stop), watching);
+    let wrong = finished.wrong;
     ensure!(wrong.is_empty(), "{}", wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
     let (cpu, resident_mb) = watched?;
     let found = read(&folder.path().join(file::HISTORY), time)?;

@@ -1,5 +1,5 @@
-//! When each operation is due: drawn wholly before the run, so that nothing that happens during it
-//! can move an operation.
+//! When each operation is due: it follows from the seed alone, so that nothing that happens during a run can move an
+//! operation. One is drawn after the other, as they are asked for: the schedule of a day takes no room.
 
 use rand::{Rng, RngExt};
 
@@ -39,36 +39,79 @@ const SECOND: f64 = 1e9;
 ///
 /// Only additions, multiplications, divisions and roots are used. Their results are the same on all
 /// machines, which a logarithm's last digit is not: see the sampler below.
-pub fn schedule(load: &Load, rng: &mut impl Rng) -> Vec<u64> {
-    let mean: f64 = load.stages.iter().map(Stage::operations).sum();
-    // Room for the mean and six standard deviations of the count; it may grow.
-    let mut due = Vec::with_capacity((mean + 6.0 * mean.sqrt()) as usize + 16);
-    let mut began = 0_u64;
-    let mut first = match load.arrival {
+pub fn schedule<R: Rng>(load: &Load, mut rng: R) -> Schedule<R> {
+    let first = match load.arrival {
         Arrival::Constant => 0.0,
-        Arrival::Poisson => exponential(rng),
+        Arrival::Poisson => exponential(&mut rng),
     };
-    for stage in &load.stages {
-        let length = nanoseconds(stage);
-        let mass = stage.operations();
-        let mut point = first;
-        let mut passed = 0_u64;
-        while point < mass {
-            // A point at the very end may be rounded to it; it is then nobody's.
-            let into = time_of(stage, point).round() as u64;
-            if into < length {
-                due.push(began + into);
-            }
-            passed += 1;
-            point = match load.arrival {
-                Arrival::Constant => first + passed as f64,
-                Arrival::Poisson => point + exponential(rng),
-            };
-        }
-        first = point - mass;
-        began += length;
+    Schedule {
+        arrival: load.arrival,
+        stages: load.stages.clone().into_iter(),
+        stage: None,
+        began: 0,
+        first,
+        point: first,
+        passed: 0,
+        rng,
     }
-    due
+}
+
+/// The due times of a load, see [`schedule`].
+#[derive(Debug, Clone)]
+pub struct Schedule<R> {
+    arrival: Arrival,
+    /// Those that are yet to begin.
+    stages: std::vec::IntoIter<Stage>,
+    /// The one that is drawn.
+    stage: Option<Stage>,
+    /// When it began, ns.
+    began: u64,
+    /// The mass of it at which its first operation is due.
+    first: f64,
+    /// The mass of it at which the next one is.
+    point: f64,
+    /// How many of it were passed.
+    passed: u64,
+    rng: R,
+}
+
+impl<R: Rng> Schedule<R> {
+    /// The next operation of this stage: nanoseconds after it began; nothing, if it has no more.
+    fn next_of(&mut self, stage: &Stage) -> Option<u64> {
+        let (length, mass) = (nanoseconds(stage), stage.operations());
+        while self.point < mass {
+            let into = time_of(stage, self.point).round() as u64;
+            self.passed += 1;
+            self.point = match self.arrival {
+                Arrival::Constant => self.first + self.passed as f64,
+                Arrival::Poisson => self.point + exponential(&mut self.rng),
+            };
+            // A point at the very end may be rounded to it; it is then nobody's.
+            if into < length {
+                return Some(into);
+            }
+        }
+        None
+    }
+}
+
+impl<R: Rng> Iterator for Schedule<R> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        loop {
+            let stage = match self.stage {
+                Some(stage) => stage,
+                None => *self.stage.insert(self.stages.next()?),
+            };
+            if let Some(into) = self.next_of(&stage) {
+                return Some(self.began + into);
+            }
+            self.first = self.point - stage.operations();
+            (self.point, self.passed, self.stage) = (self.first, 0, None);
+            self.began += nanoseconds(&stage);
+        }
+    }
 }
 
 fn nanoseconds(stage: &Stage) -> u64 {

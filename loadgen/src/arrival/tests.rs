@@ -23,7 +23,7 @@ fn load(arrival: Arrival, stages: &[(f64, f64, f64)]) -> Load {
 }
 
 fn draw(load: &Load, seed: u64) -> Vec<u64> {
-    schedule(load, &mut ChaCha8Rng::seed_from_u64(seed))
+    schedule(load, ChaCha8Rng::seed_from_u64(seed)).collect()
 }
 
 /// How many due times are in [from, to) seconds.

@@ -11,6 +11,8 @@ use veil::cli::{
     node::{self, NodeArgs},
 };
 
+use crate::say;
+
 /// What this executable does as a node of a cluster. `loadgen` and `evaluation` both understand it.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
@@ -48,7 +50,7 @@ pub fn main(command: &NodeCommand) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", veil::cli::describe(&error));
+            say::aside(say::sentence(&error));
             ExitCode::FAILURE
         }
     }

@@ -93,11 +93,13 @@ impl Credentials {
     pub(super) fn outside(&self, routes: impl IntoIterator<Item = (String, String)>) -> Outside {
         let routes = routes.into_iter().collect();
         match &self.tls {
-            None => Outside { routes, security: Security::Plain, operator: None },
+            None => Outside { routes, ..Outside::plain() },
             Some(side) => Outside {
                 routes,
                 security: Security::Authority(side.authority.clone()),
                 operator: Some(side.operator.clone()),
+                // The cluster lets everybody register.
+                registrar: None,
             },
         }
     }

@@ -24,7 +24,7 @@ use veil::{
 
 pub use detour::{Detours, OUTSIDE};
 pub use docker::DockerCluster;
-pub use outside::{Outside, Security};
+pub use outside::{OperatorFiles, Outside, Security};
 pub use process::ProcessCluster;
 
 use crate::{
@@ -236,6 +236,14 @@ pub enum ClusterError {
     )]
     NotStatic {
         /// Which.
+        path: PathBuf,
+    },
+    /// The container engine is told of folders in text.
+    #[error(
+        "{path}: the name is not UTF-8, and no container can be given it; use another folder, or --driver process"
+    )]
+    Unnameable {
+        /// Which folder or file.
         path: PathBuf,
     },
     /// No free port.

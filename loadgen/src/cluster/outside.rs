@@ -1,6 +1,6 @@
 //! How the nodes of a cluster are spoken to by whoever is not one of them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use veil::{
@@ -33,6 +33,19 @@ impl Security {
         self.over(routes, None)
     }
 
+    /// The network over which users are registered who are brought by an operator.
+    ///
+    /// # Errors
+    /// When a certificate cannot be used.
+    pub fn network_of(
+        &self,
+        operator: &OperatorFiles,
+        routes: HashMap<String, String>,
+    ) -> Result<Arc<dyn Network>, TlsError> {
+        let shown = Certificate::from_pem(operator.certificate.as_bytes(), operator.key.as_bytes())?;
+        self.over(routes, Some(shown))
+    }
+
     fn over(
         &self,
         routes: HashMap<String, String>,
@@ -48,6 +61,22 @@ impl Security {
     }
 }
 
+/// An operator's certificate and key, as PEM. A cluster that was there before lets anybody register so many users a minute,
+/// and an operator as many as they like.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorFiles {
+    /// The certificate, then the authority's.
+    pub certificate: String,
+    /// The key.
+    pub key: String,
+}
+
+impl fmt::Debug for OperatorFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OperatorFiles(..)")
+    }
+}
+
 /// The way to the nodes from outside, for the run itself.
 #[derive(Debug, Clone)]
 pub struct Outside {
@@ -57,12 +86,14 @@ pub struct Outside {
     pub security: Security,
     /// What the run shows where it does what only an operator may.
     pub operator: Option<Certificate>,
+    /// The same, for load generators that register users on a cluster that was there before.
+    pub registrar: Option<OperatorFiles>,
 }
 
 impl Outside {
     /// Plain TCP, directly.
     pub fn plain() -> Self {
-        Self { routes: HashMap::new(), security: Security::Plain, operator: None }
+        Self { routes: HashMap::new(), security: Security::Plain, operator: None, registrar: None }
     }
 
     /// The network over which the run itself reaches the nodes.

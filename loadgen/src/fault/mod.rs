@@ -23,7 +23,7 @@ mod whole;
 use futures_util::future::BoxFuture;
 use veil::wire::client::NodeId;
 
-pub use schedule::{FaultLog, inject_all};
+pub use schedule::{FaultLog, Progress, inject_all};
 
 use crate::{
     cluster::{Cluster, Doing},

@@ -22,6 +22,20 @@ use crate::{
 /// How long a fault that strikes the leader waits for one.
 const LEADER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How much longer than the load a fault may look for whom to strike that was due before its end.
+const LATE: Duration = Duration::from_secs(1);
+
+/// How far the load has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to come.
+    UnderWay,
+    /// Its last stage has ended.
+    Over,
+    /// It was ended before.
+    CutShort,
+}
+
 /// What was done, and what could not be.
 #[derive(Debug, Default)]
 pub struct FaultLog {
@@ -34,15 +48,16 @@ pub struct FaultLog {
 /// Injects and heals every fault in its time after `start`, each on its own. A node is struck by one
 /// fault at a time. Those that wait until the cluster is whole strike one after the other.
 ///
-/// When the load is over, which `over` tells, what has not struck does not strike any more, and what has
-/// is healed at once, so that the cluster can be read back.
+/// When the load is over, what has struck is healed at once, so that the cluster can be read back. What was due before
+/// the end strikes even so, if only by a hair; but not what still waits for the cluster to be whole, and nothing once
+/// the load was cut short.
 pub async fn inject_all(
     faults: &[Fault],
     seed: u64,
     cluster: Arc<dyn Cluster>,
     leadership: watch::Receiver<Leadership>,
     start: Instant,
-    over: watch::Receiver<bool>,
+    load: watch::Receiver<Progress>,
 ) -> FaultLog {
     let mut running = JoinSet::new();
     let struck = Struck::default();
@@ -57,7 +72,7 @@ pub async fn inject_all(
             struck: struck.clone(),
             turn: turn.clone(),
             start,
-            over: over.clone(),
+            load: load.clone(),
         };
         running.spawn(strike.run());
     }
@@ -85,7 +100,7 @@ struct Strike {
     /// Whose turn it is of those that wait until the cluster is whole: first come, first served.
     turn: Arc<Mutex<whole::Watch>>,
     start: Instant,
-    over: watch::Receiver<bool>,
+    load: watch::Receiver<Progress>,
 }
 
 /// The nodes that a fault has struck and that are not healed.
@@ -141,7 +156,7 @@ struct Blow {
 impl Strike {
     async fn run(mut self) -> FaultLog {
         let mut log = FaultLog::default();
-        let mut over = self.over.clone();
+        let (mut load, when) = (self.load.clone(), self.fault.when);
         let targets = async {
             let due = self.start + self.fault.at;
             tokio::time::sleep_until(due).await;
@@ -156,11 +171,20 @@ impl Strike {
                 }
             }
         };
-        let nodes = tokio::select! {
-            // Of two that are ready, the end of the load comes first.
-            biased;
-            () = ended(&mut over) => return log,
-            nodes = targets => nodes,
+        let nodes = {
+            let mut targets = std::pin::pin!(targets);
+            tokio::select! {
+                // Of two that are ready, the end of the load comes first.
+                biased;
+                how = ended(&mut load) => match (how, when) {
+                    (Progress::Over, When::Due) => match tokio::time::timeout(LATE, targets).await {
+                        Ok(nodes) => nodes,
+                        Err(_) => return log,
+                    },
+                    _ => return log,
+                },
+                nodes = &mut targets => nodes,
+            }
         };
         let (asked, nodes) = match nodes {
             Ok(found) => found,
@@ -200,7 +224,7 @@ impl Strike {
 
     /// Waits until the fault that was `asked` for then is to be healed.
     async fn until_healed(&self, asked: Instant) {
-        let mut over = self.over.clone();
+        let mut load = self.load.clone();
         let due = async {
             match self.fault.heal {
                 _ if self.fault.kind.heals_by_itself() => {}
@@ -209,7 +233,7 @@ impl Strike {
             }
         };
         tokio::select! {
-            () = ended(&mut over) => {}
+            _ = ended(&mut load) => {}
             () = due => {}
         }
     }
@@ -309,8 +333,8 @@ impl Strike {
     }
 }
 
-/// Waits until the load is over.
-async fn ended(over: &mut watch::Receiver<bool>) {
+/// Waits until the load is over, and says how it came to be.
+async fn ended(load: &mut watch::Receiver<Progress>) -> Progress {
     // The sender is only dropped when the run is torn down: then it is over, too.
-    let _ = over.wait_for(|over| *over).await;
+    load.wait_for(|now| *now != Progress::UnderWay).await.map_or(Progress::CutShort, |now| *now)
 }

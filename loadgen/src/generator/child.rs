@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 
 use super::{GenerateError, runtime, serve};
+use crate::{record::Counted, say};
 
 /// Act as one load generator of a run, which speaks over standard input and output (used by `run`).
 #[derive(Debug, Args)]
@@ -19,15 +20,15 @@ pub struct GenerateArgs {
 pub fn main(args: &GenerateArgs) -> ExitCode {
     match generate(args) {
         // What went wrong was reported, and the run says it.
-        Ok(served) => served.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
+        Ok(served) => served.map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS),
         Err(error) => {
-            eprintln!("generator: {}", veil::cli::describe(&error));
+            say::aside(format_args!("generator: {}", say::sentence(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-fn generate(args: &GenerateArgs) -> anyhow::Result<Result<(), GenerateError>> {
+fn generate(args: &GenerateArgs) -> anyhow::Result<Result<Counted, GenerateError>> {
     // It ends when its standard input closes, and at once with its parent where the kernel sees to that.
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;

@@ -8,26 +8,30 @@ use tokio::{
     time::Instant,
 };
 
-/// Begins operation `i` at `start + due_ns[i]`, one task each, and returns when all have ended. Where
-/// `limit` operations are outstanding, `shed` is told instead. Stops early when `stop` says so. `until` waits for a
-/// moment, or a little less long, and lets others go on even if that is over.
+/// How long those that are under way may take when no more are to begin.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Begins each operation so many nanoseconds after `start`, one task each, and returns when all have ended. They come in
+/// the order in which they are due. Where `limit` operations are outstanding, `shed` is told instead. Stops early when
+/// `stop` says so; what has not ended [a while](PATIENCE) later is called off. `until` waits for a moment, or a little
+/// less long, and lets others go on even if that is over.
 ///
 /// Nothing here waits for an answer, so a slow target changes neither when operations are sent nor
 /// how many: their latency, counted from the due time, shows every stall to its full length.
-pub async fn fire<F>(
-    due_ns: &[u64],
+pub async fn fire<T, F>(
+    operations: impl IntoIterator<Item = (u64, T)>,
     start: Instant,
     limit: usize,
     mut stop: watch::Receiver<bool>,
     until: impl AsyncFn(Instant),
-    mut begin: impl FnMut(usize) -> F,
-    mut shed: impl FnMut(usize),
+    mut begin: impl FnMut(T) -> F,
+    mut shed: impl FnMut(T),
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
     let mut tasks = JoinSet::new();
-    let mut next = 0;
-    while let Some(next_ns) = due_ns.get(next) {
+    let mut operations = operations.into_iter().peekable();
+    while let Some((next_ns, _)) = operations.peek() {
         tokio::select! {
             () = until(start + Duration::from_nanos(*next_ns)) => {}
             _ = stop.wait_for(|stop| *stop) => break,
@@ -36,18 +40,30 @@ pub async fn fire<F>(
             pass_panic_on(ended);
         }
         let passed = (Instant::now().saturating_duration_since(start)).as_nanos();
-        while due_ns.get(next).is_some_and(|due_ns| u128::from(*due_ns) <= passed) {
+        while let Some((_, operation)) = operations.next_if(|(due_ns, _)| u128::from(*due_ns) <= passed) {
             if tasks.len() < limit {
-                tasks.spawn(begin(next));
+                tasks.spawn(begin(operation));
             } else {
-                shed(next);
+                shed(operation);
             }
-            next += 1;
         }
     }
+    let given_up = async {
+        // Where nobody can say it any more, nobody does.
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(PATIENCE).await;
+    };
     // Each operation has a deadline of its own.
-    while let Some(ended) = tasks.join_next().await {
-        pass_panic_on(ended);
+    let ended = async {
+        while let Some(ended) = tasks.join_next().await {
+            pass_panic_on(ended);
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = given_up => tasks.shutdown().await,
     }
 }
 
@@ -70,16 +86,20 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
+    /// When each of 1000 operations is due, twice: to wait for, and to tell.
+    fn every_10_ms() -> impl Iterator<Item = (u64, u64)> {
+        (0..1_000).map(|i| (i * 10 * MS, i * 10 * MS))
+    }
+
     /// Fires 1000 operations, one every 10 ms, at a target that answers in 1 ms, but answers nothing
     /// between 4 s and 4.995 s. Gives the latencies in ms, sorted, and how many were shed.
     async fn fire_at_a_stalling_target(limit: usize) -> (Vec<u128>, usize) {
-        let due: Vec<u64> = (0..1_000).map(|i| i * 10 * MS).collect();
         let start = Instant::now();
         let latencies = Arc::new(Mutex::new(Vec::new()));
         let (_keep, stop) = watch::channel(false);
         let mut shed = 0;
-        let begin = |index: usize| {
-            let (latencies, due) = (latencies.clone(), start + Duration::from_nanos(due[index]));
+        let begin = |due_ns: u64| {
+            let (latencies, due) = (latencies.clone(), start + Duration::from_nanos(due_ns));
             async move {
                 // It ends between two due times: of two things due at once either may come first.
                 let (stall, end) = (start + Duration::from_secs(4), start + Duration::from_millis(4_995));
@@ -89,7 +109,7 @@ mod tests {
                 latencies.lock().push((Instant::now() - due).as_millis());
             }
         };
-        fire(&due, start, limit, stop, tokio::time::sleep_until, begin, |_| shed += 1).await;
+        fire(every_10_ms(), start, limit, stop, tokio::time::sleep_until, begin, |_| shed += 1).await;
         let mut latencies = std::mem::take(&mut *latencies.lock());
         latencies.sort_unstable();
         (latencies, shed)
@@ -117,13 +137,13 @@ mod tests {
     async fn a_panic_of_an_operation_is_not_swallowed() {
         let (_keep, stop) = watch::channel(false);
         let begin = |_| async { panic!("an operation's defect") };
-        fire(&[0, 10 * MS], Instant::now(), 10, stop, tokio::time::sleep_until, begin, |_| ()).await;
+        fire([(0, ()), (10 * MS, ())], Instant::now(), 10, stop, tokio::time::sleep_until, begin, |_| ())
+            .await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_stops_when_told() {
         let (sender, stop) = watch::channel(false);
-        let due: Vec<u64> = (0..1_000).map(|i| i * 10 * MS).collect();
         let mut begun = 0;
         let telling = async {
             tokio::time::sleep(Duration::from_millis(95)).await;
@@ -133,7 +153,22 @@ mod tests {
             begun += 1;
             async {}
         };
-        tokio::join!(fire(&due, Instant::now(), 10, stop, tokio::time::sleep_until, begin, |_| ()), telling);
+        tokio::join!(
+            fire(every_10_ms(), Instant::now(), 10, stop, tokio::time::sleep_until, begin, |_| ()),
+            telling
+        );
         assert_eq!(begun, 10);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn an_operation_that_waits_for_an_hour_does_not_hold_up_who_wants_to_end() {
+        let (sender, stop) = watch::channel(false);
+        let began = Instant::now();
+        let telling = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            sender.send(true).unwrap();
+        };
+        let hour = |()| tokio::time::sleep(Duration::from_secs(3600));
+        tokio::join!(fire([(0, ())], began, 10, stop, tokio::time::sleep_until, hour, |()| ()), telling);
+        assert!(began.elapsed() < Duration::from_secs(1) + 2 * PATIENCE, "{:?}", began.elapsed());
     }
 }

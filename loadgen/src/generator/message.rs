@@ -7,7 +7,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{FramedRead, FramedWrite, LinesCodec};
 
-use crate::{cluster::Security, scenario::OutcomeKind, workload::Part};
+use crate::{
+    cluster::{OperatorFiles, Security},
+    record::Counted,
+    scenario::OutcomeKind,
+    workload::{Names, Part},
+};
 
 /// No line is longer; the longest carries a scenario.
 const MAX_LINE: usize = 16 << 20;
@@ -40,6 +45,10 @@ pub struct Task {
     pub routes: BTreeMap<String, String>,
     /// By what the nodes are known.
     pub security: Security,
+    /// How its users are named.
+    pub names: Names,
+    /// Who registers them, if they do not do so themselves.
+    pub registrar: Option<OperatorFiles>,
 }
 
 /// What a generator tells.
@@ -55,8 +64,8 @@ pub enum Report {
     },
     /// How its operations have ended so far; told several times a second from the beginning.
     Counts(Counts),
-    /// All has ended and is on disk.
-    Done,
+    /// All has ended and is on disk: so much was recorded.
+    Done(Counted),
     /// It cannot go on.
     Failed {
         /// Why not.
@@ -169,7 +178,10 @@ mod tests {
             nodes: vec!["127.0.0.1:7101".into()],
             routes: BTreeMap::from([("127.0.0.1:7101".into(), "127.0.0.1:9".into())]),
             security: Security::Authority("-----BEGIN CERTIFICATE-----\n".into()),
+            names: Names::of_this_run(),
+            registrar: Some(OperatorFiles { certificate: "-----BEGIN".into(), key: "secret".into() }),
         };
+        assert!(!format!("{task:?}").contains("secret"));
         for order in [Order::Prepare(task), Order::Start { at_ns: 5 }, Order::Stop] {
             speaking.say(&order).await.unwrap();
             assert_eq!(hearing.next::<Order>().await.unwrap(), Some(order));

@@ -30,7 +30,11 @@ pub use message::{Counts, Hearing, Order, Report, Speaking, TalkError, Task};
 pub use setup::{SetUpError, wait_for_leader};
 
 use self::{clock::ForeignClock, recorder::Counters};
-use crate::{photos::PhotoError, record::RecordError, scenario::ScenarioError};
+use crate::{
+    photos::PhotoError,
+    record::{Counted, RecordError},
+    scenario::ScenarioError,
+};
 
 /// How often counts are told.
 pub const REPORT_PERIOD: Duration = Duration::from_millis(200);
@@ -82,7 +86,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// Does what it is told over `orders`, reports, and records in the folder `out`, which is there. Ends when all
-/// is done, or when nobody listens any more.
+/// is done, or when nobody listens any more. Gives how much it has recorded.
 ///
 /// # Errors
 /// [`GenerateError`]; what can be told of it was reported.
@@ -90,7 +94,7 @@ pub async fn serve(
     out: PathBuf,
     orders: impl AsyncRead + Send + Unpin + 'static,
     reports: impl AsyncWrite + Send + Unpin + 'static,
-) -> Result<(), GenerateError> {
+) -> Result<Counted, GenerateError> {
     let mut orders = Hearing::new(orders);
     let (told, outgoing) = mpsc::unbounded_channel();
     let counters = Arc::new(Counters::default());
@@ -120,7 +124,7 @@ pub async fn serve(
     let result = served.await;
     // Nobody is left to be told when the run is gone: then nothing is read any more either.
     let _ = told.send(match &result {
-        Ok(()) => Report::Done,
+        Ok(counted) => Report::Done(counted.clone()),
         Err(error) => Report::Failed { reason: error.to_string() },
     });
     drop(told);
@@ -179,7 +183,8 @@ mod tests {
 
     /// A generator at work, what it hears and what it says.
     fn begin()
-    -> (impl Future<Output = Result<(), GenerateError>>, Speaking<DuplexStream>, Hearing<DuplexStream>) {
+    -> (impl Future<Output = Result<Counted, GenerateError>>, Speaking<DuplexStream>, Hearing<DuplexStream>)
+    {
         let ((orders, heard), (said, reports)) = (tokio::io::duplex(1 << 16), tokio::io::duplex(1 << 16));
         (serve(PathBuf::from("nowhere"), heard, said), Speaking::new(orders), Hearing::new(reports))
     }
@@ -203,6 +208,8 @@ mod tests {
             nodes,
             routes: Default::default(),
             security: crate::cluster::Security::Plain,
+            names: Default::default(),
+            registrar: None,
         }
     }
 

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use super::message::Counts;
 use crate::{
-    record::{Call, HistoryWriter, LatencyLog, Outcome, Record, RecordError, file},
+    record::{Call, Counted, HistoryWriter, LatencyLog, Outcome, Record, RecordError, file},
     scenario::{OperationKind, OutcomeKind},
 };
 
@@ -66,7 +66,7 @@ pub struct Recorder {
 }
 
 /// The writing thread.
-pub struct Writing(JoinHandle<Result<(), RecordError>>);
+pub struct Writing(JoinHandle<Result<Counted, RecordError>>);
 
 impl Recorder {
     /// Creates the files in a folder. The first stage begins at `started`; what is told of `before` stands in
@@ -91,8 +91,8 @@ impl Recorder {
                     history.append(&record)?;
                 }
                 write_lines(&mut incoming, &mut history, &mut latencies)?;
-                history.finish()?;
-                latencies.finish()
+                latencies.finish()?;
+                history.finish()
             };
             let written = write();
             // The disk may be full: what nobody writes is not to fill the memory.
@@ -165,11 +165,11 @@ fn step_back() {
 }
 
 impl Writing {
-    /// Waits until everything is on disk. All recorders must be gone.
+    /// Waits until everything is on disk, and gives how much that is. All recorders must be gone.
     ///
     /// # Errors
     /// When something could not be written.
-    pub async fn finish(self) -> Result<(), RecordError> {
+    pub async fn finish(self) -> Result<Counted, RecordError> {
         self.0.thread().unpark();
         let joining = tokio::task::spawn_blocking(|| self.0.join());
         joining

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use veil::client::{Client, Credential, NewSession};
 
 use crate::{
-    record::{Call, Outcome, Record, Reply},
+    record::{Call, Outcome, Record},
     scenario::OperationKind,
-    workload::{Part, Planned, Prepared, World, key_pair, user_name},
+    workload::{Part, Planned, Prepared, World, key_pair},
 };
 
 /// How long the cluster may take until somebody leads.
@@ -70,7 +70,7 @@ pub(super) async fn set_up(
     part: Part,
 ) -> Result<Vec<SetUp>, SetUpError> {
     // Registrations bear the numbers of the users.
-    let registering = world.users().map(|user| (u64::from(user), Prepared::register(user)));
+    let registering = world.users().map(|user| (u64::from(user), Prepared::register(user, world)));
     let mut done = perform(client, world, part, OperationKind::Register, registering).await?;
     log_in(client, world, part).await?;
     let sealing = first_images.into_iter().map(|planned| (planned.op, Prepared::choose(planned, world)));
@@ -82,7 +82,7 @@ pub(super) async fn set_up(
 /// is.
 async fn log_in(client: &Client, world: &World, part: Part) -> Result<(), SetUpError> {
     let logging_in = world.users().map(|user| async move {
-        let user = user_name('u', u64::from(user));
+        let user = world.names.user(user);
         let credential = Credential::Key(key_pair(&user));
         let token = world.session(&user);
         let session = NewSession { token, device: "loadgen".to_owned(), lifetime_ms: SESSION_MS };
@@ -113,19 +113,12 @@ async fn perform(
     for operation in &done {
         match &operation.outcome {
             Outcome::Ok(_) => {}
-            // A cluster that was there before may know these users; they are as good as new.
-            Outcome::Failed(reason)
-                if kind == OperationKind::Register && reason.ends_with("exists already") => {}
             Outcome::Failed(reason) | Outcome::Unknown(reason) => {
                 return Err(SetUpError::NotDone { kind: kind.name(), reason: reason.clone() });
             }
         }
     }
-    let known = |operation: &SetUp| match &operation.outcome {
-        Outcome::Ok(Reply::Registered | Reply::Sealed { .. }) => true,
-        Outcome::Ok(_) | Outcome::Failed(_) | Outcome::Unknown(_) => false,
-    };
-    Ok(done.into_iter().filter(known).collect())
+    Ok(done)
 }
 
 /// The set-up as the history tells it, in order of time.

@@ -1,6 +1,7 @@
 //! A generator's work, from its task to its history.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -22,9 +23,14 @@ use super::{
 };
 use crate::{
     photos::Photos,
+    record::Counted,
     scenario::{Images, Load, Scenario},
-    workload::{Part, Plan, Planned, Prepared, World},
+    workload::{Operations, Part, Plan, Planned, Prepared, World},
 };
+
+/// How long after the last stage an operation may still be answered, however long its timeout: so long a run goes on at
+/// most.
+const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
 /// What a generator hears while it works, and where it tells.
 pub(super) struct Signals {
@@ -36,21 +42,26 @@ pub(super) struct Signals {
     pub told: mpsc::UnboundedSender<Report>,
 }
 
-/// Gets ready, waits for the start, and begins every operation of its part when it is due.
+/// Gets ready, waits for the start, and begins every operation of its part when it is due. Gives how much it has recorded.
 pub(super) async fn carry_out(
     task: Task,
     out: PathBuf,
     counters: Arc<Counters>,
     signals: Signals,
-) -> Result<(), GenerateError> {
+) -> Result<Counted, GenerateError> {
     let Signals { start, stop, told } = signals;
-    let Task { part, scenario, nodes, routes, security } = task;
+    let Task { part, scenario, nodes, routes, security, names, registrar } = task;
+    let routes: HashMap<String, String> = routes.into_iter().collect();
     let scenario = Scenario::parse(&scenario, "scenario")?;
     let (load, plan, photos) = draw(scenario, part).await?;
-    let network = security.network(routes.into_iter().collect())?;
-    let client = Client::new(network, nodes, CONNECTIONS)?;
+    let registrar = registrar.map(|operator| -> Result<Client, GenerateError> {
+        let network = security.network_of(&operator, routes.clone())?;
+        Ok(Client::new(network, nodes.clone(), CONNECTIONS)?)
+    });
+    let registrar = registrar.transpose()?;
+    let client = Client::new(security.network(routes)?, nodes, CONNECTIONS)?;
     setup::wait_for_leader(&client).await?;
-    let world = Arc::new(World::new(load.clients, part, photos));
+    let world = Arc::new(World::new(load.clients, part, names, photos).registered_by(registrar));
     let before = setup::set_up(&client, &world, plan.set_up, part).await?;
 
     // Nobody may be left to hear it; that is noticed where orders come in.
@@ -114,28 +125,30 @@ struct Generator {
 }
 
 impl Generator {
-    /// Begins each operation when it is due, and waits until all have ended.
-    async fn begin_all(self, plan: Vec<Planned>, stop: watch::Receiver<bool>, alarm: &Alarm) {
+    /// Begins each operation when it is due, and waits until all have ended and the last stage is over.
+    async fn begin_all(self, operations: Operations, mut stop: watch::Receiver<bool>, alarm: &Alarm) {
         let Self { load, part, client, world, recorder, start } = self;
-        let timeout = load.timeout;
-        let begin = |index: usize| {
-            let planned = plan[index];
+        let (timeout, end) = (load.timeout, start + load.length());
+        let begin = |planned: Planned| {
             let (client, world, recorder) = (client.clone(), world.clone(), recorder.clone());
             async move {
                 let operation = Prepared::choose(planned, &world);
                 let due_ns = planned.due_ns as i64;
                 recorder.invoke(planned.op, due_ns, since(start, Instant::now()), operation.call());
-                let deadline = start + Duration::from_nanos(planned.due_ns) + timeout;
+                let deadline =
+                    (start + Duration::from_nanos(planned.due_ns) + timeout).min(end + LAST_ANSWERS);
                 let done = operation.perform(&client, &world, deadline).await;
                 recorder.complete(planned.op, planned.kind, due_ns, since(start, done.at), done.outcome);
             }
         };
-        let shed = |index: usize| {
-            let Planned { op, due_ns, kind, .. } = plan[index];
-            recorder.shed(op, due_ns as i64, kind);
-        };
-        let due: Vec<u64> = plan.iter().map(|planned| planned.due_ns).collect();
+        let shed = |planned: Planned| recorder.shed(planned.op, planned.due_ns as i64, planned.kind);
+        let operations = operations.map(|planned| (planned.due_ns, planned));
         let limit = part.share(load.max_in_flight) as usize;
-        fire(&due, start, limit, stop, |at| alarm.until(at), begin, shed).await;
+        fire(operations, start, limit, stop.clone(), |at| alarm.until(at), begin, shed).await;
+        // In the end nobody may ask, and there may yet be somebody to strike.
+        tokio::select! {
+            () = tokio::time::sleep_until(end) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
     }
 }

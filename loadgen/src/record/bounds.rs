@@ -56,6 +56,15 @@ impl<'a> Bounds<'a> {
         self.most(&format!("length of {field} in bytes"), text.len() as u64, limit as u64)
     }
 
+    /// Whether things stand in order, each once: whoever names one twice has it looked at twice.
+    pub(super) fn in_order(&self, of: &str, is_so: bool) -> Result<(), RecordError> {
+        if is_so {
+            Ok(())
+        } else {
+            Err(RecordError::malformed(self.path, format!("{of} are not in order, each once")))
+        }
+    }
+
     /// Whether a number is one, and lies in a range.
     pub(super) fn number(
         &self,

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// What a run recorded of its operations.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HistoryCount {
     /// The whole history.
     #[serde(flatten)]

@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use veil::{directory::ImageId, wire::codec};
 
-use super::{Bounds, RecordError, bounds::MAX_RECORDS, foreign};
+use super::{Bounds, Counted, RecordError, bounds::MAX_RECORDS, foreign};
 use crate::scenario::{OperationKind, OutcomeKind};
 
 const MAGIC: &[u8; 8] = b"VEILHIST";
@@ -202,7 +202,29 @@ pub enum Reply {
 #[derive(Debug)]
 pub struct HistoryWriter {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: BufWriter<Hashed>,
+    /// How many records it has.
+    records: u64,
+}
+
+/// A file, and the hash of what was written into it. It is taken of what was to be written, not of what the disk gives
+/// back.
+#[derive(Debug)]
+struct Hashed {
+    file: File,
+    hasher: blake3::Hasher,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl HistoryWriter {
@@ -211,8 +233,9 @@ impl HistoryWriter {
     /// # Errors
     /// When the file cannot be written.
     pub fn create(path: &Path) -> Result<Self, RecordError> {
-        let write = || -> std::io::Result<BufWriter<File>> {
-            let mut out = BufWriter::with_capacity(1 << 18, File::create(path)?);
+        let write = || -> std::io::Result<BufWriter<Hashed>> {
+            let hashed = Hashed { file: File::create(path)?, hasher: blake3::Hasher::new() };
+            let mut out = BufWriter::with_capacity(1 << 18, hashed);
             out.write_all(MAGIC)?;
             out.write_all(&[VERSION])?;
             // Whoever writes this may be killed at any time: what is left is a history all the same.
@@ -220,7 +243,7 @@ impl HistoryWriter {
             Ok(out)
         };
         let out = write().map_err(|e| RecordError::io(path, e))?;
-        Ok(Self { path: path.to_owned(), out })
+        Ok(Self { path: path.to_owned(), out, records: 0 })
     }
 
     /// Appends one record.
@@ -234,15 +257,19 @@ impl HistoryWriter {
         self.out
             .write_all(&(bytes.len() as u32).to_be_bytes())
             .and_then(|()| self.out.write_all(&bytes))
-            .map_err(|e| RecordError::io(&self.path, e))
+            .map_err(|e| RecordError::io(&self.path, e))?;
+        self.records += 1;
+        Ok(())
     }
 
-    /// Writes out what is buffered.
+    /// Writes out what is buffered, and gives how much was written in all.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn finish(mut self) -> Result<(), RecordError> {
-        self.out.flush().map_err(|e| RecordError::io(&self.path, e))
+    pub fn finish(mut self) -> Result<Counted, RecordError> {
+        self.out.flush().map_err(|e| RecordError::io(&self.path, e))?;
+        let blake3 = self.out.get_ref().hasher.finalize().to_hex().to_string();
+        Ok(Counted { records: self.records, blake3 })
     }
 }
 

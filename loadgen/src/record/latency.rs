@@ -25,7 +25,9 @@ use crate::scenario::{OperationKind, OutcomeKind};
 
 const INTERVAL_NS: u64 = 1_000_000_000;
 /// An hour; no scenario waits so long for an answer.
-const MAX_LATENCY_NS: u64 = 3_600_000_000_000;
+pub(super) const MAX_LATENCY_NS: u64 = 3_600_000_000_000;
+/// How many digits of a value are kept.
+pub(super) const DIGITS: u8 = 3;
 const TAGS: usize = OperationKind::ALL.len() * OutcomeKind::ALL.len();
 
 /// Writes `latency.hlog`.
@@ -109,7 +111,7 @@ impl LatencyLog {
         match &mut self.histograms[tag_index(kind, outcome)] {
             Some(histogram) => Ok(histogram),
             slot => Ok(slot.insert(
-                Histogram::new_with_bounds(1, MAX_LATENCY_NS, 3)
+                Histogram::new_with_bounds(1, MAX_LATENCY_NS, DIGITS)
                     .map_err(|e| RecordError::malformed(&self.path, e))?,
             )),
         }

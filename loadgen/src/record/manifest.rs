@@ -64,6 +64,9 @@ pub struct Manifest {
     /// From the start of the program's run until the first request of the set-up was sent, s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_request_s: Option<f64>,
+    /// The longest time during the load in which the run itself stood still, s; absent in runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stood_still_s: Option<f64>,
     /// How much of the history there is; absent in runs of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryCount>,
@@ -173,6 +176,7 @@ impl Manifest {
         bounds.text("links", self.links.as_deref().unwrap_or_default(), MAX_REASON)?;
         bounds.number("load_s", self.load_s, 0.0..=MAX_TIME_S)?;
         bounds.number("first_request_s", self.first_request_s.unwrap_or(0.0), 0.0..=MAX_TIME_S)?;
+        bounds.number("stood_still_s", self.stood_still_s.unwrap_or(0.0), 0.0..=MAX_TIME_S)?;
         let cpus = self.limits.and_then(|limits| limits.cpus).unwrap_or(0.0);
         bounds.number("limits.cpus", cpus, 0.0..=MAX_CPUS)?;
         bounds.most("generators", u64::from(self.generators), u64::from(Load::MAX_GENERATORS))?;

@@ -9,19 +9,21 @@ use std::{
     time::SystemTime,
 };
 
-use super::{HistoryReader, HistoryWriter, LatencyLines, LatencyLog, RecordError, file, foreign};
+use super::{Counted, HistoryReader, HistoryWriter, LatencyLines, LatencyLog, RecordError, file, foreign};
 
 /// No log of latencies is larger, bytes: a line a second and tag for a day.
 const MAX_LATENCIES: u64 = 4 << 30;
 
 /// Merges histories and latencies of the folders `parts` into the folder `run`. The first stage began at
-/// `started`. A generator that was killed has left what it had written by then, perhaps nothing.
+/// `started`. A generator that was killed has left what it had written by then, perhaps nothing. Gives how large the
+/// history is that has become of them.
 ///
 /// # Errors
 /// When something cannot be read or written.
-pub fn merge(parts: &[PathBuf], run: &Path, started: SystemTime) -> Result<(), RecordError> {
-    merge_histories(&there(parts, file::HISTORY)?, &run.join(file::HISTORY))?;
-    merge_latencies(&there(parts, file::LATENCY)?, &run.join(file::LATENCY), started)
+pub fn merge(parts: &[PathBuf], run: &Path, started: SystemTime) -> Result<Counted, RecordError> {
+    let whole = merge_histories(&there(parts, file::HISTORY)?, &run.join(file::HISTORY))?;
+    merge_latencies(&there(parts, file::LATENCY)?, &run.join(file::LATENCY), started)?;
+    Ok(whole)
 }
 
 /// The files of that name in which there is anything.
@@ -39,7 +41,7 @@ fn there(parts: &[PathBuf], name: &str) -> Result<Vec<PathBuf>, RecordError> {
     Ok(found)
 }
 
-fn merge_histories(parts: &[PathBuf], into: &Path) -> Result<(), RecordError> {
+fn merge_histories(parts: &[PathBuf], into: &Path) -> Result<Counted, RecordError> {
     let mut sources = Vec::new();
     for path in parts {
         let mut rest = HistoryReader::open(path)?;

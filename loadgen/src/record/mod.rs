@@ -19,7 +19,7 @@ mod rows;
 mod stages;
 
 use bounds::Bounds;
-pub use bounds::{MAX_NODES, MAX_TIME_NS, MAX_TIME_S};
+pub use bounds::{MAX_NODES, MAX_REASON, MAX_TIME_NS, MAX_TIME_S};
 pub use count::{Counted, HistoryCount};
 pub use events::{Event, EventKind, read_events, write_events};
 pub use history::{Call, HistoryReader, HistoryWriter, Outcome, Record, Reply};

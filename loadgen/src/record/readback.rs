@@ -94,6 +94,10 @@ impl Readback {
             for grant in node.images.iter().flat_map(|image| &image.grants) {
                 bounds.most("used", grant.used, MAX_COUNT)?;
             }
+            bounds.in_order("users", node.users.is_sorted_by(|a, b| a < b))?;
+            bounds.in_order("images", node.images.is_sorted_by(|a, b| a.image < b.image))?;
+            let in_order = |image: &ImageState| image.grants.is_sorted_by(|a, b| a.viewer < b.viewer);
+            bounds.in_order("grants", node.images.iter().all(in_order))?;
         }
         Ok(())
     }

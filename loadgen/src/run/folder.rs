@@ -1,13 +1,19 @@
 //! Where a run's files go.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::Write as _,
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
+
 use super::RunError;
-use crate::record::file;
+use crate::record::{file, foreign};
 
 /// What the generators record lies here until it is merged.
 const PARTS: &str = "parts";
@@ -37,9 +43,29 @@ pub fn make(out: &Path, name: &str, began: SystemTime) -> Result<PathBuf, RunErr
     }
 }
 
-/// Writes a text into it.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), RunError> {
-    fs::write(path, text).map_err(error(path))
+/// Writes the scenario into it. As long as what this gives is held, others can tell that the run goes on.
+pub(super) fn begin(run: &Path, scenario: &str) -> Result<UnderWay, RunError> {
+    let path = run.join(file::SCENARIO);
+    let write = || {
+        let mut file = File::options().write(true).create_new(true).open(&path)?;
+        file.write_all(scenario.as_bytes())?;
+        // A file system that has no locks does without: then a run that goes on looks like one that was killed.
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        Ok(UnderWay { _scenario: file })
+    };
+    write().map_err(error(&path))
+}
+
+/// A run that goes on. The kernel ends it with the process, however that ends.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    _scenario: File,
+}
+
+/// Whether somebody is still writing the run directory at `run`.
+pub fn is_under_way(run: &Path) -> bool {
+    let Ok(scenario) = foreign::open(&run.join(file::SCENARIO), u64::MAX) else { return false };
+    flock(&scenario, FlockOperation::NonBlockingLockShared).is_err_and(|error| error == Errno::WOULDBLOCK)
 }
 
 /// Removes the folder of a run that could not begin, unless there is more in it than the scenario: nodes may have
@@ -68,4 +94,20 @@ pub(super) fn remove_parts(run: &Path) -> Result<(), RunError> {
 fn error(path: &Path) -> impl Fn(std::io::Error) -> RunError {
     let path = path.to_owned();
     move |source| RunError::Folder { path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_under_way_as_long_as_somebody_carries_it_out() {
+        let run = tempfile::tempdir().unwrap();
+        assert!(!is_under_way(run.path()), "there is nothing");
+        let under_way = begin(run.path(), "version = 1").unwrap();
+        assert!(is_under_way(run.path()));
+        drop(under_way);
+        assert!(!is_under_way(run.path()));
+        assert!(begin(run.path(), "version = 2").is_err(), "nothing is written over");
+    }
 }

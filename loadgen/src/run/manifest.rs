@@ -11,7 +11,8 @@ use veil::{client::Client, wire::client::NodeId};
 use super::{RunOptions, machine};
 use crate::{
     cluster::{Cluster, Description},
-    record::{HistoryCount, HistoryReader, Manifest, NodeManifest},
+    record::{HistoryCount, HistoryReader, MAX_REASON, Manifest, NodeManifest},
+    say,
 };
 
 /// How long a node of an existing cluster may take to say its number.
@@ -29,6 +30,28 @@ pub(super) struct Made {
     pub(super) nodes: Vec<NodeManifest>,
     /// How much was recorded.
     pub(super) history: HistoryCount,
+    /// The longest time in which the run itself stood still.
+    pub(super) stood_still: Duration,
+}
+
+/// So much of what went wrong is told, bytes: who reads a manifest takes no more.
+const MAX_TOLD: usize = MAX_REASON / 2;
+
+/// What went wrong, as far as it is to be read: thousands of faults may have failed alike.
+pub(super) fn in_short(failures: &[String]) -> String {
+    let mut told = String::new();
+    for (place, failure) in failures.iter().enumerate() {
+        let failure = say::plain(failure);
+        let behind = if told.is_empty() { 0 } else { 2 };
+        if told.len() + behind + failure.len() > MAX_TOLD {
+            let cut: String = failure.chars().take((MAX_TOLD - told.len()) / 4).collect();
+            let left = failures.len() - place;
+            return format!("{told}{}{cut}… and {left} more", if behind == 0 { "" } else { "; " });
+        }
+        told.push_str(if behind == 0 { "" } else { "; " });
+        told.push_str(&failure);
+    }
+    told
 }
 
 /// The identity card of a run, with why it is not whole, if it is not.
@@ -39,7 +62,7 @@ pub(super) fn describe(
     interrupted: Option<String>,
 ) -> Manifest {
     let RunOptions { scenario, name, .. } = options;
-    let Made { began, first_request_s, description, mut nodes, history } = made;
+    let Made { began, first_request_s, description, mut nodes, history, stood_still } = made;
     for node in &mut nodes {
         node.container = description.as_ref().and_then(|d| d.container_names.get(&node.id)).cloned();
     }
@@ -69,6 +92,7 @@ pub(super) fn describe(
         limits: description.as_ref().and_then(|d| d.limits),
         links: description.map(|d| d.links.to_owned()),
         first_request_s,
+        stood_still_s: Some(stood_still.as_secs_f64()),
     }
 }
 
@@ -108,4 +132,21 @@ pub(super) fn nodes(
         log: cluster.and(ids.get(address)).map(|id| format!("nodes/n{id}/log.txt")),
     };
     client.nodes().iter().map(describe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_a_thousand_times_is_told_as_far_as_it_can_be_read() {
+        let few = ["fault 0: no".to_owned(), "fault 1: Permission denied (os error 13)".to_owned()];
+        assert_eq!(in_short(&few), "fault 0: no; fault 1: Permission denied");
+        let many: Vec<String> =
+            (0..5_000).map(|fault| format!("fault {fault}: n1 is struck already")).collect();
+        let told = in_short(&many);
+        assert!(told.len() <= MAX_REASON && told.ends_with(" more"), "{} bytes", told.len());
+        let long = in_short(&["ä".repeat(MAX_REASON)]);
+        assert!(long.len() <= MAX_REASON && long.ends_with("ä… and 1 more"), "{} bytes", long.len());
+    }
 }

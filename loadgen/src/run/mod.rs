@@ -5,11 +5,13 @@
 //! merged, so that the run directory does not depend on their number.
 
 mod folder;
+mod gather;
 mod machine;
 mod manifest;
 mod progress;
 mod readback;
 mod stages;
+mod stillness;
 mod team;
 
 use std::{
@@ -25,21 +27,19 @@ use veil::{
     wire::{tls::TlsError, transport::Network},
 };
 
-pub use folder::make as make_folder;
+pub use folder::{is_under_way, make as make_folder};
 use progress::Step;
-pub use team::{GeneratorError, Tally, Team};
+use stillness::Stillness;
+pub use team::{Finished, GeneratorError, Tally, Team};
 
 use crate::{
     cluster::{self, Cluster, ClusterError, LinkNeeds, Outside, StartOptions},
-    fault::{FaultLog, inject_all},
+    fault::{FaultLog, Progress, inject_all},
     generator::{CONNECTIONS, InProcess, Launcher, Processes, SetUpError, Task, wait_for_leader},
     observe::Observer,
-    record::{
-        Counted, Event, HistoryCount, RecordError, file, merge, write_events, write_node_samples,
-        write_stage_samples,
-    },
+    record::{Counted, Event, RecordError, file, write_events, write_node_samples, write_stage_samples},
     scenario::{Images, Origin, Scenario, ScenarioError},
-    workload::Part,
+    workload::{Names, Part},
 };
 
 /// The pause between set-up and the first stage, in which the generators hear of the start.
@@ -126,7 +126,7 @@ pub async fn run(mut options: RunOptions, stop: watch::Receiver<bool>) -> Result
     let (began, began_at) = (SystemTime::now(), Instant::now());
     let folder = folder::make(&options.out, &options.name, began)?;
     let scenario = &options.scenario;
-    folder::write(&folder.join(file::SCENARIO), &scenario.to_toml())?;
+    let _under_way = folder::begin(&folder, &scenario.to_toml()).inspect_err(|_| folder::discard(&folder))?;
     let mut interrupted = stop.clone();
     let ready = tokio::select! {
         ready = get_ready(&options, &folder) => ready,
@@ -138,7 +138,9 @@ pub async fn run(mut options: RunOptions, stop: watch::Receiver<bool>) -> Result
     let (start, started) = (Instant::now() + BREATH, SystemTime::now() + BREATH);
     team.start(start.into_std()).await?;
     let observer = Observer::begin(network, client.nodes(), start)?;
+    let stillness = Stillness::watch();
     let mut ended = load(scenario, cluster.as_ref(), team, &observer, start, &stop).await;
+    let stood_still = stillness.longest();
     if let Some(cluster) = &cluster {
         let killed = cluster.out_of_memory().await.into_iter();
         ended.failures.extend(killed.map(|id| format!("n{id} was killed by the kernel: out of memory")));
@@ -147,44 +149,40 @@ pub async fn run(mut options: RunOptions, stop: watch::Receiver<bool>) -> Result
     let step = Step::begin("reading every node back");
     let ids = manifest::node_ids(&client, cluster.as_deref()).await;
     let readback = readback::read_back(&client, &ids).await;
-    readback.write(&folder.join(file::READBACK))?;
-    write_stage_samples(&folder.join(file::STAGES), &stages::ask(&client, &ids).await)?;
+    let stages = stages::ask(&client, &ids).await;
     drop(step);
-
     let observed = observer.finish();
+    let nodes = manifest::nodes(&client, &ids, cluster.as_deref());
+    let description = cluster.as_ref().map(|cluster| cluster.describe());
+    // Before anything is written: with the nodes goes what they have stored, and there may be no other room left.
+    if let Some(cluster) = cluster {
+        cluster.end().await;
+    }
+
+    readback.write(&folder.join(file::READBACK))?;
+    write_stage_samples(&folder.join(file::STAGES), &stages)?;
     write_node_samples(&folder.join(file::NODES), &observed.samples)?;
     let mut events: Vec<Event> = ended.events.into_iter().chain(observed.leaders).collect();
     events.sort_by(|a, b| a.completed_s.total_cmp(&b.completed_s));
     write_events(&folder.join(file::EVENTS), &events)?;
-    let history = if parts.is_empty() {
-        let whole = Counted::of(&folder.join(file::HISTORY))?;
-        HistoryCount { parts: vec![whole.clone()], whole }
-    } else {
-        let _step = Step::begin("merging what the generators recorded");
-        let counted = parts.iter().map(|part| Counted::of(&part.join(file::HISTORY)));
-        let counted = counted.collect::<Result<_, _>>()?;
-        merge(&parts, &folder, started)?;
-        folder::remove_parts(&folder)?;
-        HistoryCount { whole: Counted::of(&folder.join(file::HISTORY))?, parts: counted }
-    };
+    let gathered = gather::gather(&folder, &parts, ended.counted, started)?;
+    ended.failures.extend(gathered.flaws);
 
     let was_stopped = *stop.borrow();
     let interrupted = match (was_stopped, ended.failures.is_empty()) {
         (true, _) => Some("stopped by the user".to_owned()),
         (false, true) => None,
-        (false, false) => Some(ended.failures.join("; ")),
+        (false, false) => Some(manifest::in_short(&ended.failures)),
     };
     let made = manifest::Made {
         began,
         first_request_s: manifest::first_request_s(&folder.join(file::HISTORY), start - began_at),
-        description: cluster.as_ref().map(|cluster| cluster.describe()),
-        nodes: manifest::nodes(&client, &ids, cluster.as_deref()),
-        history,
+        description,
+        nodes,
+        history: gathered.history,
+        stood_still,
     };
     let manifest = manifest::describe(&options, &folder, made, interrupted);
-    if let Some(cluster) = &cluster {
-        cluster.end().await;
-    }
     // Last, so that a folder with a manifest is whole.
     manifest.write(&folder.join(file::MANIFEST))?;
     Ok(folder)
@@ -241,6 +239,8 @@ async fn get_ready(options: &RunOptions, folder: &Path) -> Result<Ready, RunErro
         machine::flush().await;
     }
 
+    // Of a cluster that was there before others may make use too, before, after and meanwhile.
+    let names = if cluster.is_some() { Names::default() } else { Names::of_this_run() };
     let _step = Step::begin(format!("registering {} users", scenario.load.clients));
     let task = |part| Task {
         part,
@@ -248,6 +248,8 @@ async fn get_ready(options: &RunOptions, folder: &Path) -> Result<Ready, RunErro
         nodes: client.nodes().to_vec(),
         routes: outside.routes.clone().into_iter().collect(),
         security: outside.security.clone(),
+        names,
+        registrar: outside.registrar.clone(),
     };
     let (team, parts) = match launcher(options, cluster.as_deref()) {
         // It shares this process, and needs no folder of its own.
@@ -291,6 +293,8 @@ struct Ended {
     events: Vec<Event>,
     /// What was not done as the scenario says.
     failures: Vec<String>,
+    /// How much each generator has recorded.
+    counted: Vec<Option<Counted>>,
 }
 
 /// Lets the generators load the cluster while faults strike it, until both are over.
@@ -302,12 +306,12 @@ async fn load(
     start: Instant,
     stop: &watch::Receiver<bool>,
 ) -> Ended {
-    let (over_sender, over) = watch::channel(false);
+    let (progress, seen) = watch::channel(Progress::UnderWay);
     let faults = async {
         match cluster {
             Some(cluster) => {
                 let leadership = observer.leadership();
-                inject_all(&scenario.faults, scenario.seed, cluster.clone(), leadership, start, over).await
+                inject_all(&scenario.faults, scenario.seed, cluster.clone(), leadership, start, seen).await
             }
             None => FaultLog::default(),
         }
@@ -315,23 +319,31 @@ async fn load(
     let leadership = observer.leadership();
     let showing = tokio::spawn(progress::show(scenario.load.clone(), start, team.tally(), leadership));
     let loading = async {
+        let end = start + scenario.load.length();
         let mut stopped = stop.clone();
-        // Nobody is to wait for what a fault holds up when the user wants to end.
-        let stopped = async {
-            if stopped.wait_for(|stop| *stop).await.is_ok() {
-                over_sender.send_replace(true);
-            }
+        let over = async {
+            tokio::select! {
+                // Nobody is to wait for what a fault holds up when the user wants to end,
+                Ok(_) = stopped.wait_for(|stop| *stop) => progress.send_replace(Progress::CutShort),
+                // nor when there is no more load: what is unanswered then may be so because of the fault.
+                () = tokio::time::sleep_until(end) => progress.send_replace(Progress::Over),
+            };
             std::future::pending().await
         };
-        let failures = tokio::select! {
-            failures = team.finish(stop.clone()) => failures,
-            never = stopped => never,
+        let finished = tokio::select! {
+            finished = team.finish(stop.clone()) => finished,
+            never = over => never,
         };
-        over_sender.send_replace(true);
-        failures
+        // Where no generator is left there is no load, even if there was to be more.
+        progress.send_if_modified(|now| {
+            let is_early = *now == Progress::UnderWay;
+            *now = if is_early { Progress::CutShort } else { *now };
+            is_early
+        });
+        finished
     };
-    let (generators, FaultLog { events, failures }) = tokio::join!(loading, faults);
+    let (Finished { wrong, counted }, FaultLog { events, failures }) = tokio::join!(loading, faults);
     showing.abort();
-    let generators = generators.into_iter().map(|failure| failure.to_string());
-    Ended { events, failures: generators.chain(failures).collect() }
+    let generators = wrong.into_iter().map(|failure| failure.to_string());
+    Ended { events, failures: generators.chain(failures).collect(), counted }
 }

@@ -87,21 +87,20 @@ async fn read_node(client: &Client, address: &str, node: NodeId) -> Result<(Node
     let users = client.users_of(address, PATIENCE).await?;
     let images = client.images_of(address, PATIENCE).await?;
     let (applied, hash) = client.hash_of(address, PATIENCE).await?;
-    let read = NodeReadback {
-        node,
-        applied,
-        hash,
-        users: users.into_iter().map(String::from).collect(),
-        images: images.into_iter().map(image_state).collect(),
-    };
-    Ok((read, before == applied))
+    let mut users: Vec<String> = users.into_iter().map(String::from).collect();
+    users.sort_unstable();
+    let mut images: Vec<ImageState> = images.into_iter().map(image_state).collect();
+    images.sort_unstable_by_key(|image| image.image);
+    Ok((NodeReadback { node, applied, hash, users, images }, before == applied))
 }
 
 fn image_state(summary: ImageSummary) -> ImageState {
     let ImageSummary { image, owner, digest, grants } = summary;
     let grants =
         grants.into_iter().map(|(viewer, left, used)| GrantState { viewer: viewer.into(), left, used });
-    ImageState { image, owner: owner.into(), digest, grants: grants.collect() }
+    let mut grants: Vec<GrantState> = grants.collect();
+    grants.sort_unstable_by(|a, b| a.viewer.cmp(&b.viewer));
+    ImageState { image, owner: owner.into(), digest, grants }
 }
 
 #[cfg(test)]

@@ -13,8 +13,11 @@ use tokio::{
     sync::watch,
 };
 
-use crate::generator::{
-    Behind, Counts, Hearing, Launched, Launcher, Order, Report, Speaking, TalkError, Task, clock,
+use crate::{
+    generator::{
+        Behind, Counts, Hearing, Launched, Launcher, Order, Report, Speaking, TalkError, Task, clock,
+    },
+    record::Counted,
 };
 
 /// A generator reports several times a second; one that is silent for so long stands still.
@@ -92,6 +95,15 @@ impl Tally {
     }
 }
 
+/// What came of the generators.
+#[derive(Debug, Default)]
+pub struct Finished {
+    /// What went wrong.
+    pub wrong: Vec<GeneratorError>,
+    /// How much each says that it has recorded, in their order; nothing, of one that did not come so far.
+    pub counted: Vec<Option<Counted>>,
+}
+
 /// The generators of a run. Dropping it ends them.
 pub struct Team {
     generators: Vec<Generator>,
@@ -156,11 +168,11 @@ impl Team {
         Ok(())
     }
 
-    /// Waits until all are done. When `stop` says so, or one of them fails, the others begin nothing more. Gives
-    /// what went wrong.
-    pub async fn finish(self, mut stop: watch::Receiver<bool>) -> Vec<GeneratorError> {
+    /// Waits until all are done. When `stop` says so, or one of them fails, the others begin nothing more.
+    pub async fn finish(self, mut stop: watch::Receiver<bool>) -> Finished {
         let Self { generators, tally } = self;
-        let (mut orders, mut listening, mut wrong) = (Vec::new(), FuturesUnordered::new(), Vec::new());
+        let (mut orders, mut listening) = (Vec::new(), FuturesUnordered::new());
+        let mut finished = Finished { wrong: Vec::new(), counted: vec![None; generators.len()] };
         for generator in generators {
             let Generator { orders: speaking, ear } = generator;
             orders.push(speaking);
@@ -170,12 +182,13 @@ impl Team {
         loop {
             let stop_now = tokio::select! {
                 ended = listening.next() => match ended {
-                    Some(mut failures) => {
+                    Some((place, mut failures, counted)) => {
                         let failed = !failures.is_empty();
-                        wrong.append(&mut failures);
+                        finished.wrong.append(&mut failures);
+                        finished.counted[place] = counted;
                         failed
                     }
-                    None => return wrong,
+                    None => return finished,
                 },
                 Ok(_) = stop.wait_for(|stop| *stop), if !stopping => true,
             };
@@ -204,22 +217,23 @@ impl Generator {
 }
 
 impl Ear {
-    /// Listens until it is done or never will be. Gives what went wrong.
-    async fn until_done(mut self, tally: &Tally) -> Vec<GeneratorError> {
+    /// Listens until it is done or never will be. Gives its place, what went wrong, and how much it has recorded.
+    async fn until_done(mut self, tally: &Tally) -> (usize, Vec<GeneratorError>, Option<Counted>) {
         let mut wrong = Vec::new();
         loop {
-            match self.listen(tally, |report| matches!(report, Report::Done | Report::Late { .. })).await {
+            match self.listen(tally, |report| matches!(report, Report::Done(_) | Report::Late { .. })).await {
                 Ok(Report::Late { by_ms }) => {
                     wrong.push(GeneratorError::Late { generator: self.name.clone(), by_ms });
                 }
-                Ok(_) => {
+                Ok(report) => {
                     // Dropping it ends one that does not end by itself.
                     self.how_it_ended().await;
-                    return wrong;
+                    let counted = if let Report::Done(counted) = report { Some(counted) } else { None };
+                    return (self.place, wrong, counted);
                 }
                 Err(error) => {
                     wrong.push(error);
-                    return wrong;
+                    return (self.place, wrong, None);
                 }
             }
         }

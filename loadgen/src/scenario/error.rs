@@ -13,6 +13,12 @@ pub enum ScenarioError {
         /// Why not.
         source: io::Error,
     },
+    /// The folder of images lies where no scenario can say.
+    #[error("load.images: the path of the folder is not UTF-8, and a scenario is text: {}", path.display())]
+    NotText {
+        /// Which folder.
+        path: PathBuf,
+    },
     /// The file says something that makes no sense.
     #[error("{file}:{line}: {key}: {wrong}; expected {expected}")]
     Invalid {

@@ -14,7 +14,7 @@ use super::{
 const MAX_FILE: u64 = 1 << 20;
 /// Operations a second, in every stage.
 const MAX_RATE: f64 = 1e6;
-/// Every due time is drawn before the run: at 8 bytes each this many are 400 MB.
+/// Whoever judges a run has all of them in memory.
 const MAX_OPERATIONS: f64 = 5e7;
 
 /// A load of so many stages can be written and read; what is due is looked up among them.
@@ -64,7 +64,12 @@ impl Scenario {
         let mut scenario = Self::parse(&text, &path.display().to_string())?;
         if let Images::Folder(folder) = &mut scenario.load.images {
             let beside = path.parent().unwrap_or(Path::new("")).join(&*folder);
-            *folder = std::path::absolute(beside).map_err(cannot)?;
+            let beside = std::path::absolute(beside).map_err(cannot)?;
+            // Load generators are told of it in the scenario.
+            if beside.to_str().is_none() {
+                return Err(ScenarioError::NotText { path: beside });
+            }
+            *folder = beside;
         }
         Ok(scenario)
     }
@@ -159,7 +164,7 @@ fn load(section: &Section) -> Result<Load, ScenarioError> {
     let operations: f64 = load.stages.iter().map(Stage::operations).sum();
     if operations > MAX_OPERATIONS {
         let wrong = format!("together {operations:.0} operations");
-        let expected = format!("at most {MAX_OPERATIONS}, as each is drawn before the run");
+        let expected = format!("at most {MAX_OPERATIONS}, as all are held in memory when the run is judged");
         return Err(section.invalid("stages", wrong, expected));
     }
     Ok(load)
@@ -179,33 +184,33 @@ fn stages(section: &Section) -> Result<Vec<Stage>, ScenarioError> {
     if stages.iter().all(|stage| stage.warmup) {
         return Err(item.invalid("is all warm-up", "a stage without warmup = true, to be measured"));
     }
+    if !stages.iter().any(|stage| !stage.warmup && stage.operations() > 0.0) {
+        return Err(item.invalid("is all rest", "a stage without warmup = true and with a rate above 0"));
+    }
     Ok(stages)
 }
 
 fn stage(item: &Item) -> Result<Stage, ScenarioError> {
-    const RATE: &str = "operations a second: a number above 0 and up to 1000000, or [from, to]";
+    const RATE: &str = "operations a second: a number from 0 to 1000000, or [from, to]";
     let section = item.section(&STAGE)?;
     let length = section.need("for", "how long the stage lasts, such as for = \"40s\"")?;
     let rate = section.need("rate", RATE)?;
-    let check = |item: &Item, least: f64| match item.number(RATE)? {
-        rate if rate > least && rate <= MAX_RATE => Ok(rate),
+    let check = |item: &Item| match item.number(RATE)? {
+        // A zero without a sign, which is written as it was read.
+        rate if (0.0..=MAX_RATE).contains(&rate) => Ok(rate.abs()),
         rate => Err(item.invalid(format_args!("{rate} is not possible"), RATE)),
     };
     let (rate_from, rate_to) = if rate.is_array() {
         match rate.array(RATE)?.as_slice() {
-            // A ramp may begin or end at nothing.
-            [from, to] => (check(from, -f64::MIN_POSITIVE)?, check(to, -f64::MIN_POSITIVE)?),
+            [from, to] => (check(from)?, check(to)?),
             other => {
                 return Err(rate.invalid(format_args!("is an array of {}", other.len()), RATE));
             }
         }
     } else {
-        let rate = check(&rate, 0.0)?;
+        let rate = check(&rate)?;
         (rate, rate)
     };
-    if rate_from + rate_to <= 0.0 {
-        return Err(rate.invalid("begins and ends at 0", RATE));
-    }
     Ok(Stage {
         length: length.duration_above_zero()?,
         rate_from,

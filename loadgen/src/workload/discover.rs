@@ -6,7 +6,7 @@ use veil::{
     directory::UserName,
 };
 
-use super::{Done, World, world::user_name};
+use super::{Done, World};
 use crate::record::{Call, Outcome, Reply};
 
 /// See the module.
@@ -16,8 +16,8 @@ pub struct Discover {
 }
 
 impl Discover {
-    pub(super) fn choose(user: u32) -> Self {
-        Self { user: user_name('u', u64::from(user)) }
+    pub(super) fn of(user: UserName) -> Self {
+        Self { user }
     }
 
     pub(super) fn call(&self) -> Call {

@@ -5,6 +5,7 @@
 
 mod discover;
 mod grant;
+mod names;
 mod part;
 mod plan;
 mod register;
@@ -17,10 +18,11 @@ use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 use veil::client::{Client, ClientError};
 
+pub use names::Names;
+pub(crate) use names::key_pair;
 pub use part::{NoSuchPart, Part};
-pub use plan::{Plan, Planned};
+pub use plan::{Operations, Plan, Planned};
 pub use world::World;
-pub(crate) use world::{key_pair, user_name};
 
 use crate::{
     record::{Call, Outcome, Reply},
@@ -59,17 +61,19 @@ impl Done {
 
 impl Prepared {
     /// The registration of one of the world's own users, by number, before the first stage.
-    pub fn register(user: u32) -> Self {
-        Self::Register(register::Register::of(user))
+    pub fn register(user: u32, world: &World) -> Self {
+        Self::Register(register::Register::of(world.names.user(user)))
     }
 
     /// Chooses user and object from what the world holds now.
     pub fn choose(planned: Planned, world: &World) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(planned.draw);
         match planned.kind {
-            OperationKind::Register => Self::Register(register::Register::choose(planned.op)),
+            OperationKind::Register => {
+                Self::Register(register::Register::of(world.names.registered(planned.op)))
+            }
             OperationKind::Seal => Self::Seal(seal::Seal::choose(planned, world, &mut rng)),
-            OperationKind::Discover => Self::Discover(discover::Discover::choose(planned.user)),
+            OperationKind::Discover => Self::Discover(discover::Discover::of(world.names.user(planned.user))),
             OperationKind::View => Self::View(view::View::choose(world, &mut rng)),
             OperationKind::Grant => Self::Grant(grant::Grant::choose(world, &mut rng)),
         }
@@ -89,7 +93,9 @@ impl Prepared {
     /// Does it.
     pub async fn perform(self, client: &Client, world: &World, deadline: Instant) -> Done {
         match self {
-            Self::Register(register) => register.perform(client, deadline).await,
+            Self::Register(register) => {
+                register.perform(world.registrar.as_ref().unwrap_or(client), deadline).await
+            }
             // In a box: it needs much more room than any other.
             Self::Seal(seal) => Box::pin(seal.perform(client, world, deadline)).await,
             Self::Discover(discover) => discover.perform(client, world, deadline).await,

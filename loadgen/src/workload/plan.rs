@@ -5,9 +5,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Part;
 use crate::{
-    arrival::schedule,
+    arrival::{Schedule, schedule},
     scenario::{Load, OperationKind},
 };
+
+/// Due times are drawn apart from what is due, so that neither has to wait for the other.
+const DUE_TIMES: u64 = 3;
 
 /// Images sealed before the first stage: one for so many users, within these bounds. Every generator has some.
 const USERS_PER_IMAGE: u32 = 8;
@@ -33,17 +36,45 @@ pub struct Planned {
 ///
 /// Operations are numbered over all parts: first the registrations of the users, each under the user's own
 /// number, then the sealings of the set-up, then the load in order of due time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Images to seal before the first stage.
     pub set_up: Vec<Planned>,
-    /// The operations of the load, in order of due time.
-    pub load: Vec<Planned>,
+    /// The operations of the load.
+    pub load: Operations,
+}
+
+/// The operations of a load, or of one part of it, in order of due time. Each is drawn when it is asked for: a load of a
+/// day takes no more room than one of a second.
+#[derive(Debug, Clone)]
+pub struct Operations {
+    load: Load,
+    part: Part,
+    due: Schedule<ChaCha8Rng>,
+    rng: ChaCha8Rng,
+    /// The number of the next.
+    op: u64,
+}
+
+impl Iterator for Operations {
+    type Item = Planned;
+
+    fn next(&mut self) -> Option<Planned> {
+        loop {
+            let due_ns = self.due.next()?;
+            let (kind, draw) = (kind(&self.load, &mut self.rng), self.rng.next_u64());
+            let planned = Planned { op: self.op, due_ns, kind, user: user(draw, self.load.clients), draw };
+            self.op += 1;
+            if self.part.has(planned.user) {
+                return Some(planned);
+            }
+        }
+    }
 }
 
 impl Plan {
-    /// Draws the whole load and keeps what falls to the users of `part`. So all parts together are the very
-    /// operations that one generator would have had.
+    /// Draws all that is to be sealed, and what is due when it is asked for, and keeps what falls to the users of
+    /// `part`. So all parts together are the very operations that one generator would have had.
     pub fn draw(load: &Load, seed: u64, part: Part) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let images = (load.clients / USERS_PER_IMAGE).clamp(*IMAGES.start(), *IMAGES.end());
@@ -59,13 +90,10 @@ impl Plan {
         let sealing: Vec<_> = sealing.collect();
         let set_up = sealing.into_iter().filter(|planned| part.has(planned.user)).collect();
 
-        let first = first_image + u64::from(images);
-        let due = schedule(load, &mut rng);
-        let operations = (first..).zip(due).map(|(op, due_ns)| {
-            let (kind, draw) = (kind(load, &mut rng), rng.next_u64());
-            Planned { op, due_ns, kind, user: user(draw, load.clients), draw }
-        });
-        Self { set_up, load: operations.filter(|planned| part.has(planned.user)).collect() }
+        let mut due = ChaCha8Rng::seed_from_u64(seed);
+        due.set_stream(DUE_TIMES);
+        let op = first_image + u64::from(images);
+        Self { set_up, load: Operations { load: load.clone(), part, due: schedule(load, due), rng, op } }
     }
 }
 
@@ -101,6 +129,11 @@ mod tests {
         Scenario::parse(&text, "a.toml").unwrap().load
     }
 
+    /// The whole load.
+    fn drawn(plan: &Plan) -> Vec<Planned> {
+        plan.load.clone().collect()
+    }
+
     fn by_number(mut planned: Vec<Planned>) -> Vec<Planned> {
         planned.sort_by_key(|planned| planned.op);
         planned
@@ -121,23 +154,25 @@ mod tests {
             let (mut set_up, mut operations) = (Vec::new(), Vec::new());
             for part in Part::all(of) {
                 let plan = Plan::draw(&load, seed, part);
-                prop_assert!(plan.load.is_sorted_by_key(|planned| planned.due_ns));
-                prop_assert!(plan.set_up.iter().chain(&plan.load).all(|planned| part.has(planned.user)));
+                prop_assert!(drawn(&plan).is_sorted_by_key(|planned| planned.due_ns));
+                prop_assert!(plan.set_up.iter().copied().chain(plan.load.clone()).all(|planned| part.has(planned.user)));
                 set_up.extend(plan.set_up);
                 operations.extend(plan.load);
             }
             // A number that two parts had would be there twice.
-            prop_assert_eq!(by_number(set_up), whole.set_up);
-            prop_assert_eq!(by_number(operations), whole.load);
+            prop_assert_eq!(by_number(set_up), whole.set_up.clone());
+            prop_assert_eq!(by_number(operations), drawn(&whole));
         }
     }
 
     #[test]
     fn operations_are_numbered_without_gaps_behind_the_registrations() {
         let plan = Plan::draw(&load(40, "stages = [{ for = \"2s\", rate = 100 }]"), 3, Part::WHOLE);
-        let numbers: Vec<u64> = plan.set_up.iter().chain(&plan.load).map(|planned| planned.op).collect();
+        let set_up = plan.set_up.len();
+        let numbers: Vec<u64> =
+            plan.set_up.iter().copied().chain(plan.load).map(|planned| planned.op).collect();
         assert_eq!(numbers, (40..40 + numbers.len() as u64).collect::<Vec<_>>());
-        assert_eq!(plan.set_up.len(), 16);
+        assert_eq!(set_up, 16);
     }
 
     #[test]
@@ -155,7 +190,7 @@ mod tests {
         let load = load(30, "stages = [{ for = \"30s\", rate = 1000 }]");
         let plan = Plan::draw(&load, 5, Part::WHOLE);
         let mut counts = [0_u32; 30];
-        plan.load.iter().for_each(|planned| counts[planned.user as usize] += 1);
+        plan.load.for_each(|planned| counts[planned.user as usize] += 1);
         // 1000 each on average; five standard deviations are 160.
         assert!(counts.iter().all(|count| count.abs_diff(1_000) < 200), "{counts:?}");
     }
@@ -164,13 +199,15 @@ mod tests {
     fn golden_plan() {
         let load = load(100, "stages = [{ for = \"1s\", rate = 4 }]");
         let plan = Plan::draw(&load, 42, Part::WHOLE);
-        let seen: Vec<_> = plan.load.iter().map(|p| (p.op, p.due_ns, p.kind.name(), p.user)).collect();
+        let seen: Vec<_> = plan.load.map(|p| (p.op, p.due_ns, p.kind.name(), p.user)).collect();
         assert_eq!(
             seen,
             [
-                (116, 269_097_751, "register", 73),
-                (117, 349_205_443, "view", 6),
-                (118, 809_149_420, "view", 2),
+                (116, 90_422_854, "grant", 10),
+                (117, 272_947_929, "discover", 44),
+                (118, 280_838_447, "discover", 98),
+                (119, 563_038_513, "discover", 32),
+                (120, 682_192_388, "discover", 64),
             ]
         );
     }

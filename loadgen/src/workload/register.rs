@@ -3,10 +3,7 @@
 use tokio::time::Instant;
 use veil::{client::Client, directory::UserName};
 
-use super::{
-    Done, outcome,
-    world::{key_pair, user_name},
-};
+use super::{Done, key_pair, outcome};
 use crate::record::{Call, Reply};
 
 /// See the module.
@@ -16,12 +13,8 @@ pub struct Register {
 }
 
 impl Register {
-    pub(super) fn choose(op: u64) -> Self {
-        Self { user: user_name('r', op) }
-    }
-
-    pub(super) fn of(user: u32) -> Self {
-        Self { user: user_name('u', u64::from(user)) }
+    pub(super) fn of(user: UserName) -> Self {
+        Self { user }
     }
 
     pub(super) fn call(&self) -> Call {

@@ -13,7 +13,7 @@ use veil::{
 
 use super::{
     Done, Planned, World, outcome,
-    world::{Published, Viewer, user_name},
+    world::{Published, Viewer},
 };
 use crate::{
     photos::Photo,
@@ -47,7 +47,7 @@ impl Seal {
                 grants.insert(viewer, rng.random_range(VIEWS));
             }
         }
-        let owner = user_name('u', u64::from(planned.user));
+        let owner = world.names.user(planned.user);
         Self { owner, photo, grants, keep: planned.op.is_multiple_of(KEEP_ONE_IN) }
     }
 

@@ -14,29 +14,55 @@ use rand::{Rng, RngExt};
 use veil::{
     client::Client,
     directory::{ImageId, UserName},
-    identity::{KeyPair, SessionToken},
+    identity::SessionToken,
     node::Entropy,
     seal::SealedFile,
 };
 
-use super::Part;
+use super::{Names, Part};
 use crate::photos::Photos;
 
 /// How many images are tried for one with views left before one without is taken.
 const TRIES: usize = 8;
 
+/// So many images can be viewed at a time; of an eighth of them the file is held in memory.
+const MAX_IMAGES: usize = 1 << 14;
+
 /// Everybody and everything.
-#[derive(Debug)]
 pub struct World {
     /// Users of all generators.
     all: u32,
     /// Those that are here.
     part: Part,
+    /// What they are called.
+    pub(crate) names: Names,
+    /// Over whose connections they are registered, if not over those of everybody.
+    pub(super) registrar: Option<Client>,
     /// What owners seal.
     pub(super) photos: Photos,
     /// Sessions follow from it and the names of their users: a million of them take no room.
     sessions: [u8; 32],
-    images: RwLock<Vec<Arc<Published>>>,
+    images: RwLock<Images>,
+}
+
+/// The images that can be viewed: so many at most, in a run of any length.
+#[derive(Debug, Default)]
+struct Images {
+    all: Vec<Arc<Published>>,
+    /// How many were published.
+    published: usize,
+}
+
+impl Images {
+    /// The oldest makes room where there is none.
+    fn add(&mut self, published: Published) {
+        let published = Arc::new(published);
+        match self.all.get_mut(self.published % MAX_IMAGES) {
+            Some(oldest) => *oldest = published,
+            None => self.all.push(published),
+        }
+        self.published += 1;
+    }
 }
 
 /// A sealed image whose sealing was acknowledged.
@@ -59,10 +85,15 @@ pub(super) struct Viewer {
 }
 
 impl World {
-    /// The world of one part of `all` users, named `u0000000`, `u0000001`, …, with nothing to see yet.
-    pub fn new(all: u32, part: Part, photos: Photos) -> Self {
+    /// The world of one part of `all` users, with nothing to see yet.
+    pub fn new(all: u32, part: Part, names: Names, photos: Photos) -> Self {
         let sessions = Entropy::from_system().draw(|rng| rng.random());
-        Self { all, part, photos, sessions, images: RwLock::default() }
+        Self { all, part, names, registrar: None, photos, sessions, images: RwLock::default() }
+    }
+
+    /// The same world, with users that an operator registers.
+    pub fn registered_by(self, registrar: Option<Client>) -> Self {
+        Self { registrar, ..self }
     }
 
     /// The token of a user's only session.
@@ -94,17 +125,17 @@ impl World {
 
     fn name_at(&self, place: usize) -> UserName {
         let number = self.users().nth(place).expect("a place below the number of users");
-        user_name('u', u64::from(number))
+        self.names.user(number)
     }
 
     pub(super) fn publish(&self, published: Published) {
-        self.images.write().push(Arc::new(published));
+        self.images.write().add(published);
     }
 
     /// Any image and one of its viewers, by preference one that should have views left. `None` while
     /// there is nothing to see.
     pub(super) fn any_view(&self, rng: &mut impl Rng) -> Option<(Arc<Published>, usize)> {
-        let images = self.images.read();
+        let images = &self.images.read().all;
         let mut pick = || {
             let image = images.get(rng.random_range(0..images.len().max(1)))?;
             Some((image.clone(), rng.random_range(0..image.viewers.len())))
@@ -119,21 +150,6 @@ impl World {
     }
 }
 
-/// A user's name from a number.
-pub(crate) fn user_name(letter: char, number: u64) -> UserName {
-    // One letter and digits are within the alphabet and the length.
-    UserName::try_from(format!("{letter}{number:07}")).expect("a letter and at most 20 digits are a name")
-}
-
-/// A user's key pair. It follows from the name alone, so that whoever acts for the user has it: a generator that
-/// was started anew, a run with another seed on a cluster that knows the user already.
-pub(crate) fn key_pair(user: &UserName) -> KeyPair {
-    KeyPair::from_seed(blake3::derive_key(
-        "veil 2026-11-21 loadgen simulated user v1",
-        user.as_str().as_bytes(),
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -144,17 +160,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_users_key_follows_from_the_name_and_is_held_still() {
-        let key = key_pair(&user_name('u', 7)).public();
-        assert_ne!(key, key_pair(&user_name('r', 7)).public());
-        assert_eq!(key.to_string(), "f17b5a49627b9b21b882541203c7c9ba8cea98f8ad80adf1548872a1fc584c64");
-    }
-
-    #[test]
     fn users_meet_everybody_of_their_part_and_nobody_else() {
         let photos = Photos::built_in(1);
         for (part, names) in Part::all(3).zip([["u0000000", "u0000003"], ["u0000001", "u0000004"]]) {
-            let world = World::new(5, part, photos.clone());
+            let world = World::new(5, part, Names::default(), photos.clone());
             let mut rng = ChaCha8Rng::seed_from_u64(1);
             let anybody: BTreeSet<_> = (0..100).map(|_| world.any_user(&mut rng).to_string()).collect();
             assert_eq!(anybody, BTreeSet::from(names.map(str::to_owned)));
@@ -163,7 +172,21 @@ mod tests {
                 assert_eq!(met.as_deref(), Some(*other));
             }
         }
-        let alone = World::new(3, Part::all(3).next().unwrap(), photos);
+        let alone = World::new(3, Part::all(3).next().unwrap(), Names::default(), photos);
         assert_eq!(alone.anybody_else(0, &mut ChaCha8Rng::seed_from_u64(1)), None);
+    }
+    #[test]
+    fn a_world_holds_only_so_many_images() {
+        let world = World::new(2, Part::WHOLE, Names::default(), Photos::built_in(1));
+        let publish = |image| {
+            let (owner, viewers) = (world.names.user(0), Vec::new());
+            world.publish(Published { image: ImageId(image), owner, digest: [0; 32], viewers, file: None });
+        };
+        (0..MAX_IMAGES as u128 + 10).for_each(publish);
+        let images = world.images.read();
+        assert_eq!(images.all.len(), MAX_IMAGES);
+        // The oldest ten are gone.
+        let oldest = images.all.iter().map(|published| published.image).min();
+        assert_eq!(oldest, Some(ImageId(10)));
     }
 }

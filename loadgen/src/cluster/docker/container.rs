@@ -1,15 +1,10 @@
 //! What the containers of a run look like to the engine.
 
-use std::{
-    collections::HashMap,
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::HashMap, net::Ipv4Addr, path::PathBuf, sync::Arc};
 
 use bollard::{
     models::{
-        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
+        ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, Mount,
         NetworkingConfig, PortBinding, VolumeCreateRequest,
     },
     query_parameters::CreateContainerOptionsBuilder,
@@ -17,7 +12,10 @@ use bollard::{
 
 use veil::{node::TlsFiles, wire::client::NodeId};
 
-use super::engine::{Engine, failed};
+use super::{
+    engine::{Engine, failed},
+    mount::{Access, bind, volume},
+};
 use crate::{
     cluster::{ClusterError, credentials::Credentials},
     record::NodeLimits,
@@ -86,7 +84,7 @@ impl Spec {
             let started = engine.docker.start_container(&keeper, None).await;
             started.map_err(failed(format!("start {keeper}")))?;
         }
-        create_container(engine, &self.name, self.node()).await
+        create_container(engine, &self.name, self.node()?).await
     }
 
     /// The name of the container that keeps a volume in memory while the node is down.
@@ -99,7 +97,7 @@ impl Spec {
             cmd: Some(vec!["hold".to_owned()]),
             healthcheck: Some(no_health_check()),
             host_config: Some(HostConfig {
-                binds: Some(vec![format!("{}:{DATA}", self.name)]),
+                mounts: Some(vec![volume(&self.name, DATA)]),
                 network_mode: Some("none".to_owned()),
                 ..confined(KEEPER_MEMORY)
             }),
@@ -116,19 +114,19 @@ impl Spec {
         engine.remove_volume(&self.name).await
     }
 
-    fn node(&self) -> ContainerCreateBody {
+    fn node(&self) -> Result<ContainerCreateBody, ClusterError> {
         let loopback = |_| {
             // Any free port, for a person who wants to look inside while a run lasts.
             let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: None };
             Some(vec![binding])
         };
         let ports = [CLIENT_PORT, HTTP_PORT].map(|port| format!("{port}/tcp"));
-        ContainerCreateBody {
+        Ok(ContainerCreateBody {
             exposed_ports: Some(ports.to_vec()),
             healthcheck: Some(no_health_check()),
             networking_config: Some(at(&self.network, self.address)),
             host_config: Some(HostConfig {
-                binds: Some(self.binds()),
+                mounts: Some(self.mounts()?),
                 network_mode: Some(self.network.clone()),
                 port_bindings: Some(ports.iter().cloned().map(|port| (port, loopback(()))).collect()),
                 cpu_period: Some(PERIOD),
@@ -136,20 +134,21 @@ impl Spec {
                 ..confined(self.limits.memory_bytes.unwrap_or(NODE_MEMORY))
             }),
             ..self.body()
-        }
+        })
     }
 
-    fn binds(&self) -> Vec<String> {
-        let mut binds = vec![
-            bind(&self.folder, CONFIG),
-            bind(&self.credentials.cluster_key(), CLUSTER_KEY),
-            format!("{}:{DATA}", self.name),
+    fn mounts(&self) -> Result<Vec<Mount>, ClusterError> {
+        let mut mounts = vec![
+            bind(&self.folder, CONFIG, Access::Read)?,
+            bind(&self.credentials.cluster_key(), CLUSTER_KEY, Access::Read)?,
+            volume(&self.name, DATA),
         ];
         if self.credentials.speaks_tls() {
-            let files = self.credentials.files(self.id);
-            binds.extend(files.iter().zip([CERTIFICATE, KEY, AUTHORITY]).map(|(file, at)| bind(file, at)));
+            for (file, at) in self.credentials.files(self.id).iter().zip([CERTIFICATE, KEY, AUTHORITY]) {
+                mounts.push(bind(file, at, Access::Read)?);
+            }
         }
-        binds
+        Ok(mounts)
     }
 
     fn body(&self) -> ContainerCreateBody {
@@ -207,11 +206,6 @@ pub(super) fn no_health_check() -> HealthConfig {
 /// So much processor time a period, µs; unlimited is -1.
 pub(super) fn quota(cpus: Option<f64>) -> i64 {
     cpus.map_or(-1, |cpus| (cpus * PERIOD as f64) as i64)
-}
-
-/// A folder or file of this machine, which the container may read.
-fn bind(path: &Path, at: &str) -> String {
-    format!("{}:{at}:ro", path.display())
 }
 
 /// A file system of limited size. It lives in memory, as long as a container uses it.

@@ -17,6 +17,7 @@ use tokio_util::io::StreamReader;
 use super::{
     container::{GENERATOR_MEMORY, at, confined, create_container, no_health_check},
     engine::{Engine, failed, how_it_ended},
+    mount::{Access, bind},
     nodes::Nodes,
 };
 use crate::{
@@ -47,7 +48,7 @@ impl Inside {
         let name = format!("{network}-{part}");
         // Before it is made: what is called off meanwhile may yet come to be.
         generators.lock().insert(name.clone());
-        create_container(engine, &name, self.container(part, out)).await?;
+        create_container(engine, &name, self.container(part, out)?).await?;
         // Attached before it runs, so that nothing is missed.
         let streams = AttachContainerOptionsBuilder::default().stdin(true).stdout(true).stderr(true);
         let attached = engine.docker.attach_container(&name, Some(streams.stream(true).build())).await;
@@ -74,13 +75,13 @@ impl Inside {
         })
     }
 
-    fn container(&self, part: Part, out: &Path) -> ContainerCreateBody {
+    fn container(&self, part: Part, out: &Path) -> Result<ContainerCreateBody, ClusterError> {
         let Nodes { image, network, subnet, labels, .. } = &*self.nodes;
-        let readable = self.folders.iter().map(|folder| format!("{0}:{0}:ro", folder.display()));
-        let binds = readable.chain([format!("{}:{RECORDS}", out.display())]).collect();
+        let readable = self.folders.iter().map(|folder| bind(folder, folder, Access::Read));
+        let mounts = readable.chain([bind(out, RECORDS, Access::Write)]).collect::<Result<_, _>>()?;
         // What it records belongs to whoever runs the run.
         let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
-        ContainerCreateBody {
+        Ok(ContainerCreateBody {
             image: Some(image.id.clone()),
             labels: Some(labels.clone()),
             cmd: Some(["generate", "--out", RECORDS].map(str::to_owned).to_vec()),
@@ -94,12 +95,12 @@ impl Inside {
             healthcheck: Some(no_health_check()),
             networking_config: Some(at(network, subnet.generator(part.index()))),
             host_config: Some(HostConfig {
-                binds: Some(binds),
+                mounts: Some(mounts),
                 network_mode: Some(network.clone()),
                 ..confined(GENERATOR_MEMORY)
             }),
             ..ContainerCreateBody::default()
-        }
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod filter;
 mod generators;
 mod image;
 mod leading;
+mod mount;
 mod namespace;
 mod netem;
 mod nodes;

@@ -23,7 +23,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 struct Stage {
     cluster: Arc<ProcessCluster>,
     leadership: watch::Sender<Leadership>,
-    over: watch::Sender<bool>,
+    load: watch::Sender<Progress>,
     folder: tempfile::TempDir,
 }
 
@@ -50,7 +50,12 @@ impl Stage {
             keep_data: false,
         };
         let cluster = Arc::new(ProcessCluster::start(options).await.expect("the stand-ins start"));
-        Self { cluster, leadership: watch::Sender::default(), over: watch::Sender::new(false), folder }
+        Self {
+            cluster,
+            leadership: watch::Sender::default(),
+            load: watch::Sender::new(Progress::UnderWay),
+            folder,
+        }
     }
 
     fn lead(&self, id: NodeId) {
@@ -60,7 +65,7 @@ impl Stage {
 
     async fn play(&self, faults: &[Fault]) -> FaultLog {
         let (cluster, leadership) = (self.cluster.clone(), self.leadership.subscribe());
-        inject_all(faults, 1, cluster, leadership, Instant::now(), self.over.subscribe()).await
+        inject_all(faults, 1, cluster, leadership, Instant::now(), self.load.subscribe()).await
     }
 }
 
@@ -86,7 +91,7 @@ async fn end_when(stage: &Stage, condition: impl Fn() -> bool) {
     while !condition() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    stage.over.send_replace(true);
+    stage.load.send_replace(Progress::Over);
 }
 
 #[tokio::test]
@@ -100,6 +105,25 @@ async fn a_fault_that_has_not_struck_when_the_load_is_over_does_not_strike() {
     let (log, ()) = tokio::join!(stage.play(&faults), end_when(&stage, || true));
     assert_eq!((log.events, log.failures), (vec![], vec![]));
     assert!(began.elapsed() < HOUR);
+}
+
+#[tokio::test]
+async fn a_fault_that_was_due_a_moment_before_the_load_was_over_strikes() {
+    let stage = Stage::new(1).await;
+    stage.lead(1);
+    stage.load.send_replace(Progress::Over);
+    let log = stage.play(&[kill(Target::Leader, 0, HOUR)]).await;
+    assert_eq!(nodes_of(&log, EventKind::Fault), [1], "{log:?}");
+    assert_eq!(nodes_of(&log, EventKind::Heal), [1], "{log:?}");
+}
+
+#[tokio::test]
+async fn nothing_strikes_once_the_load_was_cut_short() {
+    let stage = Stage::new(1).await;
+    stage.lead(1);
+    stage.load.send_replace(Progress::CutShort);
+    let log = stage.play(&[kill(Target::Leader, 0, HOUR)]).await;
+    assert_eq!((log.events, log.failures), (vec![], vec![]));
 }
 
 #[tokio::test]
@@ -126,7 +150,7 @@ async fn overlapping_random_faults_strike_different_nodes_and_say_when_none_is_l
             }
             // The fourth finds nobody.
             tokio::time::sleep(Duration::from_millis(500)).await;
-            stage.over.send_replace(true);
+            stage.load.send_replace(Progress::Over);
         };
         tokio::join!(playing, ending).0
     };
@@ -155,7 +179,7 @@ async fn all_leaves_out_who_is_down_and_the_leader_is_one_who_is_up() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         stage.lead(2);
         tokio::time::sleep(Duration::from_millis(2000)).await;
-        stage.over.send_replace(true);
+        stage.load.send_replace(Progress::Over);
     };
     let (log, ()) = tokio::join!(stage.play(&faults), ending);
     let struck: Vec<_> = log
@@ -193,7 +217,7 @@ async fn a_fault_that_waits_for_a_whole_cluster_spares_one_that_does_not_answer(
     let ending = async {
         // The stand-ins serve nobody: it waits as long as the load lasts.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        stage.over.send_replace(true);
+        stage.load.send_replace(Progress::Over);
     };
     let (log, ()) = tokio::join!(stage.play(&waiting), ending);
     assert_eq!((log.events, log.failures), (vec![], vec![]));

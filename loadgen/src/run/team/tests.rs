@@ -37,8 +37,14 @@ fn tasks(of: u32) -> Vec<(Task, PathBuf)> {
         nodes: Vec::new(),
         routes: Default::default(),
         security: crate::cluster::Security::Plain,
+        names: Default::default(),
+        registrar: None,
     };
     Part::all(of).map(|part| (task(part), PathBuf::new())).collect()
+}
+
+fn done() -> Report {
+    Report::Done(Counted { records: 7, blake3: "aa".to_owned() })
 }
 
 /// Gets ready, waits for the start, and works until it is stopped.
@@ -51,7 +57,7 @@ async fn get_ready(hearing: &mut Hearing<DuplexStream>, speaking: &mut Speaking<
 async fn work_until_stopped(hearing: &mut Hearing<DuplexStream>, speaking: &mut Speaking<DuplexStream>) {
     speaking.say(&Report::Counts(Counts::new(1, [2, 0, 0, 0]))).await.unwrap();
     assert_eq!(hearing.next().await.unwrap(), Some(Order::Stop));
-    speaking.say(&Report::Done).await.unwrap();
+    speaking.say(&done()).await.unwrap();
 }
 
 /// Plays from the start to the end, and gives what went wrong, in words.
@@ -59,7 +65,7 @@ async fn play(play: Play, stop: watch::Receiver<bool>) -> (Vec<String>, Counts) 
     let mut team = Team::assemble(&Stage(play), tasks(3)).await.unwrap();
     let tally = team.tally();
     team.start(Instant::now()).await.unwrap();
-    let wrong = team.finish(stop).await;
+    let Finished { wrong, .. } = team.finish(stop).await;
     (wrong.iter().map(ToString::to_string).collect(), tally.total())
 }
 
@@ -115,7 +121,7 @@ async fn one_that_stands_still_is_given_up() {
                     Err(_) => speaking.say(&Report::Counts(Counts::default())).await.unwrap(),
                 }
             }
-            speaking.say(&Report::Done).await.unwrap();
+            speaking.say(&done()).await.unwrap();
         })
     };
     let (wrong, _) = play(team, stop).await;
@@ -131,7 +137,7 @@ async fn one_that_misses_the_start_is_told_of_and_goes_on() {
             if is_second(part) {
                 speaking.say(&Report::Late { by_ms: 12.34 }).await.unwrap();
             }
-            speaking.say(&Report::Done).await.unwrap();
+            speaking.say(&done()).await.unwrap();
         })
     };
     let (wrong, _) = play(team, stop).await;
@@ -155,4 +161,22 @@ async fn a_team_of_which_one_cannot_get_ready_is_none() {
     };
     let error = Team::assemble(&Stage(team), tasks(3)).await.err().unwrap();
     assert_eq!(error.to_string(), "load generator g2: set-up failed: seal: no");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_each_has_recorded_is_as_it_says_and_unknown_of_one_that_died() {
+    let (_keep, stop) = watch::channel(false);
+    let team: Play = |part, mut hearing, mut speaking| {
+        Box::pin(async move {
+            get_ready(&mut hearing, &mut speaking).await;
+            if !is_second(part) {
+                speaking.say(&done()).await.unwrap();
+            }
+        })
+    };
+    let mut team = Team::assemble(&Stage(team), tasks(3)).await.unwrap();
+    team.start(Instant::now()).await.unwrap();
+    let counted = team.finish(stop).await.counted;
+    let records: Vec<Option<u64>> = counted.iter().map(|one| one.as_ref().map(|one| one.records)).collect();
+    assert_eq!(records, [Some(7), None, Some(7)]);
 }
