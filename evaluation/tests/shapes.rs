@@ -169,8 +169,8 @@ fn a_fault_of_all_nodes_that_stands_to_the_end_is_no_failure_of_theirs() {
 [load]
 clients = 16
 timeout = "1s"
-stages = [{ for = "3s", rate = 200 }]
-mix = { seal = 1, register = 1 }
+stages = [{ for = "3s", rate = 40 }]
+mix = { seal = 1, register = 4 }
 [[fault]]
 at = "500ms"
 do = "pause"

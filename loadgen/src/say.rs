@@ -5,9 +5,16 @@ use std::{fmt::Display, io, io::Write as _, process::ExitCode};
 
 /// Standard output does not take what is printed.
 #[derive(Debug, thiserror::Error)]
-#[error("standard output cannot be written: {}", plain(&source.to_string()))]
+#[error("standard output cannot be written: {reason}")]
 pub struct PrintError {
-    source: io::Error,
+    /// Why not, in words. It is not another cause: that would be said twice.
+    reason: String,
+}
+
+impl From<io::Error> for PrintError {
+    fn from(error: io::Error) -> Self {
+        Self { reason: plain(&error.to_string()) }
+    }
 }
 
 /// Says a line beside the work, on standard error. Nothing depends on whether anybody hears it.
@@ -21,7 +28,7 @@ pub fn aside(line: impl Display) {
 /// [`PrintError`]: whoever relies on the text has to be told that it is not there.
 pub fn print(text: &str) -> Result<(), PrintError> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|source| PrintError { source })
+    Ok(out.write_all(text.as_bytes()).and_then(|()| out.flush())?)
 }
 
 /// Reads the command line. What is asked about it, such as `--help`, is answered; what is wrong with it is said.
@@ -32,7 +39,7 @@ pub fn parse<T: clap::Parser>() -> Result<T, ExitCode> {
     T::try_parse().map_err(|answer| match (answer.print(), answer.exit_code()) {
         (Ok(()), 0) => ExitCode::SUCCESS,
         (Err(source), 0) => {
-            aside(PrintError { source });
+            aside(PrintError::from(source));
             ExitCode::from(2)
         }
         _ => ExitCode::from(2),

@@ -131,7 +131,7 @@ fn recovered(run: &RunDirectory, failovers: &[Failover]) -> Option<LimitReport> 
     Some(report(Implied::Recovered, "every healed fault was recovered from", found))
 }
 
-/// At least half was answered, unless the scenario says itself how much is to be. What was due while the scenario had
+/// At least half was answered, unless the scenario says itself how much is to be. Who waited while the scenario had
 /// struck every node could be answered by nobody and is left out; but of all that was offered a tenth is to be answered
 /// even so, or the run has shown next to nothing.
 fn half_answered(run: &RunDirectory, failovers: &[Failover]) -> Option<LimitReport> {
@@ -139,10 +139,14 @@ fn half_answered(run: &RunDirectory, failovers: &[Failover]) -> Option<LimitRepo
         return None;
     }
     let nobody = nobody_left(&run.node_ids(), failovers);
+    let timeout_s = run.scenario.load.timeout.as_secs_f64();
     let is_left_out = |o: &&Operation| {
         let due_s = o.due_s();
         let next = nobody.partition_point(|time| time.1 <= due_s);
-        nobody.get(next).is_some_and(|time| time.0 <= due_s)
+        // Whoever was not answered because all were struck meanwhile says nothing of the cluster either.
+        let waited = o.outcome != OutcomeKind::Ok;
+        let until_s = if waited { o.done_s().unwrap_or(due_s + timeout_s) } else { due_s };
+        nobody.get(next).is_some_and(|time| time.0 <= until_s)
     };
     let count =
         |(ok, all): (u64, u64), o: &Operation| (ok + u64::from(o.outcome == OutcomeKind::Ok), all + 1);
@@ -153,7 +157,7 @@ fn half_answered(run: &RunDirectory, failovers: &[Failover]) -> Option<LimitRepo
     let mut shown = format!("{} ({ok} of {offered})", digits(ratio(ok, offered)));
     if all > offered {
         shown.push_str(&format!(
-            ", without {} that were due while every node was struck; of all {}",
+            ", without {} that waited while every node was struck; of all {}",
             all - offered,
             digits(ratio(all_ok, all))
         ));

@@ -440,7 +440,7 @@ fn half_answered(run: &crate::run::RunDirectory, failovers: &[Failover]) -> Limi
 fn nobody_is_blamed_for_what_was_due_while_every_node_was_struck() {
     let (run, mut failovers) = all_struck(10.0, 40.0);
     let report = half_answered(&run, &failovers);
-    assert!(report.holds && report.shown.contains("that were due while every node was struck"), "{report:?}");
+    assert!(report.holds && report.shown.contains("that waited while every node was struck"), "{report:?}");
     // One node was left, or could be reached.
     failovers[0].nodes.pop();
     assert!(!half_answered(&run, &failovers).holds);
