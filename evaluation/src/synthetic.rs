@@ -287,7 +287,7 @@ impl Plan {
             }
             at = end;
         }
-        let held = effects.carried_out();
+        let held = effects.carried_out(&mut records);
         let grant = |image: &u128| {
             let (left, used) = held.get(image).copied().unwrap_or((VIEWS, 0));
             GrantState { viewer: "ben".into(), left, used }
@@ -347,7 +347,8 @@ impl Plan {
             10..30 => (Call::Discover { user: "ben".into() }, Reply::Listed { images: 40 }, 0.8),
             _ => (
                 Call::View { viewer: "ben".into(), image: ImageId(image) },
-                Reply::Viewed { views_left: 5, intact: Some(true) },
+                // How many there are is known when all is known.
+                Reply::Viewed { views_left: 0, intact: Some(true) },
                 2.5,
             ),
         };
@@ -363,28 +364,36 @@ impl Plan {
         }
         let done_ns = (done * 1e9) as i64;
         match (&call, &outcome) {
-            (Call::View { .. }, Outcome::Ok(_)) => effects.0.push((done_ns, image, None)),
-            (Call::Grant { views, .. }, Outcome::Ok(_)) => effects.0.push((done_ns, image, Some(*views))),
+            (Call::View { .. }, Outcome::Ok(_)) => effects.0.push((done_ns, op, image, None)),
+            (Call::Grant { views, .. }, Outcome::Ok(_)) => effects.0.push((done_ns, op, image, Some(*views))),
             _ => {}
         }
         push(records, op, due_ns, done_ns, call, outcome);
     }
 }
 
-/// What views (`None`) and grants do to ben's grant of an image, and when.
+/// What views (`None`) and grants do to ben's grant of an image: when, by which operation.
 #[derive(Default)]
-struct Effects(Vec<(i64, u128, Option<u32>)>);
+struct Effects(Vec<(i64, u64, u128, Option<u32>)>);
 
 impl Effects {
-    /// Views left and used of each image, after all has taken effect when it was answered.
-    fn carried_out(mut self) -> BTreeMap<u128, (u32, u64)> {
-        self.0.sort_unstable_by_key(|(at_ns, ..)| *at_ns);
-        let mut held = BTreeMap::new();
-        for (_, image, set) in self.0 {
+    /// Views left and used of each image, after all has taken effect when it was answered. Views are told what was left.
+    fn carried_out(mut self, records: &mut [Record]) -> BTreeMap<u128, (u32, u64)> {
+        self.0.sort_unstable_by_key(|(at_ns, op, ..)| (*at_ns, *op));
+        let (mut held, mut told) = (BTreeMap::new(), BTreeMap::new());
+        for (_, op, image, set) in self.0 {
             let (left, used) = held.entry(image).or_insert((VIEWS, 0));
             match set {
                 Some(views) => *left = views,
                 None => (*left, *used) = (*left - 1, *used + 1),
+            }
+            told.insert(op, *left);
+        }
+        for record in records {
+            if let Record::Complete { op, outcome: Outcome::Ok(Reply::Viewed { views_left, .. }), .. } =
+                record
+            {
+                *views_left = told[op];
             }
         }
         held
@@ -432,7 +441,7 @@ fn pass() -> Pass {
     };
     Pass {
         implied: Implied::ALL.to_vec(),
-        history: vec![HistoryCheck::NoLostAck, HistoryCheck::Quota, HistoryCheck::Converged],
+        history: HistoryCheck::ALL.to_vec(),
         limits: vec![
             limit(
                 "fault[*].unavailable <= 1s",

@@ -25,7 +25,7 @@ stages = [{{ for = "12s", rate = 60 }}]
 mix = {{ view = 50, discover = 20, seal = 10, grant = 10, register = 10 }}
 {faults}
 [pass]
-history = ["no_lost_ack", "quota", "converged"]
+history = ["no_lost_ack", "quota", "converged", "linearizable"]
 limits = [{limits}]
 "#
     )
@@ -59,7 +59,7 @@ fn all_nodes_killed_at_once_lose_nothing_that_was_acknowledged() {
     let output = run(folder.path(), &scenario(faults, ""));
     let summary = summary(&output);
     assert_eq!(output.status.code(), Some(0), "{summary:#}");
-    for name in ["no_lost_ack", "quota", "converged"] {
+    for name in ["no_lost_ack", "quota", "converged", "linearizable"] {
         let check = check(&summary, name);
         assert_eq!(check["result"], "pass", "{check:#}");
         assert!(check["operations"].as_u64().unwrap() > 20, "{check:#}");

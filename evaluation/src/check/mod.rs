@@ -4,6 +4,7 @@
 //! what it cannot see (a node that did not answer, a history that was cut off) makes it inconclusive.
 
 mod converged;
+mod linearizable;
 mod no_lost_ack;
 mod quota;
 
@@ -18,7 +19,7 @@ use crate::run::{History, RunDirectory};
 const MAX_EXAMPLES: usize = 10;
 
 /// Every checker there is, in the order of reports.
-pub const ALL: [HistoryCheck; 3] = [HistoryCheck::NoLostAck, HistoryCheck::Quota, HistoryCheck::Converged];
+pub const ALL: [HistoryCheck; 4] = HistoryCheck::ALL;
 
 /// What a checker found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct CheckReport {
     pub result: CheckResult,
     /// How many operations it examined.
     pub operations: u64,
+    /// What it examined in more words, where a number does not tell all.
+    pub effort: Option<String>,
 }
 
 /// The outcome of a check.
@@ -76,6 +79,9 @@ pub fn promise(check: HistoryCheck) -> &'static str {
         HistoryCheck::Converged => {
             "after the last heal all nodes hold the same directory at the same log index"
         }
+        HistoryCheck::Linearizable => {
+            "there is one order of all operations, each between its sending and its answer, in which every answer is right"
+        }
     }
 }
 
@@ -90,12 +96,19 @@ pub fn run_all(run: &RunDirectory) -> Vec<CheckReport> {
     };
     ALL.into_iter()
         .map(|check| {
-            let (result, operations) = match check {
-                HistoryCheck::NoLostAck => no_lost_ack::check(&evidence),
-                HistoryCheck::Quota => quota::check(&evidence),
-                HistoryCheck::Converged => converged::check(&evidence),
+            let counted = |(result, operations)| (result, operations, None);
+            let (result, operations, effort) = match check {
+                HistoryCheck::NoLostAck => counted(no_lost_ack::check(&evidence)),
+                HistoryCheck::Quota => counted(quota::check(&evidence)),
+                HistoryCheck::Converged => counted(converged::check(&evidence)),
+                HistoryCheck::Linearizable => {
+                    let linearizable::Examined { result, operations, effort } =
+                        linearizable::check(&evidence);
+                    (result, operations, Some(effort))
+                }
             };
-            CheckReport { check, required: run.scenario.pass.history.contains(&check), result, operations }
+            let required = run.scenario.pass.history.contains(&check);
+            CheckReport { check, required, result, operations, effort }
         })
         .collect()
 }

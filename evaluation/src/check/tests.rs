@@ -4,22 +4,27 @@ use veil::directory::ImageId;
 use super::*;
 use crate::synthetic::{Plan, manifest, node_state, scenario, stage};
 
-const IMAGE: ImageId = ImageId(0xabc);
+pub(super) const IMAGE: ImageId = ImageId(0xabc);
 const DIGEST: [u8; 32] = [9; 32];
 
 /// A history written down call by call.
 #[derive(Default)]
-struct Script(Vec<Record>);
+pub(super) struct Script(Vec<Record>);
 
 impl Script {
     /// Says it after all that was said before.
-    fn say(self, call: loadgen::record::Call, outcome: Option<Outcome>) -> Self {
+    pub(super) fn say(self, call: loadgen::record::Call, outcome: Option<Outcome>) -> Self {
         // Negative due times: what was set up before the load counts too.
         let sent_ns = -1_000_000 + 2 * self.0.len() as i64;
         self.at((sent_ns, sent_ns + 1), call, outcome)
     }
 
-    fn at(mut self, (sent, done): (i64, i64), call: loadgen::record::Call, outcome: Option<Outcome>) -> Self {
+    pub(super) fn at(
+        mut self,
+        (sent, done): (i64, i64),
+        call: loadgen::record::Call,
+        outcome: Option<Outcome>,
+    ) -> Self {
         let op = self.0.len() as u64;
         self.0.push(Record::Invoke { op, due_ns: sent, at_ns: sent, call });
         if let Some(outcome) = outcome {
@@ -29,16 +34,16 @@ impl Script {
     }
 
     /// Sets ben's views, answered or not, from one time to another.
-    fn grant_at(self, span: (i64, i64), views: u32, outcome: Option<Outcome>) -> Self {
+    pub(super) fn grant_at(self, span: (i64, i64), views: u32, outcome: Option<Outcome>) -> Self {
         self.at(span, grant_call("ben", views), outcome)
     }
 
-    fn register(self, user: &str) -> Self {
+    pub(super) fn register(self, user: &str) -> Self {
         let call = loadgen::record::Call::Register { user: user.into() };
         self.say(call, Some(Outcome::Ok(Reply::Registered)))
     }
 
-    fn seal(self, views: u32, outcome: Option<Outcome>) -> Self {
+    pub(super) fn seal(self, views: u32, outcome: Option<Outcome>) -> Self {
         let call = loadgen::record::Call::Seal {
             owner: "anna".into(),
             grants: vec![("ben".into(), views)],
@@ -47,31 +52,39 @@ impl Script {
         self.say(call, outcome)
     }
 
-    fn sealed(self, views: u32) -> Self {
+    pub(super) fn sealed(self, views: u32) -> Self {
         self.seal(views, Some(Outcome::Ok(Reply::Sealed { image: IMAGE, intact: None })))
     }
 
-    fn grant(self, viewer: &str, views: u32, outcome: Option<Outcome>) -> Self {
+    pub(super) fn grant(self, viewer: &str, views: u32, outcome: Option<Outcome>) -> Self {
         self.say(grant_call(viewer, views), outcome)
     }
 
-    fn view(self, outcome: Option<Outcome>) -> Self {
+    pub(super) fn view(self, outcome: Option<Outcome>) -> Self {
         let call = loadgen::record::Call::View { viewer: "ben".into(), image: IMAGE };
         self.say(call, outcome)
     }
 
-    fn viewed(self) -> Self {
+    pub(super) fn viewed(self) -> Self {
         self.view(viewed())
     }
 
-    fn viewed_at(self, span: (i64, i64)) -> Self {
+    pub(super) fn viewed_with(self, views_left: u32) -> Self {
+        self.view(Some(Outcome::Ok(Reply::Viewed { views_left, intact: None })))
+    }
+
+    pub(super) fn granted(self, views: u32) -> Self {
+        self.grant("ben", views, Some(Outcome::Ok(Reply::Granted { views_left: views })))
+    }
+
+    pub(super) fn viewed_at(self, span: (i64, i64)) -> Self {
         let call = loadgen::record::Call::View { viewer: "ben".into(), image: IMAGE };
         self.at(span, call, viewed())
     }
 
     /// The reports, by name, after a change to what the nodes held: of the first sealing's views `used`
     /// are used and the others left.
-    fn reports(self, used: u64, change: impl FnOnce(&mut RunDirectory)) -> Vec<CheckReport> {
+    pub(super) fn reports(self, used: u64, change: impl FnOnce(&mut RunDirectory)) -> Vec<CheckReport> {
         let sealed = self.0.iter().find_map(|record| match record {
             Record::Invoke { call: loadgen::record::Call::Seal { grants, .. }, .. } => Some(grants[0].1),
             _ => None,
@@ -80,7 +93,7 @@ impl Script {
         self.reports_with(left, used, change)
     }
 
-    fn reports_with(
+    pub(super) fn reports_with(
         mut self,
         left: u32,
         used: u64,
@@ -127,15 +140,15 @@ fn granted() -> Option<Outcome> {
     Some(Outcome::Ok(Reply::Granted { views_left: 1 }))
 }
 
-fn timeout() -> Option<Outcome> {
+pub(super) fn timeout() -> Option<Outcome> {
     Some(Outcome::Unknown("timeout".into()))
 }
 
-fn result(reports: &[CheckReport], check: HistoryCheck) -> &CheckResult {
+pub(super) fn result(reports: &[CheckReport], check: HistoryCheck) -> &CheckResult {
     &reports.iter().find(|r| r.check == check).unwrap().result
 }
 
-fn failure(reports: &[CheckReport], check: HistoryCheck) -> &[String] {
+pub(super) fn failure(reports: &[CheckReport], check: HistoryCheck) -> &[String] {
     match result(reports, check) {
         CheckResult::Fail { examples, .. } => examples,
         other => panic!("{check:?} should fail, and is {other:?}"),
@@ -148,18 +161,14 @@ fn node(run: &mut RunDirectory, index: usize) -> &mut NodeReadback {
 
 #[test]
 fn a_history_that_agrees_with_every_node_passes() {
-    let reports = Script::default()
-        .sealed(3)
-        .viewed()
-        .view(timeout())
-        .grant("ben", 2, granted())
-        .reports_with(1, 2, |_| {});
+    let reports =
+        Script::default().sealed(3).viewed_with(2).view(timeout()).granted(2).reports_with(1, 2, |_| {});
     for report in &reports {
         assert_eq!(report.result, CheckResult::Pass, "{:?}", report.check);
     }
     let operations: Vec<_> = reports.iter().map(|r| r.operations).collect();
-    // Two registrations, seal, grant; seal, two views, grant; log entries.
-    assert_eq!(operations, [4, 4, 1000]);
+    // Two registrations, seal, grant; seal, two views, grant; log entries; all of them.
+    assert_eq!(operations, [4, 4, 1000, 6]);
 }
 
 #[test]

@@ -241,7 +241,10 @@ fn checks(assessment: &Assessment) -> Markup {
                 td { code { (report.check.name()) } @if !report.required { br; span.quiet { "not asked for" } } }
                 td { (mark(report.result.name(), report.result.name())) }
                 td.n { (thousands(report.operations)) }
-                td { (check::promise(report.check)) }
+                td {
+                    (check::promise(report.check))
+                    @if let Some(effort) = &report.effort { br; span.quiet { (effort) } }
+                }
             } } }
         } }
         @for report in &assessment.checks {
@@ -250,7 +253,7 @@ fn checks(assessment: &Assessment) -> Markup {
                 CheckResult::Fail { violations, examples } => {
                     h3 { (report.check.name()) ": " (words::violations(*violations)) }
                     @if *violations > examples.len() as u64 { p.quiet { "The first " (examples.len()) ":" } }
-                    ul.examples { @for example in examples { li { (example) } } }
+                    ul.examples { @for example in examples { li { (counter_example(example)) } } }
                 }
                 CheckResult::Inconclusive { reason } => {
                     h3 { (report.check.name()) " is inconclusive" }
@@ -258,6 +261,14 @@ fn checks(assessment: &Assessment) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// A sentence, and under it the drawing, if there is one.
+fn counter_example(example: &str) -> Markup {
+    match example.split_once('\n') {
+        None => html! { (example) },
+        Some((sentence, drawing)) => html! { (sentence) pre { (drawing) } },
     }
 }
 

@@ -87,7 +87,8 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
         let result = match &check.result {
             CheckResult::Pass => "pass".to_owned(),
             CheckResult::Fail { violations, examples } => {
-                let first = examples.first().map_or("", String::as_str);
+                // A drawing does not go into a cell.
+                let first = examples.first().and_then(|example| example.lines().next()).unwrap_or("");
                 format!("**fail**: {}, the first: {}", words::violations(*violations), plain(first))
             }
             CheckResult::Inconclusive { reason } => format!("inconclusive: {}", plain(reason)),
@@ -95,6 +96,11 @@ pub fn render(run: &RunDirectory, assessment: &Assessment) -> String {
         row(&mut out, &[format!("`{}`", check.check.name()), result, thousands(check.operations)]);
     }
     out.push('\n');
+    for check in &assessment.checks {
+        if let Some(effort) = &check.effort {
+            out.push_str(&format!("`{}` looked at {}.\n\n", check.check.name(), plain(effort)));
+        }
+    }
     table(
         &mut out,
         &["operation", "offered", "ok", "failed", "unknown", "shed", "p50 ms", "p99 ms", "max ms"],

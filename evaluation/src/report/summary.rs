@@ -277,6 +277,8 @@ pub struct Check {
     pub result: &'static str,
     /// How many operations it examined.
     pub operations: u64,
+    /// What it examined in more words, where a number does not tell all.
+    pub examined: Option<String>,
     /// Whether the scenario asks for it.
     pub required: bool,
     /// How many violations it found.
@@ -477,6 +479,7 @@ impl Check {
             name: check.check.name(),
             result: check.result.name(),
             operations: check.operations,
+            examined: check.effort.clone(),
             required: check.required,
             violations,
             details,

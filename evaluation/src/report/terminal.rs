@@ -48,6 +48,12 @@ pub fn render(assessment: &Assessment, html: &Path) -> String {
         words::latency(total.latencies.quantile_ms(0.5)),
         words::latency(total.latencies.quantile_ms(0.99)),
     );
+    for check in &assessment.checks {
+        if let Some(effort) = &check.effort {
+            let name = check.check.name();
+            let _ = writeln!(out, "{name}: {}: looked at {}", check.result.name(), line(effort));
+        }
+    }
     let _ = writeln!(out, "report: {}", line(&html.display().to_string()));
     out
 }

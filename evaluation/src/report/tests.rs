@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use loadgen::record::{Containers, NodeLimits};
+use loadgen::record::{Containers, NodeLimits, Outcome, Reply};
 use serde_json::Value;
 
 use super::*;
@@ -126,7 +126,7 @@ fn summary_json_has_the_keys_that_scripts_read() {
     assert!(operations.get("seal").is_none(), "set-up is not load");
     let names: Vec<_> =
         summary["checks"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["no_lost_ack", "quota", "converged"]);
+    assert_eq!(names, ["no_lost_ack", "quota", "converged", "linearizable"]);
 }
 
 #[test]
@@ -165,6 +165,31 @@ fn a_failure_says_what_failed_and_shows_counter_examples() {
     assert_eq!(summary["verdict"], "fail");
     assert_eq!(summary["limits"][0]["holds"], false);
     assert_eq!(summary["checks"][0]["result"], "fail");
+}
+
+#[test]
+fn a_counter_example_is_drawn_and_what_was_looked_at_is_told() {
+    let mut run = Plan::leader_kill().run();
+    let told = run.history.exchanges.iter_mut().rev().find_map(|exchange| match &mut exchange.outcome {
+        Some(Outcome::Ok(Reply::Viewed { views_left, .. })) => Some(views_left),
+        _ => None,
+    });
+    *told.unwrap() = 17;
+    let (folder, assessment) = written(&run);
+    assert_eq!(assessment.judgement.reasons, ["check linearizable: 1 violation"]);
+    let page = read(&folder, file::HTML);
+    for expected in
+        ["no order explains", "<pre>", "stuck at: ", "17 left", "operations on 82 users, images and grants"]
+    {
+        assert!(page.contains(expected), "{expected}");
+    }
+    let markdown = read(&folder, file::MARKDOWN);
+    let row = markdown.lines().find(|line| line.starts_with("| `linearizable` |")).unwrap();
+    assert!(row.contains("no order explains") && !row.contains("stuck at"), "{row}");
+    assert!(markdown.contains("`linearizable` looked at "), "{markdown}");
+    let summary: Value = serde_json::from_str(&read(&folder, file::SUMMARY)).unwrap();
+    assert!(summary["checks"][3]["examined"].as_str().unwrap().contains("steps"), "{summary}");
+    assert!(summary["checks"][0]["examined"].is_null());
 }
 
 #[test]

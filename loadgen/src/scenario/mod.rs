@@ -123,11 +123,13 @@ pub enum HistoryCheck {
     Quota,
     /// Invariant 5: after the last heal all nodes hold the same directory.
     Converged,
+    /// Invariants 2, 3, 6 and 7: the history is linearizable.
+    Linearizable,
 }
 
 impl HistoryCheck {
     /// Every check, in the order of reports.
-    pub const ALL: [Self; 3] = [Self::NoLostAck, Self::Quota, Self::Converged];
+    pub const ALL: [Self; 4] = [Self::NoLostAck, Self::Quota, Self::Converged, Self::Linearizable];
 
     /// The name used in scenarios and reports.
     pub fn name(self) -> &'static str {
@@ -135,6 +137,7 @@ impl HistoryCheck {
             Self::NoLostAck => "no_lost_ack",
             Self::Quota => "quota",
             Self::Converged => "converged",
+            Self::Linearizable => "linearizable",
         }
     }
 }

@@ -261,7 +261,7 @@ fn pass(section: &Section, faults: Option<usize>) -> Result<Pass, ScenarioError>
         None => history.extend(HistoryCheck::ALL),
         Some(item) => {
             for item in item.array("a list of checks such as [\"no_lost_ack\", \"quota\"]")? {
-                let check = item.choice(&checks, &["linearizable", "one_leader_a_term"])?;
+                let check = item.choice(&checks, &["one_leader_a_term"])?;
                 if history.contains(&check) {
                     return Err(item.invalid("is listed twice", "each check once"));
                 }

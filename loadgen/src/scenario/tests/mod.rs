@@ -47,7 +47,7 @@ mix = { register = 5, seal = 10, discover = 20, view = 60, grant = 5 }
 images = "photos"
 
 [pass]
-history = ["no_lost_ack", "quota", "converged"]
+history = ["no_lost_ack", "quota", "converged", "linearizable"]
 implied = ["every_stage", "recovered", "half_answered", "whole_history", "in_time"]
 limits = [
 ]

@@ -146,7 +146,7 @@ fn limit() -> impl Strategy<Value = String> {
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {
-    let history = subsequence(HistoryCheck::ALL.to_vec(), 0..=3);
+    let history = subsequence(HistoryCheck::ALL.to_vec(), 0..=HistoryCheck::ALL.len());
     let faults = (vec(fault(), 0..5), option::of(chaos()));
     (any::<u64>(), cluster(), load(), faults, history, vec(limit(), 0..4)).prop_map(
         |(seed, cluster, load, (faults, chaos), history, limits)| {
