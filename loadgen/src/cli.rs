@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
-use veil::cli::trust::{Access, TrustArgs};
+use veil::{
+    cli::trust::{Access, TrustArgs},
+    os_error::plain,
+};
 
 use crate::{
     cluster::{
@@ -204,7 +207,7 @@ fn list_faults(json: bool) -> ExitCode {
         None => print!("{}", table::text()),
         Some(Ok(text)) => println!("{text}"),
         Some(Err(error)) => {
-            eprintln!("loadgen: {error}");
+            eprintln!("loadgen: {}", plain(&error.to_string()));
             return ExitCode::from(2);
         }
     }
@@ -218,7 +221,7 @@ fn finish(folder: &Path) -> ExitCode {
         Ok(manifest) if manifest.complete => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(3),
         Err(error) => {
-            eprintln!("loadgen: {error}");
+            eprintln!("loadgen: {}", plain(&error.to_string()));
             ExitCode::from(2)
         }
     }

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::{
     identity::Fingerprint,
+    os_error::plain,
     wire::tls::{KnownNodes, Untrusted},
 };
 
@@ -108,7 +109,7 @@ impl KnownNodes for KnownFile {
             && self.refused.lock().insert(address.to_owned())
         {
             // Said at once: other nodes may be asked for a while yet, and have other excuses.
-            eprintln!("veil: {untrusted}");
+            eprintln!("veil: {}", plain(&untrusted.to_string()));
         }
         judged
     }

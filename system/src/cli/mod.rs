@@ -7,6 +7,7 @@ pub mod cluster;
 mod describe;
 mod dev;
 mod directory;
+mod duration;
 mod file;
 mod grant;
 mod group;
@@ -37,6 +38,7 @@ mod secret;
 mod session;
 mod status;
 pub mod trust;
+mod unreachable;
 mod usage;
 mod view;
 
@@ -51,7 +53,11 @@ use self::{
     home::HomeArgs,
     trust::TrustArgs,
 };
-use crate::{client::Client, wire::transport::Tcp};
+use crate::{
+    client::Client,
+    os_error::{Plain, plain},
+    wire::transport::Tcp,
+};
 
 /// Share images, and decide who may look and how often.
 ///
@@ -128,8 +134,14 @@ struct ClusterArgs {
     trust: TrustArgs,
     #[command(flatten)]
     home: HomeArgs,
-    /// How long to keep trying, for instance 10s.
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s", value_name = "TIME")]
+    /// How long to keep trying: seconds, or a time such as 10s, 500ms or 2m.
+    #[arg(
+        long,
+        value_parser = duration::parse,
+        default_value = "10s",
+        value_name = "TIME",
+        allow_hyphen_values = true
+    )]
     timeout: Duration,
     /// Print JSON, for scripts.
     #[arg(long)]
@@ -139,7 +151,9 @@ struct ClusterArgs {
 impl ClusterArgs {
     fn client(&self) -> anyhow::Result<Client> {
         let network = self.trust.network(Arc::new(Tcp::default()), &self.nodes, &self.home)?;
-        Ok(Client::new(network, self.nodes.clone(), 1)?)
+        let client = Client::new(network, self.nodes.clone(), 1)?;
+        unreachable::tell(&client, self.timeout);
+        Ok(client)
     }
 
     fn deadline(&self) -> Instant {
@@ -160,7 +174,11 @@ pub fn init_tracing() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,openraft=error"));
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(ansi)
+        .with_writer(|| Plain(std::io::stderr()))
+        .init();
 }
 
 /// Runs a parsed command line: 0 done, 1 refused or failed. (clap ends bad usage with 2.)
@@ -214,15 +232,17 @@ pub fn run(cli: Cli) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("veil: {}", describe(&error));
+            eprintln!("veil: {}{}", describe(&error), unreachable::hint(&error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// An error and its causes in one line. A cause that the line tells already is not told again.
+/// An error and its causes in one line. A cause that the line tells already is not told again. What the operating system
+/// says is told in words.
 pub fn describe(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line.contains(&cause) {
+    let causes = error.chain().map(|cause| plain(&cause.to_string()).into_owned());
+    causes.fold(String::new(), |line, cause| match line.contains(&cause) {
         _ if line.is_empty() => cause,
         true => line,
         false => format!("{line}: {cause}"),
@@ -259,5 +279,16 @@ mod tests {
         assert_eq!(describe(&error), "cannot start: log.redb: no room");
         let plain = Err::<(), _>(anyhow::anyhow!("no room")).context("log.redb").unwrap_err();
         assert_eq!(describe(&plain), "log.redb: no room");
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_told_in_words_wherever_it_stands_in_the_chain() {
+        let system = || std::io::Error::from_raw_os_error(2);
+        let direct = anyhow::Error::new(system()).context("photo.png");
+        assert_eq!(describe(&direct), "photo.png: no such file or folder");
+        let told = anyhow::anyhow!("photo.png: {}", system());
+        assert_eq!(describe(&told), "photo.png: no such file or folder");
+        let both = anyhow::Error::new(system()).context(format!("photo.png: {}", system()));
+        assert_eq!(describe(&both), "photo.png: no such file or folder");
     }
 }
