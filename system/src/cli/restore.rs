@@ -91,10 +91,14 @@ async fn bring_up_to_date(
     path: &Path,
 ) -> Option<(ImageId, Outcome)> {
     // Closed again before it is opened for a change.
-    let block = SealedCopy::open(path).and_then(|copy| copy.block()).ok()?;
+    let (block, whole) = SealedCopy::open(path).and_then(|copy| Ok((copy.block()?, copy.read()))).ok()?;
     let block = block.unverified();
     if !images.contains_key(&block.image) {
         return Some((block.image, Outcome::Unknown));
+    }
+    // A new block does not mend what was altered.
+    if let Err(error) = whole {
+        return Some((block.image, Outcome::Failed(super::describe(&error.into()))));
     }
     let outcome = match refresh(client, cluster, path, block).await {
         Ok(true) => Outcome::Updated,

@@ -47,8 +47,8 @@ use crate::{
     wire::{
         client::{
             Answer, Asked, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole,
-            NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError, ServiceError, StageTimes,
-            TransferError,
+            NewImage, NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError, ServiceError,
+            StageTimes, TransferError,
         },
         connection::CallError,
         frame::Link,
@@ -272,7 +272,22 @@ impl Client {
         original: Bytes,
         deadline: Instant,
     ) -> Result<Sealed, ClientError> {
-        let seal = Request::Seal { request, owner, grants, original };
+        let image = NewImage { grants, ..NewImage::of(owner) };
+        self.seal_image(request, image, original, deadline).await
+    }
+
+    /// Seals a file, and says what is to be known of it from the beginning.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn seal_image(
+        &self,
+        request: RequestId,
+        image: NewImage,
+        original: Bytes,
+        deadline: Instant,
+    ) -> Result<Sealed, ClientError> {
+        let seal = Request::Seal { request, image, original };
         let answer = self.inner.ask_worker(&self.asked(seal), deadline).await;
         match answer.map_err(|error| self.inner.explain(error))? {
             Reply::Sealed { image, png } => Ok(Sealed { image, png }),

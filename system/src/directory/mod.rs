@@ -29,6 +29,7 @@ mod open_view;
 mod packed;
 mod query;
 mod quotas;
+mod record_earlier;
 mod record_image;
 mod refusal;
 mod register;
@@ -55,14 +56,14 @@ pub use self::{
     answers::{REQUEST_WINDOW_MS, in_time},
     ask::{AnswerRequest, Ask, AskForViews, MAX_ASKS, MAX_ASKS_OF_ONE, MAX_NOTE_LEN},
     authorise::Wish,
-    backup::{Backup, BackupError},
+    backup::{Backup, BackupError, ImageLine},
     block::{Block, MAX_BLOCKED, Unblock},
     credentials::{SetKey, SetPassword},
-    describe::{Describe, MAX_DESCRIPTION_LEN, MAX_TITLE_LEN},
+    describe::{Describe, MAX_DESCRIPTION_LEN, MAX_TITLE_LEN, check_title, title_of},
     dump::{
-        AskRecord, DUMP_VERSION, GrantRecord, GroupRecord, Hex, ImageRecord, InboxRecord, JoinRecord,
-        MAX_RECORDS, MAX_WEIGHT, MemberRecord, NoticeRecord, Place, Record, SettingsRecord, UserRecord,
-        ViewRecord,
+        AskRecord, DUMP_VERSION, FIRST_DUMP_VERSION, GrantRecord, GroupRecord, Hex, ImageRecord, InboxRecord,
+        JoinRecord, MAX_RECORDS, MAX_WEIGHT, MemberRecord, NoticeRecord, Place, Record, SettingsRecord,
+        UserRecord, ViewRecord,
     },
     grants::Grants,
     group::{
@@ -76,6 +77,7 @@ pub use self::{
     open_view::OpenView,
     query::{ImageDetails, Listing, PAGE_LIMIT, Query},
     quotas::{Limits, Quota, Quotas, SetQuotas},
+    record_earlier::RecordEarlier,
     record_image::RecordImage,
     refusal::Refusal,
     register::Register,
@@ -100,7 +102,7 @@ use self::{
 };
 use crate::{
     identity::{FIRST_KEY, KeyNumber, PasswordHash, PublicKey, SessionId, WrappedKey},
-    seal::Media,
+    seal::{BodyHash, Media},
     wire::codec,
 };
 
@@ -127,8 +129,8 @@ pub struct Command {
 pub enum Action {
     /// Makes a user known.
     Register(Register),
-    /// Makes a sealed image known, with its first grants.
-    RecordImage(RecordImage),
+    /// Makes a sealed image known, as earlier versions did.
+    RecordEarlier(RecordEarlier),
     /// Takes one view off a grant and releases the content key.
     OpenView(OpenView),
     /// Sets the views that a viewer has left.
@@ -181,6 +183,8 @@ pub enum Action {
     Unblock(Unblock),
     /// Sets the directory's clock right.
     SetClock(SetClock),
+    /// Makes a sealed image known, with its first grants.
+    RecordImage(RecordImage),
 }
 
 /// What a command did, or why it was refused. A refusal changes nothing but the memory of itself.
@@ -283,6 +287,8 @@ pub struct Image {
     pub group_grants: Grants<GroupName>,
     /// What its owner says about it, if anything.
     pub about: Option<Box<About>>,
+    /// The hash of its body, which permission blocks name. Not of what was sealed before version 3 of the format.
+    pub body: Option<BodyHash>,
 }
 
 /// What an owner says about an image.
@@ -400,7 +406,7 @@ impl Directory {
             Ok(()) => self.carry_out(request, action),
             Err(refusal) => Err(refusal),
         };
-        if !matches!(answer, Err(Refusal::OlderKey { .. })) {
+        if !matches!(answer, Err(Refusal::OlderKey { .. } | Refusal::OtherOwnerKey { .. })) {
             self.answers.remember(request, fingerprint, payer, &answer);
         }
         answer
@@ -409,7 +415,7 @@ impl Directory {
     fn carry_out(&mut self, request: RequestId, action: Action) -> Answer {
         match action {
             Action::Register(register) => self.register(register),
-            Action::RecordImage(record) => self.record_image(request, record),
+            Action::RecordEarlier(record) => self.record_earlier(request, record),
             Action::OpenView(open) => self.open_view(open),
             Action::SetGrant(set) => self.set_grant(set),
             Action::LogIn(log_in) => self.log_in(log_in),
@@ -436,6 +442,7 @@ impl Directory {
             Action::Block(block) => self.block(block),
             Action::Unblock(unblock) => self.unblock(unblock),
             Action::SetClock(set) => self.set_clock(set),
+            Action::RecordImage(record) => self.record_image(request, record),
         }
     }
 
@@ -516,12 +523,15 @@ impl Directory {
 
 impl Action {
     /// Tells two requests apart that carry the same id: by who asks, and for what. Leaves out what a retry may
-    /// legitimately make anew: the content key that each worker draws for itself, the salt that each node draws, the time at
-    /// which it is asked again.
+    /// legitimately make anew: the content key that each worker draws for itself and what follows from it, the salt that each
+    /// node draws, the time at which it is asked again.
     fn fingerprint(&self, caller: &Caller) -> [u8; 8] {
         let encoded = match self {
-            Self::RecordImage(record) => {
+            Self::RecordEarlier(record) => {
                 codec::encode(&("record", &record.owner, &record.digest, record.length, &record.grants))
+            }
+            Self::RecordImage(RecordImage { owner, digest, length, grants, group_grants, title, .. }) => {
+                codec::encode(&("seal", owner, digest, length, grants, group_grants, title))
             }
             Self::Register(register) => {
                 codec::encode(&("register", &register.user, register.key, register.password.is_some()))

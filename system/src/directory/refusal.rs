@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{GroupName, ImageId, Quota, REQUEST_WINDOW_MS, RequestId, UserName};
-use crate::identity::KeyNumber;
+use crate::identity::{KeyNumber, PublicKey};
 
 /// Why a command, or a question, was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -259,6 +259,13 @@ pub enum Refusal {
         request: RequestId,
         /// The last such time, milliseconds since the Unix epoch.
         until_ms: u64,
+    },
+    /// The image was sealed under another public key than its owner has. Sealed again, it may be recorded: this is not
+    /// remembered as the answer.
+    #[error("the owner's public key is {in_use} now")]
+    OtherOwnerKey {
+        /// The one that the owner has.
+        in_use: PublicKey,
     },
 }
 

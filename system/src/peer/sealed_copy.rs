@@ -11,7 +11,7 @@ use crate::{
     seal::{SealError, SealedFile, SignedBlock, check_replacement},
     stego::{
         StegoError,
-        layout::{self, Front, START_LEN, TAIL_LEN},
+        layout::{self, Front, Kind, START_LEN, TAIL_LEN},
     },
 };
 
@@ -136,13 +136,13 @@ impl SealedCopy {
             Err(StegoError::Interrupted) => {
                 let whole = Front::recover(&front, &tail)?;
                 // Nothing is touched unless all of the file is in order afterwards.
-                layout::read(&layout::rewrite(&self.bytes()?, whole.block())?)?;
+                readable(&layout::rewrite(&self.bytes()?, whole.block())?)?;
                 self.patch(&whole, &front, whole.block())?;
                 Ok(true)
             }
             front => {
                 front?;
-                layout::read(&self.bytes()?)?;
+                readable(&self.bytes()?)?;
                 Ok(false)
             }
         }
@@ -193,6 +193,15 @@ impl SealedCopy {
         self.len = bytes.len() as u64;
         Ok(())
     }
+}
+
+/// Whether a file is in order, whatever it hides. The body of a sealed image has to be the one that its block names.
+fn readable(file: &[u8]) -> Result<(), CopyError> {
+    match layout::read(file)?.header.kind {
+        Kind::SealedImage => SealedFile::read(file).map(drop)?,
+        Kind::Passphrase => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]
