@@ -9,7 +9,10 @@ use std::{
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
-use veil::cli::trust::{Access, TrustArgs};
+use veil::{
+    cli::trust::{Access, TrustArgs},
+    os_error::plain,
+};
 
 use crate::{
     cluster::{

@@ -11,6 +11,8 @@ use std::{
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::os_error::plain;
+
 /// What an alarm is about. A node has at most one of each active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,7 +65,7 @@ pub struct Alarms(Arc<Mutex<BTreeMap<Alarm, String>>>);
 impl Alarms {
     /// Raises an alarm, or says better why it is active. Only its beginning is logged.
     pub fn raise(&self, alarm: Alarm, reason: impl Into<String>) {
-        let reason = reason.into();
+        let reason = plain(&reason.into()).into_owned();
         let mut active = self.0.lock();
         match active.entry(alarm) {
             Entry::Vacant(entry) => {

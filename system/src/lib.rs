@@ -13,6 +13,7 @@ pub mod consensus;
 pub mod directory;
 pub mod identity;
 pub mod node;
+pub mod os_error;
 pub mod peer;
 mod priority;
 pub mod seal;

@@ -20,7 +20,7 @@ static SEALED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let cover: Cover = Raster::new(48, 260, channels).expect("the size is right").into();
     let (owner, viewer) = ("anna".parse().expect("a name"), "ben".parse().expect("a name"));
     let (key, digest) = (ContentKey::from_bytes(KEY), [5; 32]);
-    let subject = Subject {
+    let mut subject = Subject {
         image: ImageId(9),
         owner: &owner,
         owner_key: PublicKey::from_bytes([3; 32]),
@@ -28,10 +28,13 @@ static SEALED: LazyLock<Vec<u8>> = LazyLock::new(|| {
         original_len: ORIGINAL.len() as u64,
         digest: &digest,
         key: &key,
+        body: None,
     };
+    let mut scratch = Scratch::default();
+    subject.body = Some(subject.encrypt(ORIGINAL, &mut scratch).expect("it is short"));
     let block = subject.block([(&viewer, 3)], 1, 5, &ClusterKeys::from_secret([7; 32])).expect("a block");
     let mut png = Vec::new();
-    seal_image(ORIGINAL, &key, &block, &cover, &mut Scratch::default(), &mut png).expect("it fits");
+    seal_image(&block, &cover, &mut scratch, &mut png).expect("it fits");
     png
 });
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     client::Client,
-    directory::{Backup, DUMP_VERSION, Place, Record, Restore},
+    directory::{Backup, DUMP_VERSION, ImageLine, Place, Record, Restore},
     node::system_clock,
 };
 
@@ -163,6 +163,7 @@ fn line(record: &Record) -> serde_json::Result<String> {
         Record::User(record) => json(record),
         Record::Group(record) => json(record),
         Record::Image(record) => json(record),
+        Record::Sealed(image, body) => json(&ImageLine { image: image.clone(), body: Some(body.clone()) }),
         Record::Inbox(record) => json(record),
     }
 }

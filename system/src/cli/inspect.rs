@@ -11,7 +11,7 @@ use crate::{
     directory::UserName,
     identity::{FinderKey, PublicKey},
     seal::{Lock, PermissionBlock, SealError, SealedFile},
-    stego::layout::{self, Kind, VERSION},
+    stego::layout::{self, Kind},
 };
 
 /// Show what a sealed image says about itself.
@@ -59,6 +59,7 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 /// A picture that hides something, seen from outside.
 struct Inspected {
     picture: Carrying,
+    version: u8,
     body_len: u32,
     what: What,
 }
@@ -96,7 +97,7 @@ impl Inspected {
             Kind::Passphrase => What::Bytes(Lock::of(&hidden)?),
         };
         let picture = Carrying::expected(geometry, header.density, header.body_len as usize);
-        Ok(Self { picture, body_len: header.body_len, what })
+        Ok(Self { picture, version: header.version, body_len: header.body_len, what })
     }
 
     fn is_bad(&self) -> bool {
@@ -105,7 +106,7 @@ impl Inspected {
 
     fn json(&self) -> Value {
         let mut json = self.picture.json();
-        json["format_version"] = VERSION.into();
+        json["format_version"] = self.version.into();
         json["hidden_bytes"] = self.body_len.into();
         match &self.what {
             What::Image(image) => image.add_to(&mut json),
@@ -123,7 +124,7 @@ impl Inspected {
             What::Bytes(lock) => vec![("hides", format!("{} bytes under a passphrase", lock.len))],
         };
         lines.push(("picture", self.picture.text()));
-        lines.push(("format", format!("version {VERSION}, {} bytes hidden", self.body_len)));
+        lines.push(("format", format!("version {}, {} bytes hidden", self.version, self.body_len)));
         let mut text = String::new();
         for (name, value) in lines {
             // Writing to a string cannot fail.
@@ -240,7 +241,8 @@ mod tests {
         let original = b"as if it were a JPEG";
         let (owner, ben) = ("anna".parse().unwrap(), "ben".parse().unwrap());
         let (key, digest) = (ContentKey::from_bytes([7; 32]), blake3::hash(original));
-        let subject = Subject {
+        let (mut scratch, mut png) = (Scratch::default(), Vec::new());
+        let mut subject = Subject {
             image: ImageId(9),
             owner: &owner,
             owner_key: PublicKey::from_bytes([3; 32]),
@@ -248,10 +250,11 @@ mod tests {
             original_len: original.len() as u64,
             digest: digest.as_bytes(),
             key: &key,
+            body: None,
         };
+        subject.body = Some(subject.encrypt(original, &mut scratch).unwrap());
         let block = subject.block([(&ben, 2)], 3, 1_700_000_000_000, signer).unwrap();
-        let mut png = Vec::new();
-        seal_image(original, &key, &block, &cover(), &mut Scratch::default(), &mut png).unwrap();
+        seal_image(&block, &cover(), &mut scratch, &mut png).unwrap();
         png
     }
 

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::{complain, escape::shown};
 use crate::{
     identity::Fingerprint,
+    os_error::plain,
     wire::tls::{KnownNodes, Untrusted},
 };
 
@@ -109,7 +110,7 @@ impl KnownNodes for KnownFile {
             && self.refused.lock().insert(address.to_owned())
         {
             // Said at once: other nodes may be asked for a while yet, and have other excuses.
-            complain(untrusted);
+            complain(plain(&untrusted.to_string()));
         }
         judged
     }

@@ -11,6 +11,7 @@ pub mod cluster;
 mod describe;
 mod dev;
 mod directory;
+mod duration;
 mod escape;
 mod file;
 mod grant;
@@ -47,6 +48,7 @@ mod session;
 mod show;
 mod status;
 pub mod trust;
+mod unreachable;
 mod usage;
 mod view;
 
@@ -62,7 +64,11 @@ use self::{
     print::{Form, Stream, Unprinted, complain, say, say_json},
     trust::TrustArgs,
 };
-use crate::{client::Client, wire::transport::Tcp};
+use crate::{
+    client::Client,
+    os_error::{Plain, plain},
+    wire::transport::Tcp,
+};
 
 /// Share images, and decide who may look and how often.
 ///
@@ -139,8 +145,14 @@ struct ClusterArgs {
     trust: TrustArgs,
     #[command(flatten)]
     home: HomeArgs,
-    /// How long to keep trying, for instance 10s.
-    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s", value_name = "TIME")]
+    /// How long to keep trying: seconds, or a time such as 10s, 500ms or 2m.
+    #[arg(
+        long,
+        value_parser = duration::parse,
+        default_value = "10s",
+        value_name = "TIME",
+        allow_hyphen_values = true
+    )]
     timeout: Duration,
     /// Print JSON, for scripts.
     #[arg(long)]
@@ -150,7 +162,9 @@ struct ClusterArgs {
 impl ClusterArgs {
     fn client(&self) -> anyhow::Result<Client> {
         let network = self.trust.network(Arc::new(Tcp::default()), &self.nodes, &self.home)?;
-        Ok(Client::new(network, self.nodes.clone(), 1)?)
+        let client = Client::new(network, self.nodes.clone(), 1)?;
+        unreachable::tell(&client, self.timeout);
+        Ok(client)
     }
 
     fn deadline(&self) -> Instant {
@@ -179,7 +193,7 @@ pub fn init_tracing() {
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // What cannot be logged is not worth the end of this program.
     let log = tracing_subscriber::fmt().log_internal_errors(false);
-    log.with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    log.with_env_filter(filter).with_ansi(ansi).with_writer(|| Plain(std::io::stderr())).init();
 }
 
 /// Parses a command line and runs it: 0 done, 1 refused or failed, also if the answer could not be printed; 2 bad usage;
@@ -252,16 +266,18 @@ pub fn run(cli: Cli) -> ExitCode {
         Err(error) => match error.downcast_ref::<Unprinted>() {
             Some(unprinted) => unprinted.exit(),
             None => {
-                complain(describe(&error));
+                complain(format_args!("{}{}", describe(&error), unreachable::hint(&error)));
                 ExitCode::FAILURE
             }
         },
     }
 }
 
-/// An error and its causes in one line. A cause that the line tells already is not told again.
+/// An error and its causes in one line. A cause that the line tells already is not told again. What the operating system
+/// says is told in words.
 pub fn describe(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line.contains(&cause) {
+    let causes = error.chain().map(|cause| plain(&cause.to_string()).into_owned());
+    causes.fold(String::new(), |line, cause| match line.contains(&cause) {
         _ if line.is_empty() => cause,
         true => line,
         false => format!("{line}: {cause}"),
@@ -292,5 +308,16 @@ mod tests {
         assert_eq!(describe(&error), "cannot start: log.redb: no room");
         let plain = Err::<(), _>(anyhow::anyhow!("no room")).context("log.redb").unwrap_err();
         assert_eq!(describe(&plain), "log.redb: no room");
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_told_in_words_wherever_it_stands_in_the_chain() {
+        let system = || std::io::Error::from_raw_os_error(2);
+        let direct = anyhow::Error::new(system()).context("photo.png");
+        assert_eq!(describe(&direct), "photo.png: no such file or folder");
+        let told = anyhow::anyhow!("photo.png: {}", system());
+        assert_eq!(describe(&told), "photo.png: no such file or folder");
+        let both = anyhow::Error::new(system()).context(format!("photo.png: {}", system()));
+        assert_eq!(describe(&both), "photo.png: no such file or folder");
     }
 }

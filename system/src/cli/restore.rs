@@ -100,8 +100,9 @@ async fn bring_up_to_date(
     path: &Path,
 ) -> Option<(Option<ImageId>, Outcome)> {
     // Closed again before it is opened for a change.
-    let block = match Reading::open(path, cluster.timeout).and_then(|copy| copy.block()) {
-        Ok(block) => block,
+    let read = Reading::open(path, cluster.timeout).and_then(|copy| Ok((copy.block()?, copy.read())));
+    let (block, whole) = match read {
+        Ok(read) => read,
         Err(CopyError::Seal(SealError::Picture(StegoError::Interrupted))) => {
             return Some((None, Outcome::Failed(StegoError::Interrupted.to_string())));
         }
@@ -111,6 +112,10 @@ async fn bring_up_to_date(
     let block = block.unverified();
     if !images.contains_key(&block.image) {
         return Some((Some(block.image), Outcome::Unknown));
+    }
+    // A new block does not mend what was altered.
+    if let Err(error) = whole {
+        return Some((Some(block.image), Outcome::Failed(super::describe(&error.into()))));
     }
     let outcome = match refresh(client, cluster, path, block).await {
         Ok(true) => Outcome::Updated,

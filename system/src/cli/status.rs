@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{ClusterArgs, say, say_json};
-use crate::alarm::ActiveAlarm;
+use crate::{alarm::ActiveAlarm, os_error::plain};
 
 /// How long a node may take.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub(super) async fn run(args: StatusArgs) -> anyhow::Result<()> {
     if cluster.json {
         let rows = client.nodes().iter().zip(&answers).map(|(address, answer)| match answer {
             Ok(status) => json!({ "address": address, "score": status.health.score(), "status": status }),
-            Err(error) => json!({ "address": address, "error": error.to_string() }),
+            Err(error) => json!({ "address": address, "error": plain(&error.to_string()) }),
         });
         say_json(&serde_json::Value::from_iter(rows))?;
     } else {
@@ -50,7 +50,7 @@ pub(super) async fn run(args: StatusArgs) -> anyhow::Result<()> {
                     s.images,
                     s.health.score(),
                 ))?,
-                Err(error) => say(format_args!("   ?  {address:21}  {error}"))?,
+                Err(error) => say(format_args!("   ?  {address:21}  {}", plain(&error.to_string())))?,
             }
         }
         for status in answers.iter().flatten() {

@@ -78,7 +78,7 @@ impl Client {
     ) -> Result<u64, ClientError> {
         let NewSession { token, device, lifetime_ms } = session.clone();
         let session = token.id();
-        let proof = self.proof(&user, credential, Purpose::LogIn(session), deadline).await?;
+        let proof = self.proof(request, &user, credential, Purpose::LogIn(session), deadline).await?;
         let change = Change::LogIn { user, session, device, lifetime_ms, proof };
         self.until(request, change, deadline).await
     }
@@ -134,7 +134,7 @@ impl Client {
         credential: &Credential,
         deadline: Instant,
     ) -> Result<u64, ClientError> {
-        let proof = self.proof(&user, credential, Purpose::SetPassword, deadline).await?;
+        let proof = self.proof(request, &user, credential, Purpose::SetPassword, deadline).await?;
         self.ended(request, Change::SetPassword { user, password, proof }, deadline).await
     }
 
@@ -150,7 +150,7 @@ impl Client {
         credential: &Credential,
         deadline: Instant,
     ) -> Result<u64, ClientError> {
-        let proof = self.proof(&user, credential, Purpose::SetKey(key), deadline).await?;
+        let proof = self.proof(request, &user, credential, Purpose::SetKey(key), deadline).await?;
         self.ended(request, Change::SetKey { user, key, proof }, deadline).await
     }
 
@@ -171,6 +171,7 @@ impl Client {
 
     async fn proof(
         &self,
+        request: RequestId,
         user: &UserName,
         credential: &Credential,
         purpose: Purpose,
@@ -182,7 +183,7 @@ impl Client {
         };
         match self.ask_leader(Request::Challenge, deadline).await? {
             Reply::Challenge(challenge) => {
-                Ok(Proof::Signature { signature: challenge.answer(key, user, purpose), challenge })
+                Ok(Proof::Signature { signature: challenge.answer(key, user, purpose, request), challenge })
             }
             other => Err(protocol(&other)),
         }

@@ -72,6 +72,7 @@ impl Inner {
         let silent =
             || CallError::Connect { address: address.to_owned(), source: WireError::Silent(patience) };
         let opened = opened.unwrap_or_else(|_| Err(silent()));
+        self.note_reach(&opened);
         match &opened {
             Ok(_) => {}
             // It may be there, and slow.

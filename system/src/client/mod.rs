@@ -12,6 +12,7 @@ mod image;
 mod inbox;
 mod presence;
 mod quota;
+mod reach;
 mod retry;
 mod stale;
 
@@ -35,6 +36,7 @@ use tokio::{
 pub use self::{
     account::{Credential, NewSession},
     presence::Online,
+    reach::Reach,
     stale::Staleness,
 };
 use crate::{
@@ -45,8 +47,8 @@ use crate::{
     wire::{
         client::{
             Answer, Asked, Change, Consistency, ImageSummary, Leadership, Member, MemberError, MemberRole,
-            NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError, ServiceError, StageTimes,
-            TransferError,
+            NewImage, NodeId, NodeStatus, PresenceError, Reply, Request, RewrapError, ServiceError,
+            StageTimes, TransferError,
         },
         connection::CallError,
         frame::Link,
@@ -75,6 +77,16 @@ pub enum ClientError {
     TimedOut {
         /// How long it was tried.
         waited: Duration,
+        /// What the last attempt met with.
+        last: String,
+    },
+    /// Time was up and no node has ever answered.
+    #[error("no node answered within {waited:.1?} ({}): {last}", nodes.join(", "))]
+    Unreachable {
+        /// How long it was tried.
+        waited: Duration,
+        /// Where.
+        nodes: Vec<String>,
         /// What the last attempt met with.
         last: String,
     },
@@ -163,6 +175,8 @@ struct Inner {
     hedges: Semaphore,
     /// Which node is asked next when no leader is known.
     turn: AtomicUsize,
+    /// Whether any node was ever reached.
+    reach: watch::Sender<Reach>,
     clock: UnixClock,
     entropy: Entropy,
 }
@@ -187,6 +201,7 @@ impl Client {
             gone: Mutex::default(),
             hedges: Semaphore::new(retry::HEDGES),
             turn: AtomicUsize::new(0),
+            reach: watch::Sender::default(),
             clock: system_clock(),
             entropy: Entropy::from_system(),
             nodes,
@@ -213,6 +228,11 @@ impl Client {
     /// What this client knows of the leadership, and a wake-up when that changes.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.inner.leadership.subscribe()
+    }
+
+    /// Whether any node was reached so far, and a wake-up when that changes.
+    pub fn reached(&self) -> watch::Receiver<Reach> {
+        self.inner.reach.subscribe()
     }
 
     /// Takes a view of an image and gets its key.
@@ -261,8 +281,24 @@ impl Client {
         original: Bytes,
         deadline: Instant,
     ) -> Result<Sealed, ClientError> {
-        let seal = Request::Seal { request, owner, grants, original };
-        match self.inner.ask_worker(&self.asked(seal), self.open, deadline).await? {
+        let image = NewImage { grants, ..NewImage::of(owner) };
+        self.seal_image(request, image, original, deadline).await
+    }
+
+    /// Seals a file, and says what is to be known of it from the beginning.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn seal_image(
+        &self,
+        request: RequestId,
+        image: NewImage,
+        original: Bytes,
+        deadline: Instant,
+    ) -> Result<Sealed, ClientError> {
+        let seal = Request::Seal { request, image, original };
+        let answer = self.inner.ask_worker(&self.asked(seal), self.open, deadline).await;
+        match answer.map_err(|error| self.inner.explain(error))? {
             Reply::Sealed { image, png } => Ok(Sealed { image, png }),
             other => Err(protocol(&other)),
         }
@@ -352,7 +388,7 @@ impl Client {
             return Ok((now.term, leader.clone()));
         }
         let last = "nobody is known to lead".to_owned();
-        Err(ClientError::TimedOut { waited: began.elapsed(), last })
+        Err(self.inner.explain(ClientError::TimedOut { waited: began.elapsed(), last }))
     }
 
     /// Has another node lead, a certain one or the one whose log is most complete, and says which one leads then.
@@ -376,13 +412,13 @@ impl Client {
         }
     }
 
-    /// By which key the cluster signs, and by which the user finds their own grants in permission blocks. One
-    /// node that lives is enough, whether or not anybody leads.
+    /// By which key the cluster signs, and by which the user finds their own grants in permission blocks. A majority of
+    /// the nodes has to say that the session lives.
     ///
     /// # Errors
     /// [`ClientError`]
     pub async fn keys(&self, deadline: Instant) -> Result<Keys, ClientError> {
-        // The leader if it is known, else whoever is next: any node answers.
+        // The leader if it is known, else whoever is next: any node answers that hears of the leader.
         match self.ask_leader(Request::Keys, deadline).await? {
             Reply::Keys { cluster, finder } => Ok(Keys { cluster, finder }),
             other => Err(protocol(&other)),
@@ -411,7 +447,8 @@ impl Client {
     }
 
     async fn ask_leader(&self, request: Request, deadline: Instant) -> Result<Reply, ClientError> {
-        self.inner.ask_leader(&self.asked(request), self.open, deadline).await
+        let answer = self.inner.ask_leader(&self.asked(request), self.open, deadline).await;
+        answer.map_err(|error| self.inner.explain(error))
     }
 
     fn asked(&self, request: Request) -> Asked {

@@ -53,7 +53,8 @@ impl Client {
         deadline: Instant,
     ) -> Result<Reply, ClientError> {
         let read = self.asked(Request::Read { query, consistency: Consistency::Stale });
-        match self.inner.ask_anybody(&read, deadline).await? {
+        let answer = self.inner.ask_anybody(&read, deadline).await;
+        match answer.map_err(|error| self.inner.explain(error))? {
             Reply::Stale { age_ms, reply } => {
                 staleness.note(age_ms);
                 Ok(*reply)

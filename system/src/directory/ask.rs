@@ -122,18 +122,18 @@ impl Directory {
         self.asks.insert(key, ask);
     }
 
-    /// Forgets a request for views, and the notice of it, if there is one.
-    pub(super) fn settle_ask(&mut self, owner: &UserName, image: ImageId, user: &UserName) {
+    /// Forgets a request for views, and the notice of it, and says whether there was one.
+    pub(super) fn settle_ask(&mut self, owner: &UserName, image: ImageId, user: &UserName) -> bool {
         let key = (owner.clone(), image, user.clone());
-        if let Some(settled) = self.asks.remove(&key) {
-            self.work.touch(1);
-            self.index.remove_ask(&key, &settled);
-            // What is to be cleared away follows from the state: it has to be exact, or nodes would do different work.
-            if self.index.withdrawn.contains_key(&image) && self.asks_for(owner, image).next().is_none() {
-                self.index.withdrawn.remove(&image);
-            }
-            self.forget_notice(owner, Subject::Ask(image, user.clone()));
+        let Some(settled) = self.asks.remove(&key) else { return false };
+        self.work.touch(1);
+        self.index.remove_ask(&key, &settled);
+        // What is to be cleared away follows from the state: it has to be exact, or nodes would do different work.
+        if self.index.withdrawn.contains_key(&image) && self.asks_for(owner, image).next().is_none() {
+            self.index.withdrawn.remove(&image);
         }
+        self.forget_notice(owner, Subject::Ask(image, user.clone()));
+        true
     }
 
     pub(super) fn asks_for<'a>(

@@ -46,7 +46,12 @@ impl Directory {
             Action::Renew(renew) => user(caller, &renew.user),
             Action::EndSession(end) => user(caller, &end.user),
             Action::EndSessions(end) => user(caller, &end.user),
-            Action::RecordImage(record) => user(caller, &record.owner),
+            Action::RecordEarlier(record) => user(caller, &record.owner),
+            Action::RecordImage(record) => {
+                user(caller, &record.owner)?;
+                // As for every grant to a group.
+                record.group_grants.keys().try_for_each(|group| self.member(&record.owner, group))
+            }
             Action::OpenView(open) => user(caller, &open.viewer),
             Action::SetGrant(set) => {
                 user(caller, &set.owner)?;
@@ -153,7 +158,7 @@ impl Directory {
     }
 
     /// Only the image's owner and those who were ever granted views of it, in person or through a group.
-    fn involved(&self, name: &UserName, image: ImageId) -> Result<(), Refusal> {
+    pub(super) fn involved(&self, name: &UserName, image: ImageId) -> Result<(), Refusal> {
         match self.images.get(&image) {
             None => Err(Refusal::UnknownImage { image }),
             Some(record) if record.owner == *name || self.index.views_left(record, name).is_some() => Ok(()),

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DUMP_VERSION, GroupRecord, ImageRecord, InboxRecord, MAX_RECORDS, MAX_WEIGHT, Record, SettingsRecord,
-    UserRecord,
+    DUMP_VERSION, FIRST_DUMP_VERSION, GroupRecord, Hex, ImageRecord, InboxRecord, MAX_RECORDS, MAX_WEIGHT,
+    Record, SettingsRecord, UserRecord,
 };
 
 /// A dumped directory. As JSON, the fields are in this order.
@@ -22,11 +22,32 @@ pub struct Backup {
     /// All groups, by name.
     pub groups: Vec<GroupRecord>,
     /// All images, by id.
-    pub images: Vec<ImageRecord>,
+    pub images: Vec<ImageLine>,
     /// All inboxes, by name.
     pub inboxes: Vec<InboxRecord>,
     /// Whether nothing was changed while it was read, so that all of it fits together.
     pub consistent: bool,
+}
+
+/// An image, as it stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageLine {
+    /// All but its body.
+    #[serde(flatten)]
+    pub image: ImageRecord,
+    /// The hash of its body, if its permission blocks name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Hex>,
+}
+
+impl From<ImageLine> for Record {
+    fn from(ImageLine { image, body }: ImageLine) -> Self {
+        match body {
+            Some(body) => Self::Sealed(image, body),
+            None => Self::Image(image),
+        }
+    }
 }
 
 /// Why a file is no backup.
@@ -36,7 +57,7 @@ pub enum BackupError {
     #[error("no dump of a directory: {0}")]
     Malformed(#[from] serde_json::Error),
     /// Another program has written it.
-    #[error("version is {found}, this program reads {DUMP_VERSION}")]
+    #[error("version is {found}, this program reads {FIRST_DUMP_VERSION} to {DUMP_VERSION}")]
     Version {
         /// Its version.
         found: u32,
@@ -55,7 +76,7 @@ impl Backup {
         }
         // What follows may be unlike anything that is known here.
         let Head { version } = serde_json::from_slice(json)?;
-        if version != DUMP_VERSION {
+        if !(FIRST_DUMP_VERSION..=DUMP_VERSION).contains(&version) {
             return Err(BackupError::Version { found: version });
         }
         Ok(serde_json::from_slice(json)?)
@@ -67,7 +88,7 @@ impl Backup {
         let records = settings
             .chain(self.users.into_iter().map(Record::User))
             .chain(self.groups.into_iter().map(Record::Group))
-            .chain(self.images.into_iter().map(Record::Image))
+            .chain(self.images.into_iter().map(Record::from))
             .chain(self.inboxes.into_iter().map(Record::Inbox));
         let mut portions: Vec<Vec<Record>> = Vec::new();
         let mut weight = 0;

@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{About, Answer, Directory, Effect, Image, ImageId, Refusal, Usage, UserName, text::check_text};
+use super::{
+    About, Answer, Directory, Effect, Image, ImageId, Refusal, Usage, UserName,
+    text::{check_text, fitting},
+};
 
 /// The longest title of an image, in characters.
 pub const MAX_TITLE_LEN: usize = 100;
@@ -22,9 +25,22 @@ pub struct Describe {
     pub description: String,
 }
 
+/// Whether a text can be the title of an image.
+///
+/// # Errors
+/// [`Refusal`]: that it is too long, or has characters that are not to be seen.
+pub fn check_title(title: &str) -> Result<(), Refusal> {
+    check_text("title", title, MAX_TITLE_LEN)
+}
+
+/// The title that is nearest to a text, such as the name of a file.
+pub fn title_of(text: &str) -> String {
+    fitting(text, MAX_TITLE_LEN)
+}
+
 impl About {
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        check_text("title", &self.title, MAX_TITLE_LEN)?;
+        check_title(&self.title)?;
         check_text("description", &self.description, MAX_DESCRIPTION_LEN)
     }
 

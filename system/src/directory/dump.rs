@@ -17,12 +17,14 @@ use super::{
 };
 use crate::{
     identity::{KeyNumber, PublicKey},
-    seal::Media,
+    seal::{BodyHash, Media},
     wire::codec::{self, CodecError},
 };
 
 /// The version of the records.
-pub const DUMP_VERSION: u32 = 2;
+pub const DUMP_VERSION: u32 = 3;
+/// The earliest version that is read. An image has no body in it.
+pub const FIRST_DUMP_VERSION: u32 = 2;
 /// The most records of one page, or of one [`Restore`](super::Restore).
 pub const MAX_RECORDS: usize = PAGE_LIMIT / 2;
 /// The most that the records of one page weigh together, or of one [`Restore`](super::Restore): each of them, and each
@@ -77,6 +79,8 @@ pub enum Record {
     Image(ImageRecord),
     /// An inbox.
     Inbox(InboxRecord),
+    /// An image whose permission blocks name its body, and the hash of that.
+    Sealed(ImageRecord, Hex),
 }
 
 /// Where a page of records begins.
@@ -271,7 +275,7 @@ impl Record {
             Self::Settings(_) => Place::Users(None),
             Self::User(record) => Place::Users(Some(record.user.clone())),
             Self::Group(record) => Place::Groups(Some(record.group.clone())),
-            Self::Image(record) => Place::Images(Some(record.image)),
+            Self::Image(record) | Self::Sealed(record, _) => Place::Images(Some(record.image)),
             Self::Inbox(record) => Place::Inboxes(Some(record.user.clone())),
         }
     }
@@ -282,7 +286,8 @@ impl Record {
             Self::Settings(_) => 0,
             Self::User(record) => record.blocked.len(),
             Self::Group(record) => record.members.len() + record.requests.len(),
-            Self::Image(ImageRecord { grants, group_grants, views, requests, .. }) => {
+            Self::Image(record) | Self::Sealed(record, _) => {
+                let ImageRecord { grants, group_grants, views, requests, .. } = record;
                 grants.len() + group_grants.len() + views.len() + requests.len()
             }
             Self::Inbox(record) => record.notices.len(),
@@ -296,7 +301,7 @@ impl Record {
             Self::Settings(_) => "settings".to_owned(),
             Self::User(record) => format!("user {}", record.user),
             Self::Group(record) => format!("group {}", record.group),
-            Self::Image(record) => format!("image {}", record.image),
+            Self::Image(record) | Self::Sealed(record, _) => format!("image {}", record.image),
             Self::Inbox(record) => format!("inbox of {}", record.user),
         }
     }
@@ -327,7 +332,7 @@ impl Directory {
             }
             Place::Images(after) => {
                 let images = self.images.range((bound(after), Unbounded));
-                Box::new(images.map(|(id, image)| self.image_record(*id, image).map(Record::Image)))
+                Box::new(images.map(|(id, image)| self.record_of_image(*id, image)))
             }
             Place::Inboxes(after) => {
                 let inboxes = self.mailboxes.range((bound(after), Unbounded));
@@ -356,9 +361,8 @@ impl Directory {
             Record::Group(GroupRecord { group, .. }) => {
                 self.group(group).map(|known| Record::Group(group_record(group, known)))
             }
-            Record::Image(ImageRecord { image, .. }) => {
-                let known = self.images.get(image).map(|known| self.image_record(*image, known));
-                known.transpose()?.map(Record::Image)
+            Record::Image(ImageRecord { image, .. }) | Record::Sealed(ImageRecord { image, .. }, _) => {
+                self.images.get(image).map(|known| self.record_of_image(*image, known)).transpose()?
             }
             Record::Inbox(InboxRecord { user, .. }) => self.inbox_record(user).map(Record::Inbox),
         })
@@ -377,6 +381,14 @@ impl Directory {
 
     fn settings_record(&self) -> SettingsRecord {
         SettingsRecord { wrapping_key: self.wrapping_key, quotas: self.quotas }
+    }
+
+    fn record_of_image(&self, id: ImageId, image: &Image) -> Result<Record, CodecError> {
+        let record = self.image_record(id, image)?;
+        Ok(match image.body {
+            Some(BodyHash(hash)) => Record::Sealed(record, Hex(hash.to_vec())),
+            None => Record::Image(record),
+        })
     }
 
     fn image_record(&self, id: ImageId, image: &Image) -> Result<ImageRecord, CodecError> {

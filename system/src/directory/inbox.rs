@@ -1,5 +1,7 @@
 //! What users are told when they are there again: an inbox each, in order, until they acknowledge it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Directory, Effect, GroupName, ImageId, PAGE_LIMIT, Usage, UserName};
@@ -75,6 +77,17 @@ pub enum Notice {
         /// Which group.
         group: GroupName,
     },
+    /// The views that the members of a group of yours have left of an image were set.
+    GrantedToGroup {
+        /// Which image.
+        image: ImageId,
+        /// Whose it is.
+        owner: UserName,
+        /// Which group.
+        group: GroupName,
+        /// How many there were left then, for all of you together; 0: it was taken back.
+        views_left: u32,
+    },
 }
 
 /// What a notice is about: a later one about the same takes its place.
@@ -88,6 +101,8 @@ pub(super) enum Subject {
     Join(GroupName, UserName),
     /// The reader's part in a group.
     Standing(GroupName),
+    /// The views of an image that a group of the reader's has.
+    GroupGrant(ImageId, GroupName),
 }
 
 impl Notice {
@@ -95,9 +110,10 @@ impl Notice {
     pub fn sender(&self) -> Option<&UserName> {
         match self {
             Self::Requested { user, .. } | Self::JoinRequested { user, .. } => Some(user),
-            Self::Granted { owner, .. } | Self::Refused { owner, .. } | Self::Withdrawn { owner, .. } => {
-                Some(owner)
-            }
+            Self::Granted { owner, .. }
+            | Self::Refused { owner, .. }
+            | Self::Withdrawn { owner, .. }
+            | Self::GrantedToGroup { owner, .. } => Some(owner),
             Self::Joined { .. } | Self::JoinRefused { .. } | Self::Removed { .. } | Self::NowAdmin { .. } => {
                 None
             }
@@ -115,6 +131,23 @@ impl Notice {
             | Self::JoinRefused { group }
             | Self::Removed { group }
             | Self::NowAdmin { group } => Subject::Standing(group.clone()),
+            Self::GrantedToGroup { image, group, .. } => Subject::GroupGrant(*image, group.clone()),
+        }
+    }
+
+    /// Which image it is about, if it is about one.
+    pub fn image(&self) -> Option<ImageId> {
+        match self {
+            Self::Requested { image, .. }
+            | Self::Granted { image, .. }
+            | Self::Refused { image, .. }
+            | Self::Withdrawn { image, .. }
+            | Self::GrantedToGroup { image, .. } => Some(*image),
+            Self::JoinRequested { .. }
+            | Self::Joined { .. }
+            | Self::JoinRefused { .. }
+            | Self::Removed { .. }
+            | Self::NowAdmin { .. } => None,
         }
     }
 }
@@ -148,6 +181,8 @@ pub struct Mailbox {
 pub struct InboxPage {
     /// Notices with their numbers, which grow.
     pub notices: Vec<(u64, Posted)>,
+    /// Of the images that they are about, the titles that there are and that the reader may know.
+    pub titles: BTreeMap<ImageId, String>,
     /// How many are gone that were not acknowledged, because there were too many.
     pub dropped: u64,
 }
@@ -164,6 +199,11 @@ pub struct Acknowledge {
 impl Directory {
     /// Puts a notice into an inbox, at its end, unless the reader has blocked its sender.
     pub(super) fn notify(&mut self, user: &UserName, notice: Notice) {
+        let known = notice.sender().is_none_or(|sender| self.knows(user, sender));
+        self.post(user, notice, known);
+    }
+
+    fn post(&mut self, user: &UserName, notice: Notice, known: bool) {
         let sender = notice.sender().cloned();
         if let Some(sender) = &sender
             && self.has_blocked(user, sender)
@@ -181,7 +221,6 @@ impl Directory {
             self.count_dropped(user, number);
             return;
         }
-        let known = sender.as_ref().is_none_or(|sender| self.knows(user, sender));
         let posted = Posted { at_ms: self.clock_ms, notice, known };
         self.index.add_notice(user, number, &posted);
         self.notices.insert((user.clone(), number), posted);
@@ -198,6 +237,24 @@ impl Directory {
                     }
                 }
             }
+        }
+    }
+
+    /// Tells the members of a group, its owner apart, how many views of an image they have left.
+    pub(super) fn notify_group(
+        &mut self,
+        group: &GroupName,
+        owner: &UserName,
+        image: ImageId,
+        views_left: u32,
+    ) {
+        let Some(members) = self.groups.get(group).map(|group| group.members.clone()) else { return };
+        let shared = members.contains_key(owner);
+        for member in members.keys().filter(|member| *member != owner) {
+            // Nothing has to be looked for where there is a group that both are in.
+            let known = shared || self.knows(member, owner);
+            let (owner, group) = (owner.clone(), group.clone());
+            self.post(member, Notice::GrantedToGroup { image, owner, group, views_left }, known);
         }
     }
 
@@ -277,8 +334,11 @@ impl Directory {
             |posted: &Posted| posted.notice.sender().is_none_or(|sender| !self.has_blocked(user, sender));
         let notices = self.notices_of(user, first).filter(|(_, posted)| wanted(posted));
         let notices = notices.take(limit.min(PAGE_LIMIT));
+        let notices: Vec<_> = notices.map(|(number, posted)| (number, posted.clone())).collect();
+        let images = notices.iter().filter_map(|(_, posted)| posted.notice.image());
         InboxPage {
-            notices: notices.map(|(number, posted)| (number, posted.clone())).collect(),
+            titles: images.filter_map(|image| Some((image, self.title_for(user, image)?))).collect(),
+            notices,
             dropped: self.mailboxes.get(user).map_or(0, |mailbox| mailbox.dropped),
         }
     }

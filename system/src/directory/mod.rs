@@ -29,6 +29,7 @@ mod open_view;
 mod packed;
 mod query;
 mod quotas;
+mod record_earlier;
 mod record_image;
 mod refusal;
 mod register;
@@ -56,14 +57,14 @@ pub use self::{
     answers::{REQUEST_WINDOW_MS, in_time},
     ask::{AnswerRequest, Ask, AskForViews, MAX_ASKS, MAX_ASKS_OF_ONE, MAX_NOTE_LEN},
     authorise::Wish,
-    backup::{Backup, BackupError},
+    backup::{Backup, BackupError, ImageLine},
     block::{Block, MAX_BLOCKED, Unblock},
     credentials::{SetKey, SetPassword},
-    describe::{Describe, MAX_DESCRIPTION_LEN, MAX_TITLE_LEN},
+    describe::{Describe, MAX_DESCRIPTION_LEN, MAX_TITLE_LEN, check_title, title_of},
     dump::{
-        AskRecord, DUMP_VERSION, GrantRecord, GroupRecord, Hex, ImageRecord, InboxRecord, JoinRecord,
-        MAX_RECORDS, MAX_WEIGHT, MemberRecord, NoticeRecord, Place, Record, SettingsRecord, UserRecord,
-        ViewRecord,
+        AskRecord, DUMP_VERSION, FIRST_DUMP_VERSION, GrantRecord, GroupRecord, Hex, ImageRecord, InboxRecord,
+        JoinRecord, MAX_RECORDS, MAX_WEIGHT, MemberRecord, NoticeRecord, Place, Record, SettingsRecord,
+        UserRecord, ViewRecord,
     },
     grants::Grants,
     group::{
@@ -77,6 +78,7 @@ pub use self::{
     open_view::OpenView,
     query::{ImageDetails, Listing, PAGE_LIMIT, Query},
     quotas::{Limits, Quota, Quotas, SetQuotas},
+    record_earlier::RecordEarlier,
     record_image::RecordImage,
     refusal::Refusal,
     register::Register,
@@ -101,7 +103,7 @@ use self::{
 };
 use crate::{
     identity::{FIRST_KEY, KeyNumber, PasswordHash, PublicKey, SessionId, WrappedKey},
-    seal::Media,
+    seal::{BodyHash, Media},
     wire::codec,
 };
 
@@ -128,8 +130,8 @@ pub struct Command {
 pub enum Action {
     /// Makes a user known.
     Register(Register),
-    /// Makes a sealed image known, with its first grants.
-    RecordImage(RecordImage),
+    /// Makes a sealed image known, as earlier versions did.
+    RecordEarlier(RecordEarlier),
     /// Takes one view off a grant and releases the content key.
     OpenView(OpenView),
     /// Sets the views that a viewer has left.
@@ -182,6 +184,8 @@ pub enum Action {
     Unblock(Unblock),
     /// Sets the directory's clock right.
     SetClock(SetClock),
+    /// Makes a sealed image known, with its first grants.
+    RecordImage(RecordImage),
 }
 
 /// What a command did, or why it was refused. A refusal changes nothing but the memory of itself.
@@ -284,6 +288,8 @@ pub struct Image {
     pub group_grants: Grants<GroupName>,
     /// What its owner says about it, if anything.
     pub about: Option<Box<About>>,
+    /// The hash of its body, which permission blocks name. Not of what was sealed before version 3 of the format.
+    pub body: Option<BodyHash>,
 }
 
 /// What an owner says about an image.
@@ -402,7 +408,7 @@ impl Directory {
             Ok(()) => self.carry_out(request, action),
             Err(refusal) => Err(refusal),
         };
-        if !matches!(answer, Err(Refusal::OlderKey { .. })) {
+        if !matches!(answer, Err(Refusal::OlderKey { .. } | Refusal::OtherOwnerKey { .. })) {
             self.answers.remember(request, fingerprint, payer, &answer);
         }
         answer
@@ -411,7 +417,7 @@ impl Directory {
     fn carry_out(&mut self, request: RequestId, action: Action) -> Answer {
         match action {
             Action::Register(register) => self.register(register),
-            Action::RecordImage(record) => self.record_image(request, record),
+            Action::RecordEarlier(record) => self.record_earlier(request, record),
             Action::OpenView(open) => self.open_view(open),
             Action::SetGrant(set) => self.set_grant(set),
             Action::LogIn(log_in) => self.log_in(log_in),
@@ -438,6 +444,7 @@ impl Directory {
             Action::Block(block) => self.block(block),
             Action::Unblock(unblock) => self.unblock(unblock),
             Action::SetClock(set) => self.set_clock(set),
+            Action::RecordImage(record) => self.record_image(request, record),
         }
     }
 
@@ -530,12 +537,15 @@ impl Action {
     }
 
     /// Tells two requests apart that carry the same id: by who asks, and for what. Leaves out what a retry may
-    /// legitimately make anew: the content key that each worker draws for itself, the salt that each node draws, the state of
-    /// the credentials that a proof was checked against, the time at which it is asked again.
+    /// legitimately make anew: the content key that each worker draws for itself and what follows from it, the salt that each
+    /// node draws, the state of the credentials that a proof was checked against, the time at which it is asked again.
     fn fingerprint(&self, caller: &Caller) -> [u8; 8] {
         let encoded = match self {
-            Self::RecordImage(record) => {
+            Self::RecordEarlier(record) => {
                 codec::encode(&("record", &record.owner, &record.digest, record.length, &record.grants))
+            }
+            Self::RecordImage(RecordImage { owner, digest, length, grants, group_grants, title, .. }) => {
+                codec::encode(&("seal", owner, digest, length, grants, group_grants, title))
             }
             Self::Register(register) => {
                 codec::encode(&("register", &register.user, register.key, register.password.is_some()))

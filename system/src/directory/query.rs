@@ -226,6 +226,13 @@ impl Directory {
         })
     }
 
+    /// The title of an image, if it has one and `user` may know.
+    pub(super) fn title_for(&self, user: &UserName, image: ImageId) -> Option<String> {
+        self.involved(user, image).ok()?;
+        let about = self.images.get(&image)?.about.as_ref()?;
+        (!about.title.is_empty()).then(|| about.title.clone())
+    }
+
     /// The sessions of a user that have not expired at `now_ms`, milliseconds since the Unix epoch.
     pub fn sessions(&self, user: &UserName, now_ms: u64) -> Vec<(SessionId, Session)> {
         self.sessions_of(user)

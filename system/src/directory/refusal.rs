@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{GroupName, ImageId, Quota, REQUEST_WINDOW_MS, RequestId, UserName};
-use crate::identity::KeyNumber;
+use crate::identity::{KeyNumber, PublicKey};
 
 /// Why a command, or a question, was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -260,14 +260,22 @@ pub enum Refusal {
         /// The last such time, milliseconds since the Unix epoch.
         until_ms: u64,
     },
-    /// The request was answered, and whoever asks again is not logged in any more: the answer is for its user only. This
-    /// says nothing of what the answer was.
+    /// The request was answered, and its answer is not told again: whoever asks is not logged in any more, or what it
+    /// released was withdrawn. This says nothing of what the answer was.
     #[error(
-        "request {request} was answered before, and the answer is for who is logged in: log in and ask again"
+        "request {request} was answered before, and that is not told again: the session has ended since, or the image was \
+         withdrawn"
     )]
     AnsweredBefore {
         /// The id.
         request: RequestId,
+    },
+    /// The image was sealed under another public key than its owner has. Sealed again, it may be recorded: this is not
+    /// remembered as the answer.
+    #[error("the owner's public key is {in_use} now")]
+    OtherOwnerKey {
+        /// The one that the owner has.
+        in_use: PublicKey,
     },
 }
 
@@ -284,6 +292,7 @@ impl Refusal {
                 | Self::RequestForgotten { .. }
                 | Self::AnswersFull { .. }
                 | Self::OlderKey { .. }
+                | Self::OtherOwnerKey { .. }
         )
     }
 }

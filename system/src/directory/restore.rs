@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     identity::PublicKey,
+    seal::BodyHash,
     wire::{codec, foreign},
 };
 
@@ -38,7 +39,7 @@ fn counters(record: &Record) -> Vec<u64> {
         Record::Settings(settings) => vec![u64::from(settings.wrapping_key) << 33],
         Record::User(user) => vec![user.credentials],
         Record::Group(_) => Vec::new(),
-        Record::Image(image) => {
+        Record::Image(image) | Record::Sealed(image, _) => {
             let used = image.grants.iter().map(|grant| grant.used);
             let by_groups = image.group_grants.iter().map(|grant| grant.used);
             let views = image.views.iter().map(|view| view.number);
@@ -92,7 +93,11 @@ impl Directory {
             }
             Record::User(record) => self.put_user(record)?,
             Record::Group(record) => self.put_group(record)?,
-            Record::Image(record) => self.put_image(record)?,
+            Record::Image(record) => self.put_image(record, None)?,
+            Record::Sealed(record, body) => {
+                let body = body.0.try_into().map_err(|_| Flaw::Malformed("body has 32 digits"))?;
+                self.put_image(record, Some(BodyHash(body)))?;
+            }
             Record::Inbox(record) => self.put_inbox(record)?,
         }
         Ok(())
@@ -149,7 +154,7 @@ impl Directory {
         Ok(())
     }
 
-    fn put_image(&mut self, record: ImageRecord) -> Result<(), Flaw> {
+    fn put_image(&mut self, record: ImageRecord, body: Option<BodyHash>) -> Result<(), Flaw> {
         let (id, owner) = (record.image, self.known_name(&record.owner)?);
         let mut wrapped = codec::encode(&record.wrapped_under).unwrap_or_default();
         wrapped.extend(&record.wrapped_key.0);
@@ -183,6 +188,7 @@ impl Directory {
             owner_key: public_key(&record.owner_key)?,
             group_grants,
             about: about.boxed(),
+            body,
         };
         at_most("number of views one by one", record.views.len() as u64, VIEWS_KEPT as u64)?;
         let mut number = record.views.first().map_or(0, |view| view.number);

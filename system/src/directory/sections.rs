@@ -1,17 +1,20 @@
 //! The directory as a sequence of records, section by section: what a snapshot holds, and what the hash is taken of.
 //!
-//! What follows from other fields is not exported; [`Import`] makes it again. A new section is one more line below.
+//! What follows from other fields is not exported; [`Import`] makes it again. A new section is one more line below. So is
+//! a section whose records change: what earlier versions have written is read, and written no more.
 
 use std::sync::Arc;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Ask, Directory, Group, GroupName, Image, ImageId, Mailbox, Posted, Quotas, RequestId, Session, User,
-    UserName, View, answers::Remembered, forgotten::Forgotten, id::Interner, packed::insert_packed,
+    About, Ask, Directory, Grants, Group, GroupName, Image, ImageId, Mailbox, Posted, Quotas, RequestId,
+    Session, User, UserName, View, answers::Remembered, forgotten::Forgotten, id::Interner,
+    packed::insert_packed,
 };
 use crate::{
-    identity::{KeyNumber, SessionId},
+    identity::{KeyNumber, PublicKey, SessionId, WrappedKey},
+    seal::Media,
     wire::codec::{self, CodecError},
 };
 
@@ -110,8 +113,9 @@ sections! {
     1 "settings": (u64, KeyNumber), |from| [(from.clock_ms, from.wrapping_key)],
         |into, (clock_ms, key)| (into.clock_ms, into.wrapping_key) = (clock_ms, key);
     2 "users": (UserName, User), |from| &from.users, |into, (name, user)| into.users.insert(name, user);
-    3 "images": (ImageId, Image), |from| from.images.iter().map(|(id, image)| (id, image.as_ref())),
-        |into, (id, image)| into.images.insert(id, Arc::new(image));
+    3 "images as earlier versions kept them": (ImageId, EarlierImage),
+        |_from| std::iter::empty::<(ImageId, EarlierImage)>(),
+        |into, (id, image)| into.images.insert(id, Arc::new(image.into()));
     4 "sessions": (SessionId, Session), |from| &from.sessions,
         |into, (id, session)| into.sessions.insert(id, session);
     5 "answers": (RequestId, Remembered), |from| from.answers.iter(),
@@ -127,6 +131,32 @@ sections! {
     12 "blocked": (UserName, UserName), |from| &from.blocked, |into, pair| into.blocked.insert(pair);
     13 "forgotten": Forgotten, |from| from.answers.forgotten(),
         |into, forgotten| into.answers.set_forgotten(forgotten);
+    14 "images": (ImageId, Image), |from| from.images.iter().map(|(id, image)| (id, image.as_ref())),
+        |into, (id, image)| into.images.insert(id, Arc::new(image));
+}
+
+/// An image as it was before permission blocks named the body.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct EarlierImage {
+    owner: UserName,
+    key: WrappedKey,
+    media: Media,
+    length: u64,
+    digest: [u8; 32],
+    revision: u64,
+    grants: Grants<UserName>,
+    owner_key: PublicKey,
+    group_grants: Grants<GroupName>,
+    about: Option<Box<About>>,
+}
+
+impl From<EarlierImage> for Image {
+    fn from(earlier: EarlierImage) -> Self {
+        let EarlierImage { owner, key, media, length, digest, revision, grants, owner_key, .. } = earlier;
+        let EarlierImage { group_grants, about, .. } = earlier;
+        let body = None;
+        Self { owner, key, media, length, digest, revision, grants, owner_key, group_grants, about, body }
+    }
 }
 
 impl Import {

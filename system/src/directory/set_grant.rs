@@ -5,8 +5,8 @@ use super::{
     UserName, at_most,
 };
 
-/// Sets the views that a viewer has left; 0 revokes. The image's owner may. The viewer is told; a request of theirs for
-/// views is settled if they have any now.
+/// Sets the views that a viewer has left; 0 revokes. The image's owner may. The viewer is told, unless they have as many
+/// as before; a request of theirs for views is settled if they have any now, and then they are told in any case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetGrant {
     /// Who asks.
@@ -25,6 +25,7 @@ impl Directory {
         let viewer = self.known_name(&viewer)?;
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
         let owner = image.owner.clone();
+        let before = image.grants.get(&viewer).map_or(0, |grant| grant.left);
         let used = match image.grants.get(&viewer) {
             Some(grant) => grant.used,
             None => {
@@ -40,10 +41,8 @@ impl Directory {
         image.grants.insert(viewer.clone(), Grant { left: views, used });
         image.revision += 1;
         let revision = image.revision;
-        if views > 0 {
-            self.settle_ask(&owner, id, &viewer);
-        }
-        if viewer != owner {
+        let answered = views > 0 && self.settle_ask(&owner, id, &viewer);
+        if viewer != owner && (answered || views != before) {
             self.notify(&viewer, Notice::Granted { image: id, owner, views_left: views });
         }
         Ok(Effect::Granted { views_left: views, revision })

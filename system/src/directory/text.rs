@@ -14,6 +14,11 @@ pub(super) fn check_text(field: &str, text: &str, limit: usize) -> Result<(), Re
     }
 }
 
+/// As much of a text as is within `limit`, without what would be refused.
+pub(super) fn fitting(text: &str, limit: usize) -> String {
+    text.chars().filter(|c| !is_unseen(*c)).take(limit).collect()
+}
+
 /// Control characters, line breaks among them, and those that turn the direction of what follows.
 pub(crate) fn is_unseen(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -3,7 +3,7 @@
 /// The most records that one command touches, [`Restore`](super::Restore) apart, which is for operators and limited by
 /// [`MAX_WEIGHT`](super::MAX_WEIGHT). What would touch more is begun, hidden at once, and cleared away with the commands
 /// that follow.
-pub const MAX_WORK: u64 = 2_048;
+pub const MAX_WORK: u64 = 3_072;
 
 /// How many records the last command has touched. No part of the state: nothing depends on it.
 #[derive(Debug, Clone, Copy, Default)]

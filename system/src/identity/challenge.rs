@@ -1,12 +1,14 @@
 //! How a user proves to hold a key: a node gives a challenge, the user signs it.
 //!
 //! Any node of the cluster can check a challenge that another one gave: it bears a keyed hash of the cluster, and
-//! nothing about it is stored.
+//! nothing about it is stored. The signature is for one request, too. A request has one effect whoever asks it how often,
+//! and at whichever node: so a proof that somebody has overheard is of no use to them, and no node has to remember which
+//! proofs there were.
 
 use serde::{Deserialize, Serialize};
 
 use super::{KeyPair, PublicKey, SIGNATURE_LEN, SessionId};
-use crate::directory::UserName;
+use crate::directory::{RequestId, UserName};
 
 /// How long a challenge may be answered, milliseconds.
 pub const CHALLENGE_LIFETIME_MS: u64 = 60_000;
@@ -58,7 +60,7 @@ impl Challenge {
     }
 
     /// What is signed.
-    fn message(&self, user: &UserName, purpose: Purpose) -> Vec<u8> {
+    fn message(&self, user: &UserName, purpose: Purpose, request: RequestId) -> Vec<u8> {
         let (kind, object): (u8, &[u8]) = match &purpose {
             Purpose::LogIn(session) => (0, session.as_bytes()),
             Purpose::SetPassword => (1, &[]),
@@ -66,23 +68,31 @@ impl Challenge {
         };
         let user = user.as_str().as_bytes();
         // A name has at most 64 bytes.
-        [&b"veil proof v1"[..], &self.tag, &[kind], object, &[user.len() as u8], user].concat()
+        let request = request.0.to_be_bytes();
+        [&b"veil proof v2"[..], &self.tag, &request, &[kind], object, &[user.len() as u8], user].concat()
     }
 
-    /// The user's answer.
-    pub fn answer(&self, key: &KeyPair, user: &UserName, purpose: Purpose) -> [u8; SIGNATURE_LEN] {
-        key.sign(&self.message(user, purpose))
+    /// The user's answer, for the request that will bring it.
+    pub fn answer(
+        &self,
+        key: &KeyPair,
+        user: &UserName,
+        purpose: Purpose,
+        request: RequestId,
+    ) -> [u8; SIGNATURE_LEN] {
+        key.sign(&self.message(user, purpose, request))
     }
 
-    /// Whether `signature` is the answer of the user who holds the other half of `key`.
+    /// Whether `signature` is the answer, in this request, of the user who holds the other half of `key`.
     pub fn is_answered_by(
         &self,
         key: &PublicKey,
         user: &UserName,
         purpose: Purpose,
+        request: RequestId,
         signature: &[u8; SIGNATURE_LEN],
     ) -> bool {
-        key.verifies(&self.message(user, purpose), signature)
+        key.verifies(&self.message(user, purpose, request), signature)
     }
 }
 
@@ -92,17 +102,21 @@ mod tests {
     use crate::identity::{ClusterKeys, SessionToken};
 
     #[test]
-    fn an_answer_holds_for_one_user_and_one_purpose() {
+    fn an_answer_holds_for_one_user_one_purpose_and_one_request() {
         let challenge = ClusterKeys::from_secret([1; 32]).challenge(5_000, [2; 16]);
         let (pair, other) = (KeyPair::from_seed([3; 32]), KeyPair::from_seed([4; 32]));
         let (anna, ben): (UserName, UserName) = ("anna".parse().unwrap(), "ben".parse().unwrap());
         let purpose = Purpose::LogIn(SessionToken::from_bytes([5; 32]).id());
-        let answer = challenge.answer(&pair, &anna, purpose);
-        let holds =
-            |key: &KeyPair, user, purpose| challenge.is_answered_by(&key.public(), user, purpose, &answer);
+        let request = RequestId(7);
+        let answer = challenge.answer(&pair, &anna, purpose, request);
+        let holds_in = |key: &KeyPair, user, purpose, request| {
+            challenge.is_answered_by(&key.public(), user, purpose, request, &answer)
+        };
+        let holds = |key, user, purpose| holds_in(key, user, purpose, request);
         assert!(holds(&pair, &anna, purpose));
         assert!(!holds(&other, &anna, purpose));
         assert!(!holds(&pair, &ben, purpose));
+        assert!(!holds_in(&pair, &anna, purpose, RequestId(8)));
         for another in [
             Purpose::LogIn(SessionToken::from_bytes([6; 32]).id()),
             Purpose::SetPassword,

@@ -57,6 +57,8 @@ impl Asker {
 
 /// What the directory knows of a change before it is made.
 pub(super) struct Known {
+    /// By which request it is asked for.
+    request: RequestId,
     /// It has been made already, and is asked for again.
     pub(super) answered: bool,
     /// The user who has to prove to be it.
@@ -71,7 +73,7 @@ impl Known {
             }
             _ => None,
         };
-        Self { answered: directory.has_answered(request), user }
+        Self { request, answered: directory.has_answered(request), user }
     }
 }
 
@@ -184,7 +186,7 @@ impl Admission {
         user: &UserName,
         purpose: Purpose,
         proof: Proof,
-        &Known { answered, user: ref known }: &Known,
+        &Known { request, answered, user: ref known }: &Known,
     ) -> Result<u64, ServiceError> {
         let known = known.as_ref();
         let credentials = known.map_or(0, |known| known.credentials);
@@ -214,7 +216,8 @@ impl Admission {
             }
             // Whatever others have tried: it takes no longer than to read a request, and nobody guesses one.
             Proof::Signature { challenge, signature } => {
-                let answered = |known: &User| challenge.is_answered_by(&known.key, user, purpose, &signature);
+                let answered =
+                    |known: &User| challenge.is_answered_by(&known.key, user, purpose, request, &signature);
                 let fresh = self.keys.get().check_challenge(&challenge, self.consensus.time().now_ms).is_ok();
                 fresh && known.is_some_and(answered)
             }

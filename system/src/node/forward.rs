@@ -112,8 +112,12 @@ impl Forwarder {
     }
 }
 
-/// Whether it speaks for earlier attempts as well: no attempt is answered with anything else, or it says that one was.
-/// Key-encryption keys come into use in ascending order: what is under an older one now is so for ever.
+/// Whether it speaks for earlier attempts as well: no attempt is answered with anything else, or it says that one was, or
+/// it is asked on under the same id with another key.
 fn says_all(refusal: &Refusal) -> bool {
-    refusal.is_remembered() || matches!(refusal, Refusal::AnsweredBefore { .. } | Refusal::OlderKey { .. })
+    let again = matches!(
+        refusal,
+        Refusal::OlderKey { .. } | Refusal::OtherOwnerKey { .. } | Refusal::AnsweredBefore { .. }
+    );
+    refusal.is_remembered() || again
 }

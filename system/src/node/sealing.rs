@@ -1,7 +1,6 @@
 //! The encryption service: an original comes in, a sealed image goes out, and the directory knows it.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,11 +20,14 @@ use super::{
 };
 use crate::{
     consensus::Consensus,
-    directory::{Action, Actor, Effect, ImageId, MAX_GRANTS, RecordImage, Refusal, RequestId, UserName},
+    directory::{
+        Action, Actor, Effect, ImageId, MAX_GRANTS, MAX_GROUP_GRANTS, RecordImage, Refusal, RequestId,
+        check_title,
+    },
     identity::{ClusterKeys, PublicKey, WrapError},
-    seal::{ContentKey, Media, Original, SealError, SignedBlock, Subject, seal_image},
+    seal::{BodyHash, ContentKey, Media, Original, Scratch, SealError, SignedBlock, Subject, seal_image},
     stego::{Cover, StegoError},
-    wire::client::{Reply, ServiceError},
+    wire::client::{NewImage, Reply, ServiceError},
 };
 
 /// How long a sealed image may wait for the directory, elections included.
@@ -50,13 +52,12 @@ pub(super) struct Sealing {
 
 impl Sealing {
     /// Seals `original` and records it under the id of the request. A retry, here or on another node,
-    /// is told the key on record and gives an image that opens with it.
+    /// is told the key on record and gives the same sealed image but for the time at which its permission block was issued.
     pub(super) async fn seal(
         &self,
         request: RequestId,
         actor: Actor,
-        owner: UserName,
-        grants: BTreeMap<UserName, u32>,
+        new: NewImage,
         original: Bytes,
     ) -> Result<Reply, ServiceError> {
         let media = Original::check(&original).map_err(refused)?.media;
@@ -64,33 +65,31 @@ impl Sealing {
             let (waiting, limit) = (self.limit as u64, self.limit as u64);
             return Err(ServiceError::Busy { what: "sealing tasks".to_owned(), waiting, limit });
         };
-        if grants.len() > MAX_GRANTS {
-            let (value, limit) = (grants.len() as u64, MAX_GRANTS as u64);
-            return Err(ServiceError::Declined(Refusal::TooMuch {
-                field: "number of grants".to_owned(),
-                value,
-                limit,
-            }));
-        }
-        let task = Arc::new(Task { image: ImageId(request.0), owner, media, grants, original });
+        check(&new).map_err(ServiceError::Declined)?;
+        let task = Arc::new(Task { image: ImageId(request.0), media, new, original });
         let key = self.entropy.draw(ContentKey::generate);
-        // Of an owner who registered a moment ago this node may not know yet; the record tells.
         let (known, mut under) = self.consensus.look(|directory, _| {
-            (directory.user(&task.owner).map(|user| user.key), directory.wrapping_key())
+            (directory.user(&task.new.owner).map(|user| user.key), directory.wrapping_key())
         });
-        let owner_key = known.unwrap_or(PublicKey::from_bytes([0; 32]));
+        // Of an owner who registered a moment ago this node may not know yet; the directory tells.
+        let mut owner_key = known.unwrap_or(PublicKey::from_bytes([0; 32]));
         let internal = |error: WrapError| ServiceError::Internal(error.to_string());
-        let (png, digest) = self.seal_under(&key, owner_key, &task).await?;
+        let mut sealed = self.seal_under(&key, owner_key, &task).await?;
         let (wrapped, on_record) = loop {
             let nonce = self.entropy.draw(|rng| rng.random());
             let wrapped = self.keys.get().ring().wrap(under, task.image, &key, nonce).map_err(internal)?;
+            let NewImage { owner, grants, group_grants, title } = task.new.clone();
             let record = RecordImage {
-                owner: task.owner.clone(),
+                owner,
+                owner_key,
                 key: wrapped.clone(),
                 media,
                 length: task.original.len() as u64,
-                digest,
-                grants: task.grants.clone(),
+                digest: sealed.digest,
+                body: sealed.body,
+                grants,
+                group_grants,
+                title,
             };
             let action = Action::RecordImage(record);
             let proposed = self.forwarder.propose(request, actor, action, RECORD_PATIENCE).await;
@@ -98,21 +97,27 @@ impl Sealing {
                 Ok(Effect::Recorded { key, owner_key }) => break (wrapped, (key, owner_key)),
                 // Another key came into use meanwhile, which is always a higher one: this ends.
                 Err(Refusal::OlderKey { in_use }) if in_use > under => under = in_use,
+                // The owner has another key than this node knew. The body is bound to it, and must be what is recorded.
+                Err(Refusal::OtherOwnerKey { in_use }) if in_use != owner_key => {
+                    owner_key = in_use;
+                    drop(sealed.png);
+                    sealed = self.seal_under(&key, owner_key, &task).await?;
+                }
                 Err(refusal) => return Err(service::refused(refusal)),
                 Ok(_) => return Err(done_and_not_told(&"it has the answer to another change")),
             }
         };
         let image = task.image;
         if on_record == (wrapped, owner_key) {
-            return Ok(Reply::Sealed { image, png });
+            return Ok(Reply::Sealed { image, png: sealed.png });
         }
-        drop(png);
+        drop(sealed.png);
         let (wrapped, owner_key) = on_record;
         let key =
             self.keys.get().ring().unwrap(image, &wrapped).map_err(|error| done_and_not_told(&error))?;
         let sealed_again = self.seal_under(&key, owner_key, &task).await;
-        let (png, _) = sealed_again.map_err(|error| done_and_not_told(&error))?;
-        Ok(Reply::Sealed { image, png })
+        let sealed = sealed_again.map_err(|error| done_and_not_told(&error))?;
+        Ok(Reply::Sealed { image, png: sealed.png })
     }
 
     async fn seal_under(
@@ -120,18 +125,17 @@ impl Sealing {
         key: &ContentKey,
         owner_key: PublicKey,
         task: &Arc<Task>,
-    ) -> Result<(Bytes, [u8; 32]), ServiceError> {
+    ) -> Result<Sealed, ServiceError> {
         let (key, task, issued_ms) = (key.clone(), task.clone(), self.consensus.time().now_ms);
         let (cover, cluster, buffers) = (self.cover.clone(), self.keys.get(), self.buffers.clone());
         let durations = self.durations.clone();
         let work = move || {
             let began = Instant::now();
-            let digest = blake3::hash(&task.original).into();
-            let block = task.block(&key, owner_key, &digest, issued_ms, &cluster)?;
             let (mut scratch, mut png) = buffers.take();
-            seal_image(&task.original, &key, &block, &cover, &mut scratch, &mut png)?;
+            let (block, digest, body) = task.encrypt(&key, owner_key, issued_ms, &cluster, &mut scratch)?;
+            seal_image(&block, &cover, &mut scratch, &mut png)?;
             durations.observe(began.elapsed().as_secs_f64());
-            Ok((buffers.lend(scratch, png), digest))
+            Ok(Sealed { png: buffers.lend(scratch, png), digest, body })
         };
         match self.pool.run(work).await {
             Ok(sealed) => sealed.map_err(refused),
@@ -145,29 +149,58 @@ impl Sealing {
     }
 }
 
+/// Refuses what the directory would refuse however it was sealed.
+fn check(new: &NewImage) -> Result<(), Refusal> {
+    let too_much = |field: &str, value: usize, limit: usize| Refusal::TooMuch {
+        field: field.to_owned(),
+        value: value as u64,
+        limit: limit as u64,
+    };
+    let (grants, groups) = (new.grants.len(), new.group_grants.len());
+    if grants > MAX_GRANTS {
+        return Err(too_much("number of grants", grants, MAX_GRANTS));
+    }
+    if groups > MAX_GROUP_GRANTS {
+        return Err(too_much("number of groups that the image is granted to", groups, MAX_GROUP_GRANTS));
+    }
+    check_title(&new.title)
+}
+
 /// An image to be sealed.
 struct Task {
     image: ImageId,
-    owner: UserName,
     media: Media,
-    grants: BTreeMap<UserName, u32>,
+    new: NewImage,
     original: Bytes,
 }
 
+/// A sealed image, and what is recorded of it.
+struct Sealed {
+    png: Bytes,
+    /// BLAKE3 of the original.
+    digest: [u8; 32],
+    body: BodyHash,
+}
+
 impl Task {
-    /// Its first permission block.
-    fn block(
+    /// Encrypts the original into `scratch`, and gives the first permission block, the original's digest and the body's.
+    fn encrypt(
         &self,
         key: &ContentKey,
         owner_key: PublicKey,
-        digest: &[u8; 32],
         issued_ms: u64,
         cluster: &ClusterKeys,
-    ) -> Result<SignedBlock, SealError> {
-        let Self { image, ref owner, media, ref grants, ref original } = *self;
-        let original_len = original.len() as u64;
-        let subject = Subject { image, owner, owner_key, media, original_len, digest, key };
-        subject.block(grants.iter().map(|(viewer, views)| (viewer, *views)), 0, issued_ms, cluster)
+        scratch: &mut Scratch,
+    ) -> Result<(SignedBlock, [u8; 32], BodyHash), SealError> {
+        let Self { image, media, new: NewImage { ref owner, ref grants, .. }, ref original } = *self;
+        let (digest, original_len): ([u8; 32], _) = (blake3::hash(original).into(), original.len() as u64);
+        let (digest_of, body) = (&digest, None);
+        let mut subject =
+            Subject { image, owner, owner_key, media, original_len, digest: digest_of, key, body };
+        let body = subject.encrypt(original, scratch)?;
+        subject.body = Some(body);
+        let grants = grants.iter().map(|(viewer, views)| (viewer, *views));
+        Ok((subject.block(grants, 0, issued_ms, cluster)?, digest, body))
     }
 }
 

@@ -128,9 +128,9 @@ impl ClientService {
             Request::WatchLeadership { seen } => Ok(Reply::Leadership(self.watch_leadership(seen).await)),
             Request::Execute { request, change } => self.execute(&asker, request, change).await,
             Request::AssignWorker { avoid } => self.assign_worker(&asker, &avoid).await,
-            Request::Seal { request, owner, grants, original } => {
-                self.authorise(asker.actor, Wish::Seal { owner: &owner }).await?;
-                self.sealing.seal(request, asker.actor, owner, grants, original).await
+            Request::Seal { request, image, original } => {
+                self.authorise(asker.actor, Wish::Seal { owner: &image.owner }).await?;
+                self.sealing.seal(request, asker.actor, image, original).await
             }
             Request::Read { query, consistency } => self.read(asker.actor, query, consistency).await,
             Request::Members => match self.consensus.roles().await {
@@ -153,8 +153,13 @@ impl ClientService {
                 }
             }
             Request::Keys => {
-                let user = self.authorise(asker.actor, Wish::User).await?;
-                let user = user.ok_or(ServiceError::Declined(Refusal::NoSession))?;
+                // A session that has ended elsewhere may live on here.
+                self.within_patience(self.consensus.read_barrier()).await?;
+                let user = self.consensus.look(|directory, _| {
+                    let caller = self.identify(directory, asker.actor, true)?;
+                    directory.authorise(&caller, Wish::User).map_err(ServiceError::Declined)?;
+                    caller.into_user().ok_or(ServiceError::Declined(Refusal::NoSession))
+                })?;
                 let keys = self.keys.get();
                 Ok(Reply::Keys { cluster: keys.public(), finder: keys.finder(&user) })
             }
@@ -371,6 +376,10 @@ impl ClientService {
         match answer.map_err(refused)? {
             Effect::Registered => Ok(Reply::Registered),
             Effect::Opened { image, key, views_left, revision } => {
+                // Asked again, it may have been opened before its owner took it back, and be remembered.
+                if self.consensus.look(|directory, _| directory.image(image).is_none()) {
+                    return Err(ServiceError::Declined(Refusal::AnsweredBefore { request }));
+                }
                 let key = self.keys.get().ring().unwrap(image, &key);
                 let key = key.map_err(|error| done_and_not_told(&error))?;
                 Ok(Reply::Opened { key, views_left, revision })
@@ -507,7 +516,7 @@ impl ClientService {
     fn block(&self, directory: &Directory, image: ImageId) -> Answer {
         let unknown = || ServiceError::Declined(Refusal::UnknownImage { image });
         let record = directory.image(image).ok_or_else(unknown)?;
-        let Image { owner, key, media, length, digest, revision, grants, owner_key, .. } = record;
+        let Image { owner, key, media, length, digest, revision, grants, owner_key, body, .. } = record;
         let internal = |error: &dyn std::fmt::Display| ServiceError::Internal(error.to_string());
         let key = self.keys.get().ring().unwrap(image, key).map_err(|error| internal(&error))?;
         let subject = Subject {
@@ -518,6 +527,7 @@ impl ClientService {
             original_len: *length,
             digest,
             key: &key,
+            body: *body,
         };
         let grants = grants.iter().map(|(viewer, grant)| (viewer, grant.left));
         let signed = subject.block(grants, *revision, self.consensus.time().now_ms, &self.keys.get());

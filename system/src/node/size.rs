@@ -128,7 +128,7 @@ mod tests {
     use crate::{
         directory::{Describe, ImageId, Restore},
         wire::{
-            client::{Asked, Change},
+            client::{Asked, Change, NewImage},
             codec,
         },
     };
@@ -157,7 +157,7 @@ mod tests {
             assert_eq!(kind(execute(Change::Describe(describe)), session.clone()), LargeKind::Other);
             assert_eq!(kind(Request::AssignWorker { avoid: vec![1] }, session.clone()), LargeKind::Other);
             let (owner, original) = (Clone::clone(&owner), Bytes::from(vec![0; 1_000]));
-            let seal = Request::Seal { request, owner, grants: Default::default(), original };
+            let seal = Request::Seal { request, image: NewImage::of(owner), original };
             assert_eq!(kind(seal, session), LargeKind::Seal);
         }
         assert!(Beginning::of(&[7; 3]).session.is_none());

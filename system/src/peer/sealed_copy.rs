@@ -12,7 +12,7 @@ use crate::{
     seal::{SealError, SealedFile, SignedBlock, check_replacement},
     stego::{
         StegoError,
-        layout::{self, Front, START_LEN, TAIL_LEN},
+        layout::{self, Front, Kind, START_LEN, TAIL_LEN},
     },
 };
 
@@ -204,13 +204,13 @@ impl SealedCopy {
             Err(StegoError::Interrupted) => {
                 let whole = Front::recover(&front, &tail)?;
                 // Nothing is touched unless all of the file is in order afterwards.
-                layout::read(&layout::rewrite(&self.0.bytes()?, whole.block())?)?;
+                readable(&layout::rewrite(&self.0.bytes()?, whole.block())?)?;
                 self.patch(&whole, &front, whole.block())?;
                 Ok(true)
             }
             front => {
                 front?;
-                layout::read(&self.0.bytes()?)?;
+                readable(&self.0.bytes()?)?;
                 Ok(false)
             }
         }
@@ -282,6 +282,15 @@ fn is_unsupported(error: &io::Error) -> bool {
     let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
     matches!(code, Some(rustix::io::Errno::NOTSUP | rustix::io::Errno::NOLCK | rustix::io::Errno::NOSYS))
         || error.kind() == io::ErrorKind::Unsupported
+}
+
+/// Whether a file is in order, whatever it hides. The body of a sealed image has to be the one that its block names.
+fn readable(file: &[u8]) -> Result<(), CopyError> {
+    match layout::read(file)?.header.kind {
+        Kind::SealedImage => SealedFile::read(file).map(drop)?,
+        Kind::Passphrase => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Grants, Nonce, SealError};
+use super::{BodyHash, Grants, Nonce, SealError};
 use crate::{
     directory::{ImageId, UserName},
     identity::{ClusterKeys, PublicKey, SIGNATURE_LEN},
-    stego::layout::BLOCK_CAPACITY,
+    stego::layout::{BLOCK_CAPACITY, FIRST_VERSION, VERSION},
     wire::codec,
 };
 
@@ -42,7 +42,7 @@ impl fmt::Display for Media {
 
 /// Travels in the file, for readers without a key. It is a copy: what counts is the directory, which
 /// releases the key. Grants, revision and time of issue are not bound to the ciphertext, so that they can
-/// change; the cluster's signature covers all.
+/// change; the cluster's signature covers all, and with the body's hash the ciphertext.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PermissionBlock {
     /// Which image this is.
@@ -68,6 +68,10 @@ pub struct PermissionBlock {
     /// The cluster's public key. Says by which key the signature is to be verified; whether that is the
     /// key of the cluster one trusts, the reader has to know.
     pub cluster: PublicKey,
+    /// The hash of the body that it belongs to. Images that were sealed before version 3 of the format have none. Comes
+    /// last, without a sign whether it is there: the block ends with it or before it.
+    #[serde(skip)]
+    pub body: Option<BodyHash>,
 }
 
 /// Keeps signatures of permission blocks apart from those of anything else.
@@ -79,7 +83,7 @@ impl PermissionBlock {
     /// # Errors
     /// [`SealError::TooLarge`] beyond [`SignedBlock::MAX_BYTES`], which some hundred grants reach.
     pub fn sign(self, keys: &ClusterKeys) -> Result<SignedBlock, SealError> {
-        let mut bytes = codec::encode(&self)?;
+        let mut bytes = self.encode()?;
         let signature = keys.sign(&[SIGNED, &bytes].concat());
         bytes.extend_from_slice(&signature);
         let (value, limit) = (bytes.len() as u64, SignedBlock::MAX_BYTES as u64);
@@ -87,6 +91,32 @@ impl PermissionBlock {
             return Err(SealError::TooLarge { field: "permission block", value, limit, unit: "bytes" });
         }
         Ok(SignedBlock { block: self, bytes })
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, SealError> {
+        let mut bytes = codec::encode(self)?;
+        bytes.extend(self.body.iter().flat_map(|body| body.0));
+        Ok(bytes)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, SealError> {
+        let mut rest = bytes;
+        let fields: Self = codec::decode_first(&mut rest)?;
+        let body = match rest {
+            [] => None,
+            rest => Some(codec::decode(rest)?),
+        };
+        let block = Self { body, ..fields };
+        codec::check_shortest(&block, &bytes[..bytes.len() - rest.len()])?;
+        Ok(block)
+    }
+
+    /// The version of the format that has such a block.
+    pub fn version(&self) -> u8 {
+        match self.body {
+            Some(_) => VERSION,
+            None => FIRST_VERSION,
+        }
     }
 }
 
@@ -108,8 +138,7 @@ impl SignedBlock {
     /// [`SealError::BadBlock`] when the bytes are anything but one block.
     pub fn decode(bytes: &[u8]) -> Result<Self, SealError> {
         let end = bytes.len().saturating_sub(SIGNATURE_LEN);
-        let block = codec::decode(&bytes[..end])?;
-        codec::check_shortest(&block, &bytes[..end])?;
+        let block = PermissionBlock::decode(&bytes[..end])?;
         Ok(Self { block, bytes: bytes.to_vec() })
     }
 
@@ -173,6 +202,7 @@ mod tests {
             revision,
             issued_ms: 300,
             cluster: keys().public(),
+            body: Some(BodyHash([0xbb; 16])),
         }
     }
 
@@ -189,14 +219,42 @@ mod tests {
         golden.extend(&signed.as_bytes()[entry..entry + 16]);
         golden.extend(b"\x07\xfb\x2c\x01");
         golden.extend(keys().public().as_bytes());
+        golden.extend([0xbb; 16]);
         let (bytes, signature) = signed.as_bytes().split_last_chunk::<SIGNATURE_LEN>().unwrap();
         assert_eq!(bytes, golden);
+        assert_eq!(
+            (&signature[..4], &signature[59..]),
+            (&b"\xb7\x5c\x4e\x0b"[..], &b"\xab\xda\x6d\x5e\x07"[..])
+        );
         let hash = blake3::hash(&[bytes, signature].concat());
         assert_eq!(
             hash.to_hex().as_str(),
-            "748dab8408c380f1caca1538313e6c6090e2bb67382f98dcec3d511371e7a310"
+            "55e3f6ed2b76e156e101b89a43019fd153fc389e3679941a18380171a2cedef5"
         );
         assert_eq!(SignedBlock::decode(signed.as_bytes()).unwrap(), signed);
+    }
+
+    #[test]
+    fn a_block_of_version_2_is_held_still_and_says_nothing_of_the_body() {
+        let earlier = PermissionBlock { body: None, ..block(1) };
+        let signed = earlier.clone().sign(&keys()).unwrap();
+        assert_eq!(
+            blake3::hash(signed.as_bytes()).to_hex().as_str(),
+            "748dab8408c380f1caca1538313e6c6090e2bb67382f98dcec3d511371e7a310"
+        );
+        let read = SignedBlock::decode(signed.as_bytes()).unwrap();
+        assert_eq!((read.unverified(), read.unverified().version()), (&earlier, 2));
+        // The hash cannot be taken away or added without the cluster, nor be cut or go on.
+        let (whole, without) = (block(1).encode().unwrap(), earlier.encode().unwrap());
+        assert_eq!(whole[..without.len()], without);
+        let newer = block(1).sign(&keys()).unwrap();
+        let (_, signature) = newer.as_bytes().split_last_chunk::<SIGNATURE_LEN>().unwrap();
+        let stripped = SignedBlock::decode(&[&without[..], signature].concat()).unwrap();
+        assert!(matches!(stripped.verify(&keys().public()), Err(SealError::Forged)));
+        for bytes in [&whole[..whole.len() - 1], &[&whole[..], b"x"].concat()] {
+            let refused = SignedBlock::decode(&[bytes, signature].concat());
+            assert!(matches!(refused, Err(SealError::BadBlock(_))));
+        }
     }
 
     #[test]

@@ -46,6 +46,11 @@ pub enum SealError {
     /// The key is right, but the ciphertext or what is bound to it was changed.
     #[error("the picture was tampered with: what it hides no longer decrypts")]
     Tampered,
+    /// The body is not the one that the permission block names.
+    #[error(
+        "the picture was altered since it was sealed: what it hides is not what its permission block names"
+    )]
+    Altered,
     /// The permission block, or the new one for a file, describes another image than the file holds.
     #[error("the permission block belongs to another image: its {field} differs")]
     OtherImage {

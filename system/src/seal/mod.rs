@@ -4,6 +4,7 @@
 //! Pure: no I/O and no clock; keys and salts are made from a generator the caller supplies.
 
 mod block;
+mod body;
 mod error;
 mod grants;
 mod key;
@@ -12,6 +13,7 @@ mod passphrase;
 mod sealed;
 
 pub use block::{Media, PermissionBlock, SignedBlock};
+pub use body::BodyHash;
 pub use error::SealError;
 pub use grants::Grants;
 pub use key::{ContentKey, Nonce};

@@ -7,7 +7,7 @@ use super::{ContentKey, MAX_ORIGINAL_BYTES, Nonce, SealError};
 use crate::{
     stego::{
         Cover, StegoError,
-        layout::{self, Hidden, Kind, Payload, Plan, VERSION},
+        layout::{self, FIRST_VERSION, Hidden, Kind, Payload, Plan},
     },
     wire::codec,
 };
@@ -54,7 +54,7 @@ struct Bound {
 
 impl Bound {
     fn bytes(salt: [u8; SALT_LEN], cost: Cost, len: u64) -> Result<Vec<u8>, SealError> {
-        Ok(codec::encode(&Self { suite: SUITE, version: VERSION, salt, cost, len })?)
+        Ok(codec::encode(&Self { suite: SUITE, version: FIRST_VERSION, salt, cost, len })?)
     }
 }
 
@@ -155,7 +155,7 @@ pub fn hide(
     let lock = Lock { salt, cost: COST, nonce, len, key_commitment: key.commitment() };
     let lock = codec::encode(&lock)?;
     let mut png = Vec::new();
-    let payload = Payload { kind: Kind::Passphrase, block: &lock, body: &body };
+    let payload = Payload { version: FIRST_VERSION, kind: Kind::Passphrase, block: &lock, body: &body };
     layout::write(cover, &plan, payload, &mut Vec::new(), &mut png)?;
     Ok((png, plan))
 }
@@ -224,7 +224,8 @@ mod tests {
             let (body, block) = ([0; AROUND], codec::encode(lock).unwrap());
             let plan = Plan::new(&cover(), body.len()).unwrap();
             let mut file = Vec::new();
-            let payload = Payload { kind: Kind::Passphrase, block: &block, body: &body };
+            let payload =
+                Payload { version: FIRST_VERSION, kind: Kind::Passphrase, block: &block, body: &body };
             layout::write(&cover(), &plan, payload, &mut Vec::new(), &mut file).unwrap();
             reveal(&file, "any").unwrap_err().to_string()
         };

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::{ContentKey, Grants, Media, Nonce, PermissionBlock, SealError, SignedBlock};
+use super::{BodyHash, ContentKey, Grants, Media, Nonce, PermissionBlock, SealError, SignedBlock};
 use crate::{
     directory::{ImageId, UserName},
     identity::{ClusterKeys, PublicKey},
     stego::{
         Cover, StegoError,
-        layout::{self, Geometry, Header, Kind, Payload, Plan, VERSION},
+        layout::{self, FIRST_VERSION, Geometry, Header, Kind, Payload, Plan},
     },
     wire::codec,
 };
@@ -33,9 +33,12 @@ pub struct Subject<'a> {
     pub digest: &'a [u8; 32],
     /// The key that opens it.
     pub key: &'a ContentKey,
+    /// What its body [is known by](Self::encrypt); nothing, of an image that was sealed before version 3.
+    pub body: Option<BodyHash>,
 }
 
-/// What a ciphertext is bound to: under another id, owner, format or length it does not open.
+/// What a ciphertext is bound to: under another id, owner, format or length it does not open. That is as it was in
+/// version 2 of the format.
 #[derive(Serialize)]
 struct Bound<'a> {
     suite: &'static str,
@@ -50,12 +53,41 @@ struct Bound<'a> {
 impl Bound<'_> {
     fn bytes(block: &PermissionBlock) -> Result<Vec<u8>, SealError> {
         let PermissionBlock { image, ref owner, owner_key, media, original_len, .. } = *block;
-        let suite = SUITE;
-        Ok(codec::encode(&Bound { suite, version: VERSION, image, owner, owner_key, media, original_len })?)
+        Bound { suite: SUITE, version: FIRST_VERSION, image, owner, owner_key, media, original_len }.encode()
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, SealError> {
+        Ok(codec::encode(self)?)
     }
 }
 
 impl Subject<'_> {
+    fn bound(&self) -> Result<Vec<u8>, SealError> {
+        let Self { image, owner, owner_key, media, original_len, .. } = *self;
+        Bound { suite: SUITE, version: FIRST_VERSION, image, owner, owner_key, media, original_len }.encode()
+    }
+
+    /// Encrypts the image's original, the file as it is, for [`seal_image`], and says by what permission blocks are to
+    /// name it. The key must never encrypt another one. The same arguments give the same ciphertext.
+    ///
+    /// # Errors
+    /// [`SealError::OtherImage`] when it has another length.
+    pub fn encrypt(&self, original: &[u8], scratch: &mut Scratch) -> Result<BodyHash, SealError> {
+        scratch.hash = None;
+        if self.original_len != original.len() as u64 {
+            return Err(SealError::OtherImage { field: "length" });
+        }
+        let bound = self.bound()?;
+        let nonce = self.key.nonce(self.digest, &bound);
+        let body = &mut scratch.body;
+        body.clear();
+        body.extend_from_slice(&nonce.0);
+        self.key.encrypt(nonce, original, &bound, body)?;
+        let hash = BodyHash::of(body);
+        scratch.hash = Some(hash);
+        Ok(hash)
+    }
+
     /// The permission block of a revision, issued and signed by the cluster.
     ///
     /// # Errors
@@ -68,20 +100,20 @@ impl Subject<'_> {
         cluster: &ClusterKeys,
     ) -> Result<SignedBlock, SealError> {
         let viewers = grants.into_iter().map(|(user, views)| (cluster.finder(user), views));
-        let mut block = PermissionBlock {
+        let block = PermissionBlock {
             image: self.image,
             owner: self.owner.clone(),
             owner_key: self.owner_key,
             media: self.media,
             original_len: self.original_len,
             key_commitment: self.key.commitment(),
-            nonce: Nonce([0; Nonce::LEN]),
+            nonce: self.key.nonce(self.digest, &self.bound()?),
             grants: Grants::new(self.image, revision, viewers),
             revision,
             issued_ms,
             cluster: cluster.public(),
+            body: self.body,
         };
-        block.nonce = self.key.nonce(self.digest, &Bound::bytes(&block)?);
         block.sign(cluster)
     }
 }
@@ -90,6 +122,8 @@ impl Subject<'_> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     body: Vec<u8>,
+    /// Of the body.
+    hash: Option<BodyHash>,
     read_back: Vec<u8>,
 }
 
@@ -100,36 +134,28 @@ impl Scratch {
     }
 }
 
-/// Seals the file `original` under `key`, which must never seal another one, as a PNG file in `png`, whose
-/// content before is lost. `block` is what [`Subject::block`] made for this image, from the digest of this original:
-/// its nonce is taken as it is.
+/// Seals what was [encrypted](Subject::encrypt) into `scratch`, as a PNG file in `png`, whose content before is lost.
+/// `block` is what [`Subject::block`] made for this image.
 ///
-/// The file is encrypted as it is: what [`SealedFile::open`] gives back is equal to it byte for byte. The
-/// same arguments give the same sealed image. What was written was read back.
+/// What [`SealedFile::open`] gives back is equal to the original byte for byte. The same arguments give the same sealed
+/// image. What was written was read back.
 ///
 /// # Errors
 /// [`StegoError::DoesNotFit`] when no enlargement of the cover holds the original, [`SealError::OtherImage`]
 /// when the block is another image's, [`StegoError::NotVerified`].
 pub fn seal_image(
-    original: &[u8],
-    key: &ContentKey,
     block: &SignedBlock,
     cover: &Cover,
     scratch: &mut Scratch,
     png: &mut Vec<u8>,
 ) -> Result<Plan, SealError> {
     let about = block.unverified();
-    if about.original_len != original.len() as u64 {
-        return Err(SealError::OtherImage { field: "length" });
+    if about.body.is_none() || about.body != scratch.hash {
+        return Err(SealError::OtherImage { field: "body" });
     }
-    if about.key_commitment != key.commitment() {
-        return Err(SealError::OtherImage { field: "key commitment" });
-    }
-    scratch.body.clear();
-    scratch.body.extend_from_slice(&about.nonce.0);
-    key.encrypt(about.nonce, original, &Bound::bytes(about)?, &mut scratch.body)?;
     let plan = Plan::new(cover, scratch.body.len())?;
-    let payload = Payload { kind: Kind::SealedImage, block: block.as_bytes(), body: &scratch.body };
+    let (version, kind) = (about.version(), Kind::SealedImage);
+    let payload = Payload { version, kind, block: block.as_bytes(), body: &scratch.body };
     layout::write(cover, &plan, payload, &mut scratch.read_back, png)?;
     Ok(plan)
 }
@@ -153,7 +179,7 @@ impl SealedFile {
     /// # Errors
     /// [`SealError::Picture`] when it is no PNG, hides nothing or something else, is damaged or newer;
     /// [`SealError::BadBlock`] when the permission block does not decode; [`SealError::OtherImage`] when it
-    /// is another image's.
+    /// is another image's; [`SealError::Altered`] when the body is not the one that it names.
     pub fn read(file: &[u8]) -> Result<Self, SealError> {
         let layout::Hidden { geometry, header, block, body } = layout::read(file)?;
         if header.kind != Kind::SealedImage {
@@ -168,6 +194,13 @@ impl SealedFile {
         if (body.len() - Nonce::LEN) as u64 != about.original_len.saturating_add(ContentKey::OVERHEAD as u64)
         {
             return Err(SealError::OtherImage { field: "length" });
+        }
+        if header.version != about.version() {
+            return Err(SealError::OtherImage { field: "format version" });
+        }
+        // Of what was sealed before version 3 only the key tells.
+        if about.body.is_some_and(|named| named != BodyHash::of(&body)) {
+            return Err(SealError::Altered);
         }
         Ok(Self { block, geometry, header, body })
     }
@@ -203,6 +236,7 @@ pub fn check_replacement(old: &PermissionBlock, new: &SignedBlock) -> Result<(),
         ("length", old.original_len == new.original_len),
         ("key commitment", old.key_commitment == new.key_commitment),
         ("nonce", old.nonce == new.nonce),
+        ("body", old.body == new.body),
     ];
     match fixed.into_iter().find(|(_, same)| !same) {
         Some((field, _)) => Err(SealError::OtherImage { field }),

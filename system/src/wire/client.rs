@@ -92,11 +92,8 @@ pub enum Request {
     Seal {
         /// Names the request and, later, the image.
         request: RequestId,
-        /// Whose image it is.
-        owner: UserName,
-        /// Views given to each viewer.
-        #[serde(deserialize_with = "foreign::map::<_, _, _, GRANTS_MAX>")]
-        grants: BTreeMap<UserName, u32>,
+        /// What is to be known of it.
+        image: NewImage,
         /// The file, PNG or JPEG.
         original: Bytes,
     },
@@ -122,7 +119,7 @@ pub enum Request {
         id: NodeId,
     },
     /// By which key does the cluster sign, and by which does the user who asks find their own grants in permission
-    /// blocks? Any node answers that knows the session.
+    /// blocks? Any node answers that is connected to a leader, once it is sure that the session lives.
     Keys,
     /// Something to sign, to prove that one holds a key. Any node answers.
     Challenge,
@@ -160,6 +157,28 @@ pub enum Request {
     },
     /// Where do writes spend their time on this node? Any node answers.
     WriteStages,
+}
+
+/// An image that is to be sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewImage {
+    /// Whose it is.
+    pub owner: UserName,
+    /// Views given to each viewer.
+    #[serde(deserialize_with = "foreign::map::<_, _, _, GRANTS_MAX>")]
+    pub grants: BTreeMap<UserName, u32>,
+    /// Views given to groups, of which the owner has to be a member.
+    #[serde(deserialize_with = "foreign::map::<_, _, _, GRANTS_MAX>")]
+    pub group_grants: BTreeMap<GroupName, u32>,
+    /// Its title; may be empty.
+    pub title: String,
+}
+
+impl NewImage {
+    /// One without a title, that nobody but its owner may view.
+    pub fn of(owner: UserName) -> Self {
+        Self { owner, grants: BTreeMap::new(), group_grants: BTreeMap::new(), title: String::new() }
+    }
 }
 
 /// A peer that is online.

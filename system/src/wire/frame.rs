@@ -203,9 +203,9 @@ mod tests {
     #[tokio::test]
     async fn a_newer_version_is_named() {
         let (mut near, far) = tokio::io::duplex(256);
-        near.write_all(b"\x00\x00\x00\x06VEIL\x08\x00").await.unwrap();
+        near.write_all(b"\x00\x00\x00\x06VEIL\x09\x00").await.unwrap();
         let refused = handshake(Box::new(far), Link::Client).await;
-        assert!(matches!(refused, Err(WireError::Version { theirs: 8 })), "{:?}", refused.err());
+        assert!(matches!(refused, Err(WireError::Version { theirs: 9 })), "{:?}", refused.err());
         let mut ours = [0; 10];
         near.read_exact(&mut ours).await.unwrap();
         assert_eq!(&ours, b"\x00\x00\x00\x06VEIL\x08\x00");

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use veil::{
     client::{Client, ClientError, Keys},
-    directory::Refusal,
+    directory::{EndSession, Refusal},
     identity::SessionToken,
     node::{Entropy, RaftConfig},
     seal::SealedFile,
@@ -16,21 +16,28 @@ use veil::{
 };
 
 use super::{
-    harness::{Cluster, PATIENCE, join, leader, name, soon},
+    harness::{Cluster, PATIENCE, join, leader, log_in, name, soon},
     photo,
 };
 
+/// What one node, asked by itself, says to whoever has the session.
+async fn keys_of(cluster: &Cluster, id: u64, session: &SessionToken) -> Answer {
+    let links = Links::<Asked, Answer>::new(Arc::new(cluster.network.clone()), Link::Client, 1);
+    let ask = Asked { session: Some(session.clone()), request: Request::Keys };
+    links.ask(&cluster.members[&id].client, &ask, PATIENCE).await.unwrap()
+}
+
 /// What each node, asked by itself, says of the cluster's key and of the finder key of whoever has the session.
 async fn told_by_each(cluster: &Cluster, session: &SessionToken) -> Vec<Keys> {
-    let links = Links::<Asked, Answer>::new(Arc::new(cluster.network.clone()), Link::Client, 1);
     let mut told = Vec::new();
     for id in cluster.nodes.keys() {
-        let ask = Asked { session: Some(session.clone()), request: Request::Keys };
         loop {
-            match links.ask(&cluster.members[id].client, &ask, PATIENCE).await.unwrap() {
+            match keys_of(cluster, *id, session).await {
                 Ok(Reply::Keys { cluster, finder }) => break told.push(Keys { cluster, finder }),
-                // It has not heard of the session yet.
-                Err(ServiceError::Behind) => tokio::time::sleep(Duration::from_millis(10)).await,
+                // It has not heard of a leader yet.
+                Err(ServiceError::Unsettled(_) | ServiceError::NotLeader(_)) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
                 other => panic!("node {id}: {other:?}"),
             }
         }
@@ -62,16 +69,36 @@ async fn every_node_tells_the_same_keys_and_another_cluster_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_are_told_by_whoever_is_left() {
+async fn keys_are_told_by_who_is_sure_that_the_session_lives_and_nobody_else() {
     let mut cluster = Cluster::start(3, RaftConfig::default()).await;
     let client: Client = cluster.client();
     let ben = join(&client, "ben").await;
-    let before = told_by_each(&cluster, ben.session().unwrap()).await[0].clone();
-    cluster.stop_node(1).await;
-    cluster.stop_node(2).await;
-    // No majority is left: nothing can be changed, and the keys can be told.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(told_by_each(&cluster, ben.session().unwrap()).await, [before]);
+    let lost = log_in(&client, "ben").await.session().unwrap().clone();
+    let before = told_by_each(&cluster, &lost).await[0].clone();
+    let led = leader(&client).await;
+    let slow = *cluster.nodes.keys().find(|id| **id != led).unwrap();
+    cluster.wires.cut_off(slow);
+    let end = EndSession { user: name("ben"), session: lost.id() };
+    ben.end_session(ben.request_id(), end, soon()).await.unwrap();
+    // It holds a directory in which the session lives, and cannot know better.
+    let unsure =
+        |answer: &Answer| matches!(answer, Err(ServiceError::Unsettled(_) | ServiceError::NotLeader(_)));
+    let answer = keys_of(&cluster, slow, &lost).await;
+    assert!(unsure(&answer), "{answer:?}");
+    cluster.wires.mend(slow);
+    loop {
+        match keys_of(&cluster, slow, &lost).await {
+            Err(ServiceError::Refused(Refusal::NoSession)) => break,
+            answer => assert!(unsure(&answer), "{answer:?}"),
+        }
+    }
+    // Without a majority nobody is sure.
+    for id in cluster.nodes.keys().copied().filter(|id| *id != slow).collect::<Vec<_>>() {
+        assert_eq!(ben.keys(soon()).await.unwrap(), before);
+        cluster.stop_node(id).await;
+    }
+    let answer = keys_of(&cluster, slow, ben.session().unwrap()).await;
+    assert!(unsure(&answer), "{answer:?}");
 }
 
 /// Whether any file of a node's folder holds these bytes.

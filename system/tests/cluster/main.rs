@@ -54,6 +54,10 @@ async fn seal_list_view_grant_and_go_on_without_the_leader() {
     // A retry gives the same image, and it opens with the key on record.
     let again = anna.seal(request, name("anna"), grants, original.clone(), soon()).await.unwrap();
     assert_eq!(again.image, sealed.image);
+    // Whoever sealed it, and under whatever key it was tried: the body is the one that is on record.
+    let body = |png: &[u8]| SealedFile::read(png).unwrap().block.unverified().body.unwrap();
+    let on_record = anna.block(sealed.image, soon()).await.unwrap().unverified().body.unwrap();
+    assert_eq!([body(&sealed.png), body(&again.png)], [on_record; 2]);
 
     let listed = ben.list(name("ben"), None, soon()).await.unwrap().lines;
     assert_eq!((listed.len(), listed[0].views_left), (1, Some(2)));

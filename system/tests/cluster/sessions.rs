@@ -1,17 +1,22 @@
 //! Logging in and out, and what nobody gets in with.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use veil::{
     client::{Client, ClientError, Credential, NewSession},
-    directory::{EndSession, EndSessions, Refusal, SetGrant},
-    identity::{KeyPair, Password, SessionToken},
+    directory::{EndSession, EndSessions, Refusal, Renew, SetGrant},
+    identity::{KeyPair, Password, Purpose, SessionToken},
     node::RaftConfig,
+    wire::{
+        client::{Answer, Asked, Change, Proof, Reply, Request, ServiceError},
+        frame::Link,
+        links::Links,
+    },
 };
 
 use super::{
-    harness::{Cluster, join, key, log_in, name, soon},
+    harness::{Cluster, PATIENCE, join, key, leader, log_in, name, soon},
     photo,
 };
 
@@ -34,6 +39,14 @@ async fn register_with_password(client: &Client, user: &str, text: &str) {
     let password = Password::try_from(text.to_owned()).unwrap();
     let key = key(user).public();
     client.register(client.request_id(), name(user), key, Some(password), soon()).await.unwrap();
+}
+
+/// What one node, asked by itself as a stranger, answers.
+async fn ask(cluster: &Cluster, id: u64, request: Request) -> Answer {
+    let links = Links::<Asked, Answer>::new(Arc::new(cluster.network.clone()), Link::Client, 1);
+    let address = &cluster.members[&id].client;
+    let answer = links.ask(address, &Asked::stranger(request), PATIENCE).await;
+    answer.unwrap_or_else(|error| Err(ServiceError::Unsettled(error.to_string())))
 }
 
 const NO_SESSION: ClientError = ClientError::Refused(Refusal::NoSession);
@@ -83,6 +96,62 @@ async fn a_retried_login_survives_the_leader() {
     cluster.stop_node(leader).await;
     log_in().await.unwrap();
     assert!(anna.list(name("anna"), None, soon()).await.unwrap().lines.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_that_was_overheard_is_of_no_use_and_a_session_that_has_ended_stays_so() {
+    let mut cluster = Cluster::start(3, RaftConfig::default()).await;
+    let client = cluster.client();
+    let anna = join(&client, "anna").await;
+    let Ok(Reply::Challenge(challenge)) = ask(&cluster, leader(&client).await, Request::Challenge).await
+    else {
+        panic!("no challenge")
+    };
+    let (request, session) = (client.request_id(), new_session(&client, 3_600_000));
+    let id = session.token.id();
+    let signature = challenge.answer(&key("anna"), &name("anna"), Purpose::LogIn(id), request);
+    let overheard = Change::LogIn {
+        user: name("anna"),
+        session: id,
+        device: session.device.clone(),
+        lifetime_ms: session.lifetime_ms,
+        proof: Proof::Signature { challenge, signature },
+    };
+    let say = async |cluster: &Cluster, request| {
+        let execute = Request::Execute { request, change: overheard.clone() };
+        loop {
+            match ask(cluster, leader(&client).await, execute.clone()).await {
+                Err(ServiceError::NotLeader(_) | ServiceError::Unsettled(_)) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                answer => break answer,
+            }
+        }
+    };
+    let first = say(&cluster, request).await;
+    assert!(matches!(first, Ok(Reply::LoggedIn { .. })), "{first:?}");
+    let begun = client.in_session(session.token.clone());
+    begun.list(name("anna"), None, soon()).await.unwrap();
+    // In another request it proves nothing, as long as the session lives and afterwards.
+    assert_eq!(say(&cluster, client.request_id()).await, Err(ServiceError::NotProven));
+    anna.end_session(anna.request_id(), EndSession { user: name("anna"), session: id }, soon())
+        .await
+        .unwrap();
+    assert_eq!(say(&cluster, client.request_id()).await, Err(ServiceError::NotProven));
+    // The same request gets its first answer, and begins nothing anew. Nor does another leader know better.
+    for _ in 0..2 {
+        assert_eq!(say(&cluster, request).await, first);
+        assert_eq!(say(&cluster, client.request_id()).await, Err(ServiceError::NotProven));
+        assert_eq!(begun.list(name("anna"), None, soon()).await, Err(NO_SESSION));
+        let renew = Renew { user: name("anna"), session: id, lifetime_ms: 3_600_000 };
+        assert_eq!(begun.renew(begun.request_id(), renew.clone(), soon()).await, Err(NO_SESSION));
+        let elsewhere = anna.renew(anna.request_id(), renew, soon()).await;
+        assert_eq!(elsewhere, Err(ClientError::Refused(Refusal::UnknownSession)));
+        if cluster.nodes.len() == 3 {
+            let led = leader(&client).await;
+            cluster.stop_node(led).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

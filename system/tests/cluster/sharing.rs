@@ -6,7 +6,7 @@ use veil::{
     client::ClientError,
     directory::{
         Acknowledge, AnswerJoin, AnswerRequest, AskForViews, AskToJoin, CreateGroup, GroupName, Notice,
-        Refusal, RemoveMember, Role, SetGroupGrant, SetRole, Withdraw,
+        Refusal, RemoveMember, Role, SetGrant, SetGroupGrant, SetRole, Withdraw,
     },
     node::RaftConfig,
     seal::SealedFile,
@@ -66,14 +66,23 @@ async fn what_is_asked_and_answered_waits_for_who_is_away_and_is_told_once_in_or
     let pried = ben.inbox(name("anna"), None, soon()).await;
     assert_eq!(pried.map(drop), Err(ClientError::Refused(not_you)));
 
-    let opened = ben.open_view(ben.request_id(), name("ben"), first.image, soon()).await.unwrap();
+    let request = ben.request_id();
+    let view = async |request| ben.open_view(request, name("ben"), first.image, soon()).await;
+    let opened = view(request).await.unwrap();
     assert_eq!(SealedFile::read(&first.png).unwrap().open(&opened.key).unwrap(), photo());
     let views = anna.views(name("anna"), first.image, None, soon()).await.unwrap();
     assert_eq!(views.iter().map(|(_, view)| view.viewer.as_str()).collect::<Vec<_>>(), ["ben"]);
+    // A view that was taken is his, whatever is taken back; asked again, it is the same view.
+    let revoke = SetGrant { owner: name("anna"), image: first.image, viewer: name("ben"), views: 0 };
+    anna.set_grant(anna.request_id(), revoke, soon()).await.unwrap();
+    assert_eq!(view(request).await, Ok(opened));
+    // Of what is withdrawn nobody is given the key any more, not even whoever was given it before.
     let withdraw = Withdraw { owner: name("anna"), image: first.image };
     anna.withdraw(anna.request_id(), withdraw, soon()).await.unwrap();
-    let gone = ben.open_view(ben.request_id(), name("ben"), first.image, soon()).await;
-    assert_eq!(gone.map(drop), Err(ClientError::Refused(Refusal::UnknownImage { image: first.image })));
+    for asked in [request, ben.request_id()] {
+        let gone = view(asked).await;
+        assert_eq!(gone.map(drop), Err(ClientError::Refused(Refusal::UnknownImage { image: first.image })));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

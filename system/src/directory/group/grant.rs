@@ -6,7 +6,7 @@ use crate::directory::{
 };
 
 /// Sets the views that the members of a group have left together; 0 revokes. The image's owner may, for a group that
-/// they are a member of; and for any group to revoke.
+/// they are a member of; and for any group to revoke. Its members are told, unless they have as many as before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetGroupGrant {
     /// Who asks.
@@ -25,6 +25,8 @@ impl Directory {
         at_most("views of a grant", u64::from(views), u64::from(MAX_VIEWS))?;
         let group = self.known_group_name(&group)?;
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
+        let owner = image.owner.clone();
+        let before = image.group_grants.get(&group).map_or(0, |grant| grant.left);
         let used = match image.group_grants.get(&group) {
             Some(grant) => {
                 self.index.set_group_image(&group, id, views == 0);
@@ -45,8 +47,12 @@ impl Directory {
         };
         self.work.touch(1);
         let image = self.image_mut(id)?;
-        image.group_grants.insert(group, Grant { left: views, used });
+        image.group_grants.insert(group.clone(), Grant { left: views, used });
         image.revision += 1;
-        Ok(Effect::Granted { views_left: views, revision: image.revision })
+        let revision = image.revision;
+        if views != before {
+            self.notify_group(&group, &owner, id, views);
+        }
+        Ok(Effect::Granted { views_left: views, revision })
     }
 }

@@ -44,6 +44,7 @@ fn busy() -> Stage {
     stage.does(grant("anna", image, "ben", 9)).unwrap();
     stage.acknowledges("ben", 1);
     stage.image("ben", &[]);
+    stage.does(record_earlier("ben", &[], 1)).unwrap();
     stage.blocks("carl", "zoe").unwrap();
     stage.does(Action::Rewrap(Rewrap { under: 3, keys: Vec::new() })).unwrap();
     stage
@@ -96,18 +97,19 @@ fn the_json_of_a_dump_is_held_still() {
     let wrapped = codec::encode(&key_of_images()).unwrap();
     let wrapped: String = wrapped[1..].iter().map(|byte| format!("{byte:02x}")).collect();
     let expected = format!(
-        r#"{{"Image":{{"image":"{image}","owner":"anna","owner_key":"{key}","title":"","description":"","media":"Png","length":46000,"digest":"{}","wrapped_under":1,"wrapped_key":"{wrapped}","revision":1,"grants":[{{"to":"ben","left":1,"used":0}}],"group_grants":[],"views":[],"requests":[]}}}}"#,
-        "09".repeat(32)
+        r#"{{"Sealed":[{{"image":"{image}","owner":"anna","owner_key":"{key}","title":"","description":"","media":"Png","length":46000,"digest":"{}","wrapped_under":1,"wrapped_key":"{wrapped}","revision":1,"grants":[{{"to":"ben","left":1,"used":0}}],"group_grants":[],"views":[],"requests":[]}},"{}"]}}"#,
+        "09".repeat(32),
+        "01".repeat(16)
     );
     assert_eq!(json[4], expected);
     let posted = format!(
         r#"{{"at_ms":1700000000007,"notice":{{"Granted":{{"image":"{image}","owner":"anna","views_left":1}}}},"known":false}}"#
     );
-    let notices = format!(r#"[{{"number":1,"posted":{posted}}}]"#);
+    let notices = format!(r#"[{{"number":2,"posted":{posted}}}]"#);
     assert_eq!(
         json[5],
         format!(
-            r#"{{"Inbox":{{"user":"ben","last":1,"read":0,"dropped":0,"last_dropped":0,"notices":{notices}}}}}"#
+            r#"{{"Inbox":{{"user":"ben","last":2,"read":0,"dropped":0,"last_dropped":0,"notices":{notices}}}}}"#
         )
     );
 }
@@ -139,8 +141,15 @@ fn records_that_cannot_be_are_refused_by_name() {
     };
     let image = |change: &dyn Fn(&mut ImageRecord)| {
         changed(&|record| {
-            if let Record::Image(record) = record {
+            if let Record::Sealed(record, _) = record {
                 change(record);
+            }
+        })
+    };
+    let body = |change: &dyn Fn(&mut Hex)| {
+        changed(&|record| {
+            if let Record::Sealed(_, body) = record {
+                change(body);
             }
         })
     };
@@ -155,6 +164,7 @@ fn records_that_cannot_be_are_refused_by_name() {
         (image(&|image| image.owner = name("nobody")), "no user nobody"),
         (image(&|image| image.digest.0.truncate(31)), "key and digest have 64 digits"),
         (image(&|image| image.wrapped_key.0.push(0)), "wrapped_key is none"),
+        (body(&|body| body.0.truncate(15)), "body has 32 digits"),
         (image(&|image| image.title = "a\n".to_owned()), "control character"),
         (image(&|image| image.grants.extend(image.grants.clone())), "a name is in a list twice"),
         (
@@ -206,7 +216,7 @@ fn a_backup_is_read_back_in_portions_that_are_accepted_and_another_version_is_na
         settings: SettingsRecord { wrapping_key: 1, quotas: None },
         users: Vec::new(),
         groups: Vec::new(),
-        images: Vec::new(),
+        images: Vec::<ImageLine>::new(),
         inboxes: Vec::new(),
         consistent: true,
     };
@@ -215,13 +225,14 @@ fn a_backup_is_read_back_in_portions_that_are_accepted_and_another_version_is_na
             Record::Settings(record) => backup.settings = record,
             Record::User(record) => backup.users.push(record),
             Record::Group(record) => backup.groups.push(record),
-            Record::Image(record) => backup.images.push(record),
+            Record::Image(image) => backup.images.push(ImageLine { image, body: None }),
+            Record::Sealed(image, body) => backup.images.push(ImageLine { image, body: Some(body) }),
             Record::Inbox(record) => backup.inboxes.push(record),
         }
     }
     let json = serde_json::to_string(&backup).unwrap();
     assert!(json.starts_with(
-        r#"{"version":2,"taken_ms":7,"settings":{"wrapping_key":3,"quotas":null},"users":[{"user":"anna""#
+        r#"{"version":3,"taken_ms":7,"settings":{"wrapping_key":3,"quotas":null},"users":[{"user":"anna""#
     ));
     let read = Backup::parse(json.as_bytes()).unwrap();
     assert_eq!(read, backup);
@@ -233,8 +244,20 @@ fn a_backup_is_read_back_in_portions_that_are_accepted_and_another_version_is_na
     }
     assert_eq!(dumped(&empty), dumped(&stage.directory));
 
-    let newer = Backup::parse(br#"{"version":3,"more":{}}"#).unwrap_err().to_string();
-    assert_eq!(newer, "version is 3, this program reads 2");
+    // As version 2 has written it.
+    let bodies: Vec<_> = backup.images.iter_mut().map(|line| line.body.take()).collect();
+    assert_eq!((bodies.len(), bodies.iter().flatten().count()), (3, 2));
+    let earlier = serde_json::to_string(&Backup { version: 2, ..backup.clone() }).unwrap();
+    assert!(!earlier.contains("body"));
+    assert_eq!(Backup::parse(earlier.as_bytes()).unwrap().images, backup.images);
+
+    for version in [1, 4] {
+        let other = format!(r#"{{"version":{version},"more":{{}}}}"#);
+        let other = Backup::parse(other.as_bytes()).unwrap_err().to_string();
+        assert_eq!(other, format!("version is {version}, this program reads 2 to 3"));
+    }
+    let unknown = json.replacen("\"media\"", "\"medium\":1,\"media\"", 1);
+    assert!(Backup::parse(unknown.as_bytes()).unwrap_err().to_string().contains("`medium`"));
     assert!(Backup::parse(b"PNG").is_err());
     let unknown = json.replacen("taken_ms", "taken", 1);
     assert!(Backup::parse(unknown.as_bytes()).unwrap_err().to_string().contains("`taken`"));

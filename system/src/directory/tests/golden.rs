@@ -41,12 +41,31 @@ fn golden_bytes_of_users_and_images() {
         owner_key: b,
         group_grants: [("g".parse().unwrap(), Grant { left: 1, used: 0 })].into(),
         about: Some(Box::new(About { title: "t".to_owned(), description: String::new() })),
+        body: Some(BodyHash([8; 16])),
     };
     let parts = [&[1, b'a'][..], &wrapped, &[0, 4], &[9; 32], &[5, 1, 1, b'b', 2, 3], &[0xbb; 32]];
-    let more = [1, 1, b'g', 1, 0, 1, 1, b't', 0];
-    assert_eq!(codec::encode(&image).unwrap(), [parts.concat().as_slice(), &more].concat());
-    let bare = Image { group_grants: Grants::default(), about: None, ..image };
-    assert_eq!(codec::encode(&bare).unwrap(), [parts.concat().as_slice(), &[0, 0]].concat());
+    let more = [1, 1, b'g', 1, 0, 1, 1, b't', 0, 1];
+    assert_eq!(codec::encode(&image).unwrap(), [parts.concat().as_slice(), &more, &[8; 16]].concat());
+    let bare = Image { group_grants: Grants::default(), about: None, body: None, ..image };
+    assert_eq!(codec::encode(&bare).unwrap(), [parts.concat().as_slice(), &[0, 0, 0]].concat());
+    let earlier = [parts.concat().as_slice(), &[0, 0]].concat();
+    assert_eq!(
+        Image::from(codec::decode::<crate::directory::sections::EarlierImage>(&earlier).unwrap()),
+        bare
+    );
+
+    let new = RecordImage {
+        group_grants: BTreeMap::from([("g".parse().unwrap(), 4)]),
+        title: "t".to_owned(),
+        ..new_image("a", &[("b", 3)], 1)
+    };
+    let owner_key = *public_key("a").as_bytes();
+    let fields = [&[1, b'a'][..], &owner_key, &wrapped, &[0, 251, 0xb0, 0xb3], &[9; 32], &[1; 16]].concat();
+    let given = [1, 1, b'b', 3, 1, 1, b'g', 4, 1, b't'];
+    let action = codec::encode(&Action::RecordImage(new)).unwrap();
+    assert_eq!(action, [&[28][..], &fields, &given].concat());
+    let fields = [&[1, 1, b'a'][..], &wrapped, &[0, 251, 0xb0, 0xb3], &[9; 32], &[1, 1, b'b', 3]].concat();
+    assert_eq!(codec::encode(&record_earlier("a", &[("b", 3)], 1)).unwrap(), fields);
 }
 
 #[test]
@@ -84,7 +103,8 @@ fn golden_bytes_of_groups_requests_and_inboxes() {
         (Notice::Joined { group: group.clone() }, b"\x05\x01g"),
         (Notice::JoinRefused { group: group.clone() }, b"\x06\x01g"),
         (Notice::Removed { group: group.clone() }, b"\x07\x01g"),
-        (Notice::NowAdmin { group }, b"\x08\x01g"),
+        (Notice::NowAdmin { group: group.clone() }, b"\x08\x01g"),
+        (Notice::GrantedToGroup { image, owner: name("a"), group, views_left: 2 }, b"\x09\x09\x01a\x01g\x02"),
     ] {
         let posted = Posted { at_ms: 7, notice, known: true };
         assert_eq!(codec::encode(&posted).unwrap(), [&[7], bytes, &[1]].concat(), "{posted:?}");

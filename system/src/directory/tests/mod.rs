@@ -54,6 +54,7 @@ fn command(number: u128, action: Action) -> Command {
             Actor::Operator
         }
         Action::RecordImage(record) => Actor::Session(session(&record.owner)),
+        Action::RecordEarlier(record) => Actor::Session(session(&record.owner)),
         Action::OpenView(open) => Actor::Session(session(&open.viewer)),
         Action::SetGrant(set) => Actor::Session(session(&set.owner)),
         Action::Renew(renew) => Actor::Session(session(&renew.user)),
@@ -97,14 +98,29 @@ fn register(user: &str) -> Action {
 }
 
 fn record(owner: &str, grants: &[(&str, u32)], byte: u8) -> Action {
-    Action::RecordImage(RecordImage {
+    Action::RecordImage(new_image(owner, grants, byte))
+}
+
+/// As a worker records it that has drawn its key from `byte`.
+fn new_image(owner: &str, grants: &[(&str, u32)], byte: u8) -> RecordImage {
+    RecordImage {
         owner: name(owner),
+        owner_key: public_key(owner),
         key: key(byte),
         media: Media::Png,
         length: 46_000,
         digest: [9; 32],
+        body: BodyHash([byte; 16]),
         grants: grants.iter().map(|(viewer, views)| (name(viewer), *views)).collect(),
-    })
+        group_grants: BTreeMap::new(),
+        title: String::new(),
+    }
+}
+
+/// The same, as an earlier version would have recorded it.
+fn record_earlier(owner: &str, grants: &[(&str, u32)], byte: u8) -> Action {
+    let RecordImage { owner, key, media, length, digest, grants, .. } = new_image(owner, grants, byte);
+    Action::RecordEarlier(RecordEarlier { owner, key, media, length, digest, grants })
 }
 
 fn open(viewer: &str, image: ImageId) -> Action {
@@ -172,6 +188,34 @@ fn a_retried_sealing_under_another_key_is_told_the_recorded_key() {
     let (mut directory, _) = stage();
     let answer = directory.apply(command(10, record("anna", &[("ben", 2)], 200)));
     assert_eq!(answer, Ok(Effect::Recorded { key: key(1), owner_key: public_key("anna") }));
+}
+
+#[test]
+fn an_image_is_recorded_with_the_body_that_is_bound_to_its_owners_key() {
+    let (mut directory, _) = stage();
+    // The worker has not heard of Anna's new key; it seals again, and records that under the same request.
+    let other = |byte| RecordImage { owner_key: public_key("other"), ..new_image("anna", &[], byte) };
+    let refused = directory.apply(command(20, Action::RecordImage(other(3))));
+    assert_eq!(refused, Err(Refusal::OtherOwnerKey { in_use: public_key("anna") }));
+    let image = ImageId(request(20).0);
+    assert_eq!(directory.image(image), None);
+    let answer = directory.apply(command(20, record("anna", &[], 3)));
+    assert_eq!(answer, Ok(Effect::Recorded { key: key(3), owner_key: public_key("anna") }));
+    // Whoever seals the same again is told by which keys, and the body on record stays the one that follows from them.
+    for retry in [record("anna", &[], 4), Action::RecordImage(other(5))] {
+        assert_eq!(directory.apply(command(20, retry)), answer);
+    }
+    assert_eq!(directory.image(image).unwrap().body, Some(BodyHash([3; 16])));
+}
+
+#[test]
+fn what_a_log_of_an_earlier_version_records_is_recorded_as_it_was() {
+    let (mut directory, _) = stage();
+    let answer = directory.apply(command(20, record_earlier("anna", &[("carl", 2)], 3)));
+    assert_eq!(answer, Ok(Effect::Recorded { key: key(3), owner_key: public_key("anna") }));
+    let image = directory.image(ImageId(request(20).0)).unwrap();
+    assert_eq!((image.body, image.grants[&name("carl")].left), (None, 2));
+    assert!(directory.inbox(&name("carl"), None, 10).notices.is_empty());
 }
 
 #[test]

@@ -17,9 +17,15 @@ fn cluster() -> ClusterKeys {
 }
 
 fn block(image: u128, revision: u64) -> SignedBlock {
+    encrypted(image, revision).0
+}
+
+/// A permission block, and what is sealed with it.
+fn encrypted(image: u128, revision: u64) -> (SignedBlock, Scratch) {
     let (owner, ben) = ("anna".parse().unwrap(), "ben".parse().unwrap());
     let (key, digest) = (ContentKey::from_bytes([7; 32]), blake3::hash(ORIGINAL));
-    let subject = Subject {
+    let mut scratch = Scratch::default();
+    let mut subject = Subject {
         image: ImageId(image),
         owner: &owner,
         owner_key: PublicKey::from_bytes([3; 32]),
@@ -27,14 +33,16 @@ fn block(image: u128, revision: u64) -> SignedBlock {
         original_len: ORIGINAL.len() as u64,
         digest: digest.as_bytes(),
         key: &key,
+        body: None,
     };
-    subject.block([(&ben, 2)], revision, 5, &cluster()).unwrap()
+    subject.body = Some(subject.encrypt(ORIGINAL, &mut scratch).unwrap());
+    (subject.block([(&ben, 2)], revision, 5, &cluster()).unwrap(), scratch)
 }
 
 fn sealed() -> Vec<u8> {
     let mut png = Vec::new();
-    let (key, cover) = (ContentKey::from_bytes([7; 32]), Cover::standard());
-    seal_image(ORIGINAL, &key, &block(9, 0), &cover, &mut Scratch::default(), &mut png).unwrap();
+    let (block, mut scratch) = encrypted(9, 0);
+    seal_image(&block, &Cover::standard(), &mut scratch, &mut png).unwrap();
     png
 }
 

@@ -30,10 +30,10 @@ fn cover() -> Cover {
     Raster::new(150, 120, (0..54_000).map(|i| (i / 450) as u8).collect()).unwrap().into()
 }
 
-/// The permission block of an image that anna shares with ben.
-fn block(original: &[u8], image: u128, views: u32, revision: u64) -> SignedBlock {
+/// What the buffers hold when an image of anna's is encrypted, and what her permission blocks of it are made of.
+fn encrypted<T>(original: &[u8], image: u128, with: impl FnOnce(&Subject<'_>, &mut Scratch) -> T) -> T {
     let (owner, key, digest) = (user("anna"), key(), blake3::hash(original));
-    let subject = Subject {
+    let mut subject = Subject {
         image: ImageId(image),
         owner: &owner,
         owner_key: PublicKey::from_bytes([9; 32]),
@@ -41,13 +41,25 @@ fn block(original: &[u8], image: u128, views: u32, revision: u64) -> SignedBlock
         original_len: original.len() as u64,
         digest: digest.as_bytes(),
         key: &key,
+        body: None,
     };
+    let mut scratch = Scratch::default();
+    subject.body = Some(subject.encrypt(original, &mut scratch).unwrap());
+    with(&subject, &mut scratch)
+}
+
+/// The permission block of an image that anna shares with ben.
+fn block(original: &[u8], image: u128, views: u32, revision: u64) -> SignedBlock {
+    encrypted(original, image, |subject, _| issued(subject, views, revision))
+}
+
+fn issued(subject: &Subject<'_>, views: u32, revision: u64) -> SignedBlock {
     subject.block([(&user("ben"), views)], revision, 1_700_000_000_000, &cluster()).unwrap()
 }
 
 fn sealed_as(original: &[u8], block: &SignedBlock, cover: &Cover) -> Result<Vec<u8>, SealError> {
     let mut png = b"what was in the buffer".to_vec();
-    seal_image(original, &key(), block, cover, &mut Scratch::default(), &mut png).map(|_| png)
+    encrypted(original, 9, |_, scratch| seal_image(block, cover, scratch, &mut png)).map(|_| png)
 }
 
 fn sealed(original: &[u8], cover: &Cover) -> Vec<u8> {
@@ -58,7 +70,8 @@ static SEALED: LazyLock<Vec<u8>> = LazyLock::new(|| sealed(&original(ImageFormat
 
 /// A file that says and holds what it is told to.
 fn written(block: &SignedBlock, body: &[u8]) -> Vec<u8> {
-    let payload = Payload { kind: Kind::SealedImage, block: block.as_bytes(), body };
+    let (version, kind) = (block.unverified().version(), Kind::SealedImage);
+    let payload = Payload { version, kind, block: block.as_bytes(), body };
     let plan = Plan::new(&cover(), body.len()).unwrap();
     let mut file = Vec::new();
     layout::write(&cover(), &plan, payload, &mut Vec::new(), &mut file).unwrap();
@@ -91,7 +104,7 @@ fn the_hidden_bytes_are_held_still() {
         hashes.each_ref().map(|hash| hash.as_str()),
         [
             "ae340096849b128e1b7282013ea1370158523704b65b8ace1fd9aa75d3b247e6",
-            "1187dbdac0227cbca8ffb6a762d4559c1f4756c5a739da25fed59cbcc591b7e0"
+            "c6ec951f3c4ac329b181d4629badfe0edfd436a674d0389d938edcef0604c851"
         ]
     );
 }
@@ -175,10 +188,12 @@ fn a_permission_block_of_another_image_is_refused() {
         SealedFile::read(&written(&moved, &body)),
         Err(SealError::OtherImage { field: "nonce" })
     ));
-    // With a nonce that was made to fit, no key opens it.
+    // Nor with a nonce that was made to fit; and had the cluster signed it, no key would open it.
     let mut fitted = body;
     fitted[..Nonce::LEN].copy_from_slice(&moved.unverified().nonce.0);
-    let fitted = SealedFile::read(&written(&moved, &fitted)).unwrap();
+    assert!(matches!(SealedFile::read(&written(&moved, &fitted)), Err(SealError::Altered)));
+    let signed = PermissionBlock { body: None, ..moved.unverified().clone() }.sign(&cluster()).unwrap();
+    let fitted = SealedFile::read(&written(&signed, &fitted)).unwrap();
     assert!(matches!(fitted.open(&key()), Err(SealError::Tampered)));
 
     let old = block(&file, 9, 3, 1);
@@ -186,6 +201,9 @@ fn a_permission_block_of_another_image_is_refused() {
     assert!(check_replacement(old.unverified(), &newer).is_ok());
     let refused = check_replacement(old.unverified(), &moved);
     assert!(matches!(refused, Err(SealError::OtherImage { field: "image id" })));
+    let other = PermissionBlock { body: None, ..newer.unverified().clone() }.sign(&cluster()).unwrap();
+    let refused = check_replacement(old.unverified(), &other);
+    assert!(matches!(refused, Err(SealError::OtherImage { field: "body" })));
     let refused = check_replacement(newer.unverified(), &old);
     assert!(matches!(refused, Err(SealError::OlderBlock { revision: 1, present: 2 })));
     let stranger = newer.unverified().clone().sign(&ClusterKeys::from_secret([66; 32])).unwrap();
@@ -199,8 +217,61 @@ fn a_block_and_a_body_of_different_length_do_not_belong_together() {
     assert!(matches!(short, Err(SealError::OtherImage { field: "length" })));
     let none = SealedFile::read(&written(&read.block, b""));
     assert!(matches!(none, Err(SealError::OtherImage { field: "nonce" })));
-    let wrong = seal_image(b"other", &key(), &read.block, &cover(), &mut Scratch::default(), &mut Vec::new());
-    assert!(matches!(wrong, Err(SealError::OtherImage { field: "length" })));
+    let file = original(ImageFormat::Jpeg);
+    encrypted(&file, 9, |subject, scratch| {
+        let wrong = subject.encrypt(b"other", scratch);
+        assert!(matches!(wrong, Err(SealError::OtherImage { field: "length" })));
+    });
+    for other in [encrypted(&file, 10, |subject, _| issued(subject, 1, 1)), {
+        encrypted(&file, 9, |subject, _| issued(&Subject { body: None, ..*subject }, 1, 1))
+    }] {
+        let wrong = sealed_as(&file, &other, &cover());
+        assert!(matches!(wrong, Err(SealError::OtherImage { field: "body" })));
+    }
+}
+
+#[test]
+fn a_body_that_was_altered_is_told_without_a_key_wherever_it_was() {
+    let honest = SealedFile::read(&SEALED).unwrap();
+    for at in [Nonce::LEN, honest.body.len() / 2, honest.body.len() - 1] {
+        let mut altered = honest.body.clone();
+        altered[at] ^= 1;
+        // Every checksum fits: whoever has altered it has put them right.
+        let file = written(&honest.block, &altered);
+        layout::read(&file).unwrap();
+        assert!(matches!(SealedFile::read(&file), Err(SealError::Altered)), "byte {at}");
+    }
+}
+
+#[test]
+fn what_was_sealed_as_version_2_is_read_opened_and_given_blocks_of_its_kind() {
+    let file = original(ImageFormat::Jpeg);
+    let body = SealedFile::read(&SEALED).unwrap().body;
+    let earlier =
+        |revision| encrypted(&file, 9, |subject, _| issued(&Subject { body: None, ..*subject }, 3, revision));
+    let png = written(&earlier(1), &body);
+    assert_eq!(layout::read(&png).unwrap().header.version, 2);
+    let read = SealedFile::read(&png).unwrap();
+    assert_eq!(read.open(&key()).unwrap(), file);
+    assert!(check_replacement(read.block.unverified(), &earlier(2)).is_ok());
+    let rewritten = layout::rewrite(&png, earlier(2).as_bytes()).unwrap();
+    assert_eq!(SealedFile::read(&rewritten).unwrap().open(&key()).unwrap(), file);
+    // Only its key tells whether it was altered.
+    let mut altered = body.clone();
+    altered[Nonce::LEN] ^= 1;
+    let read = SealedFile::read(&written(&earlier(1), &altered)).unwrap();
+    assert!(matches!(read.open(&key()), Err(SealError::Tampered)));
+    // A header cannot claim to be older than its block.
+    let payload = |block: &SignedBlock| {
+        let plan = Plan::new(&cover(), body.len()).unwrap();
+        let payload = Payload { version: 2, kind: Kind::SealedImage, block: block.as_bytes(), body: &body };
+        let mut png = Vec::new();
+        layout::write(&cover(), &plan, payload, &mut Vec::new(), &mut png).unwrap();
+        SealedFile::read(&png)
+    };
+    assert!(payload(&earlier(1)).is_ok());
+    let claimed = payload(&block(&file, 9, 3, 1));
+    assert!(matches!(claimed, Err(SealError::OtherImage { field: "format version" })));
 }
 
 #[test]

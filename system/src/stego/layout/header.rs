@@ -4,8 +4,10 @@ use crate::stego::{StegoError, lsb::Density};
 
 /// What every header begins with.
 pub const MAGIC: [u8; 4] = *b"VEIL";
-/// The version of the format that this build writes, and the only one it reads.
-pub const VERSION: u8 = 2;
+/// The newest version of the format that this build reads and writes.
+pub const VERSION: u8 = 3;
+/// The oldest that it reads. It goes on writing it where nothing has changed since: for bytes under a passphrase.
+pub const FIRST_VERSION: u8 = 2;
 /// Length of the header, in bytes.
 pub const HEADER_LEN: usize = 32;
 
@@ -40,6 +42,8 @@ impl Kind {
 /// The fixed header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
+    /// The version of the format, of [`FIRST_VERSION`] to [`VERSION`].
+    pub version: u8,
     /// What is hidden.
     pub kind: Kind,
     /// How dense the body lies.
@@ -57,7 +61,7 @@ impl Header {
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[..4].copy_from_slice(&MAGIC);
-        bytes[4] = VERSION;
+        bytes[4] = self.version;
         bytes[5] = self.density.bits();
         bytes[6] = self.kind.number();
         bytes[8..12].copy_from_slice(&self.body_len.to_le_bytes());
@@ -88,8 +92,8 @@ impl Header {
             return Err(StegoError::Damaged { part: "the header" });
         }
         let bad = |field, value, expected| StegoError::BadField { field, value, expected };
-        if version != VERSION {
-            return Err(bad("the format version", version.into(), "2"));
+        if version < FIRST_VERSION {
+            return Err(bad("the format version", version.into(), "2 or 3"));
         }
         let density =
             Density::from_bits(bits).ok_or_else(|| bad("bits a channel", bits.into(), "1, 2 or 4"))?;
@@ -99,7 +103,7 @@ impl Header {
         if zeros {
             return Err(bad("a reserved byte of the header", 1, "zero"));
         }
-        Ok(Self { kind, density, body_len: word(8), body_crc: word(12), rest_adler: word(16) })
+        Ok(Self { version, kind, density, body_len: word(8), body_crc: word(12), rest_adler: word(16) })
     }
 }
 
@@ -108,6 +112,7 @@ mod tests {
     use super::*;
 
     const HEADER: Header = Header {
+        version: 3,
         kind: Kind::SealedImage,
         density: Density::Two,
         body_len: 0x0304_0506,
@@ -117,11 +122,16 @@ mod tests {
 
     #[test]
     fn the_header_is_held_still() {
-        let golden = b"VEIL\x02\x02\x01\0\x06\x05\x04\x03\x0e\x0d\x0c\x0b\x0a\x09\x08\x07\0\0\0\0\0\0\0\0";
-        let bytes = HEADER.to_bytes();
-        assert_eq!(&bytes[..28], golden);
-        assert_eq!(bytes[28..], crc32fast::hash(golden).to_le_bytes());
-        assert_eq!(Header::from_bytes(&bytes).unwrap(), HEADER);
+        let golden = b"VEIL\x03\x02\x01\0\x06\x05\x04\x03\x0e\x0d\x0c\x0b\x0a\x09\x08\x07\0\0\0\0\0\0\0\0";
+        for version in [3, 2] {
+            let mut golden = *golden;
+            golden[4] = version;
+            let header = Header { version, ..HEADER };
+            let bytes = header.to_bytes();
+            assert_eq!(bytes[..28], golden);
+            assert_eq!(bytes[28..], crc32fast::hash(&golden).to_le_bytes());
+            assert_eq!(Header::from_bytes(&bytes).unwrap(), header);
+        }
     }
 
     #[test]
@@ -134,7 +144,7 @@ mod tests {
             Header::from_bytes(&bytes).unwrap_err()
         };
         assert!(matches!(forged(0, b'v'), StegoError::NothingHidden));
-        assert!(matches!(forged(4, 3), StegoError::NewerVersion { found: 3, newest: 2 }));
+        assert!(matches!(forged(4, 4), StegoError::NewerVersion { found: 4, newest: 3 }));
         assert!(matches!(forged(4, 1), StegoError::BadField { value: 1, .. }));
         assert!(matches!(forged(5, 3), StegoError::BadField { value: 3, .. }));
         assert!(matches!(forged(6, 0), StegoError::BadField { value: 0, .. }));

@@ -15,7 +15,7 @@ mod write;
 pub use self::{
     front::{Front, Patch, START_LEN},
     geometry::{BAND_ROWS, Geometry, MAX_SIDE, MIN_WIDTH, TAIL_LEN},
-    header::{HEADER_LEN, Header, Kind, MAGIC, VERSION},
+    header::{FIRST_VERSION, HEADER_LEN, Header, Kind, MAGIC, VERSION},
     plan::{Plan, expected_psnr},
     read::{Hidden, read, rewrite},
     slot::{BLOCK_CAPACITY, SLOT_LEN},

@@ -1,7 +1,7 @@
 //! The rows of a picture that is being read: straight from a file that Veil wrote, or decoded.
 
 use super::{
-    Geometry, MARK, START_LEN, VERSION,
+    FIRST_VERSION, Geometry, MARK, START_LEN, VERSION,
     geometry::{FRONT_AT, ZLIB_HEADER},
 };
 use crate::stego::{
@@ -100,10 +100,13 @@ pub(super) fn banded(file: &[u8]) -> Result<Option<Geometry>, StegoError> {
 /// Whether signature, header and mark are followed by a front of just the right length.
 fn looks_like_ours(start: &[u8], geometry: Geometry) -> bool {
     let mark = FRONT_AT - chunk::OVERHEAD - 1;
-    let mut expected = Vec::with_capacity(chunk::OVERHEAD + 1);
-    chunk::append(&mut expected, MARK, &[VERSION]);
+    let marked = |version| {
+        let mut expected = Vec::with_capacity(chunk::OVERHEAD + 1);
+        chunk::append(&mut expected, MARK, &[version]);
+        start[mark..FRONT_AT] == expected
+    };
     let data = (geometry.front_chunk_len() - chunk::OVERHEAD) as u32;
-    start[mark..FRONT_AT] == expected
+    (FIRST_VERSION..=VERSION).any(marked)
         && start[FRONT_AT..FRONT_AT + 4] == data.to_be_bytes()
         && start[FRONT_AT + 4..FRONT_AT + 8] == *b"IDAT"
         && start[FRONT_AT + 8..] == ZLIB_HEADER

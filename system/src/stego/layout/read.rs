@@ -85,8 +85,10 @@ fn tail(file: &[u8]) -> &[u8] {
 /// Whether a file that was just written says what it should.
 pub(super) fn verify(file: &[u8], payload: Payload<'_>, read_back: &mut Vec<u8>) -> Result<(), StegoError> {
     let (front, _) = read_into(file, read_back)?;
-    let same =
-        front.header.kind == payload.kind && front.block() == payload.block && *read_back == payload.body;
+    let Header { version, kind, .. } = front.header;
+    let same = (version, kind) == (payload.version, payload.kind)
+        && front.block() == payload.block
+        && *read_back == payload.body;
     if same { Ok(()) } else { Err(StegoError::Damaged { part: "what was written" }) }
 }
 
@@ -118,7 +120,8 @@ pub fn rewrite(file: &[u8], block: &[u8]) -> Result<Vec<u8>, StegoError> {
     let cover = Cover::from(png::decode(file)?);
     let plan = super::Plan::at(&cover, hidden.geometry, hidden.header.density, hidden.body.len());
     let mut rewritten = Vec::new();
-    let payload = Payload { kind: hidden.header.kind, block, body: &hidden.body };
+    let Header { version, kind, .. } = hidden.header;
+    let payload = Payload { version, kind, block, body: &hidden.body };
     write(&cover, &plan, payload, &mut Vec::new(), &mut rewritten)?;
     Ok(rewritten)
 }

@@ -20,16 +20,20 @@ fn cover(width: u32, height: u32) -> Cover {
     raster(width, height).into()
 }
 
-fn payload<'a>(block: &'a [u8], body: &'a [u8]) -> Payload<'a> {
-    Payload { kind: Kind::SealedImage, block, body }
+fn payload<'a>(version: u8, block: &'a [u8], body: &'a [u8]) -> Payload<'a> {
+    Payload { version, kind: Kind::SealedImage, block, body }
 }
 
 /// Hides a body at a density that is given, not chosen.
 fn written(cover: &Cover, density: Density, block: &[u8], body: &[u8]) -> Vec<u8> {
+    written_as(VERSION, cover, density, block, body)
+}
+
+fn written_as(version: u8, cover: &Cover, density: Density, block: &[u8], body: &[u8]) -> Vec<u8> {
     let geometry = Geometry::new(cover.raster().width(), cover.raster().height()).unwrap();
     let plan = Plan::at(cover, geometry, density, body.len());
     let mut file = Vec::new();
-    write(cover, &plan, payload(block, body), &mut Vec::new(), &mut file).unwrap();
+    write(cover, &plan, payload(version, block, body), &mut Vec::new(), &mut file).unwrap();
     file
 }
 
@@ -54,18 +58,25 @@ fn tail(file: &[u8]) -> &[u8] {
 
 /// A small file that carries something, for tests that change every byte of it.
 fn small() -> Vec<u8> {
-    written(&cover(200, 64), Density::Two, b"the block", b"the body, which is the ciphertext")
+    small_of(VERSION)
+}
+
+fn small_of(version: u8) -> Vec<u8> {
+    written_as(version, &cover(200, 64), Density::Two, b"the block", b"the body, which is the ciphertext")
 }
 
 #[test]
 fn the_file_is_held_still() {
-    let file = small();
-    assert_eq!(
-        blake3::hash(&file).to_hex().as_str(),
-        "207e73495e5121c0035e3baf4e64b5bc929966c5c37897501ee02b46dd6d48e2"
-    );
-    assert_eq!(file[..8], png::SIGNATURE);
-    assert_eq!(file[33..46], *b"\0\0\0\x01veIl\x02\xe4\x45\x16\x8b");
+    for (version, hash, mark) in [
+        (2, "207e73495e5121c0035e3baf4e64b5bc929966c5c37897501ee02b46dd6d48e2", b"\x02\xe4\x45\x16\x8b"),
+        (3, "88219d74ec52b4fd9eee31c39942706c4a08b033a7bec5a9be29477ed239c7ad", b"\x03\x93\x42\x26\x1d"),
+    ] {
+        let file = small_of(version);
+        assert_eq!(blake3::hash(&file).to_hex().as_str(), hash);
+        assert_eq!(file[..8], png::SIGNATURE);
+        assert_eq!(file[33..46], [&b"\0\0\0\x01veIl"[..], mark].concat());
+        assert_eq!(read(&file).unwrap().header.version, version);
+    }
 }
 
 #[test]
@@ -141,7 +152,7 @@ fn an_enlarged_cover_carries_too_and_looks_like_the_cover() {
     let plan = Plan::new(&standard, body.len()).unwrap();
     assert!(plan.geometry.width() > 800);
     let mut file = Vec::new();
-    write(&standard, &plan, payload(b"block", &body), &mut Vec::new(), &mut file).unwrap();
+    write(&standard, &plan, payload(VERSION, b"block", &body), &mut Vec::new(), &mut file).unwrap();
     assert_eq!(read(&file).unwrap().body, body);
     let picture = png::decode(&file).unwrap();
     let enlarged = standard.raster().resized(picture.width(), picture.height()).unwrap();
@@ -380,7 +391,7 @@ fn a_later_version_says_so_even_where_its_header_lies_elsewhere() {
     let mut later = head.to_vec();
     chunk::append(&mut later, MARK, &[VERSION + 1]);
     later.extend_from_slice(rest);
-    assert!(matches!(read(&later), Err(StegoError::NewerVersion { found: 3, newest: 2 })));
+    assert!(matches!(read(&later), Err(StegoError::NewerVersion { found: 4, newest: 3 })));
 }
 
 /// A picture in every kind of PNG there is, and what it should look like.

@@ -15,6 +15,8 @@ use crate::stego::{
 /// What is to be hidden.
 #[derive(Debug, Clone, Copy)]
 pub struct Payload<'a> {
+    /// The version of the format that says how it is to be read.
+    pub version: u8,
     /// What it is.
     pub kind: Kind,
     /// The permission block, or what stands in its place; it can be replaced later.
@@ -37,7 +39,7 @@ pub fn write(
     file: &mut Vec<u8>,
 ) -> Result<(), StegoError> {
     let Plan { geometry, density, .. } = *plan;
-    let Payload { kind, block, body } = payload;
+    let Payload { version, kind, block, body } = payload;
     let available = geometry.capacity(density);
     if body.len() as u64 > available {
         return Err(StegoError::DoesNotFit { needed: body.len() as u64, available });
@@ -45,7 +47,7 @@ pub fn write(
     let slot = Slot::bytes(1, block)?;
     file.clear();
     file.reserve(plan.file_len as usize);
-    begin(file, geometry);
+    begin(file, geometry, version);
 
     let mut rows = cover.rows(geometry)?;
     let front = chunk::begin(file, *b"IDAT");
@@ -61,6 +63,7 @@ pub fn write(
     rest = rest.then(cover.append_bands(geometry, carrying, &mut rows, file));
 
     let header = Header {
+        version,
         kind,
         density,
         // Fits: a picture holds at most MAX_PIXELS x 3 / 2 bytes.
@@ -76,10 +79,10 @@ pub fn write(
 }
 
 /// Signature, header, and the mark.
-fn begin(file: &mut Vec<u8>, geometry: Geometry) {
+fn begin(file: &mut Vec<u8>, geometry: Geometry, version: u8) {
     file.extend_from_slice(&png::SIGNATURE);
     chunk::append(file, *b"IHDR", &png::header_data(geometry.width(), geometry.height()));
-    chunk::append(file, MARK, &[super::VERSION]);
+    chunk::append(file, MARK, &[version]);
     debug_assert_eq!(file.len(), FRONT_AT);
 }
 

@@ -54,6 +54,18 @@ fn golden_bytes_of_what_is_said_about_permission_blocks() {
 }
 
 #[test]
+fn golden_bytes_of_an_image_to_be_sealed() {
+    let image = NewImage {
+        owner: "a".parse().unwrap(),
+        grants: BTreeMap::from([("b".parse().unwrap(), 2)]),
+        group_grants: BTreeMap::from([("g".parse().unwrap(), 3)]),
+        title: "t".to_owned(),
+    };
+    let seal = Request::Seal { request: RequestId(9), image, original: Bytes::from_static(b"png") };
+    assert_eq!(codec::encode(&seal).unwrap(), b"\x04\x09\x01a\x01\x01b\x02\x01\x01g\x03\x01t\x03png");
+}
+
+#[test]
 fn golden_bytes_of_what_is_said_about_keys() {
     let user: UserName = "ben".parse().unwrap();
     let session = SessionToken::from_bytes([3; 32]);
@@ -126,7 +138,14 @@ fn golden_bytes_of_what_is_changed_and_answered_about_groups_images_and_inboxes(
         (Reply::Image(Box::new(details)), b"\x19\x09\x01a\x01t\x01d\x01\x04\x05\0\0"),
         (Reply::Views(vec![(3, view)]), b"\x1a\x01\x03\x01a\x06"),
         (Reply::Requests(vec![(image, user.clone(), ask)]), b"\x1b\x01\x09\x01a\x02\x01n\x05\x01"),
-        (Reply::Inbox(InboxPage { notices: Vec::new(), dropped: 4 }), b"\x1c\0\x04"),
+        (
+            Reply::Inbox(InboxPage {
+                notices: Vec::new(),
+                titles: BTreeMap::from([(image, "t".to_owned())]),
+                dropped: 4,
+            }),
+            b"\x1c\0\x01\x09\x01t\x04",
+        ),
         (Reply::Groups(vec![group.clone()]), b"\x1d\x01\x01g"),
         (Reply::MyGroups(vec![(group, Role::Admin)]), b"\x1e\x01\x01g\x01"),
         (Reply::GroupMembers(vec![(user.clone(), member)]), b"\x1f\x01\x01a\0\x07"),

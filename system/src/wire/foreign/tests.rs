@@ -10,7 +10,7 @@ use crate::{
     consensus::{PeerAnswer, PeerRequest},
     directory::{Hex, ImageId, MAX_GRANTS, MAX_RECORDS, Record, RequestId, Restore, UserName, UserRecord},
     wire::{
-        client::{Answer, Asked, Change, Member, MemberRole, Reply, Request},
+        client::{Answer, Asked, Change, Member, MemberRole, NewImage, Reply, Request},
         codec,
         frame::{Envelope, from_frame},
     },
@@ -134,7 +134,13 @@ fn every_list_and_map_in_a_request_has_a_limit_of_its_own() {
     let (owner, original): (UserName, _) = ("anna".parse().unwrap(), bytes::Bytes::new());
     let seal = |count: usize| {
         let grants = (0..count).map(|number| (format!("u{number}").parse().unwrap(), 1)).collect();
-        Request::Seal { request, owner: owner.clone(), grants, original: original.clone() }
+        let image = NewImage { grants, ..NewImage::of(owner.clone()) };
+        Request::Seal { request, image, original: original.clone() }
+    };
+    let seal_for_groups = |count: usize| {
+        let group_grants = (0..count).map(|number| (format!("g{number}").parse().unwrap(), 1)).collect();
+        let image = NewImage { group_grants, ..NewImage::of(owner.clone()) };
+        Request::Seal { request, image, original: original.clone() }
     };
     let announce = |count| Request::Announce { address: "h:1".to_owned(), offers: vec![ImageId(1); count] };
     let restore = |count| {
@@ -156,6 +162,11 @@ fn every_list_and_map_in_a_request_has_a_limit_of_its_own() {
         assert_eq!(read(&beyond), Err(Malformed::Value(said.to_owned())));
     };
     check(seal(4 * MAX_GRANTS), seal(4 * MAX_GRANTS + 1), "a map of more than 192 entries");
+    check(
+        seal_for_groups(4 * MAX_GRANTS),
+        seal_for_groups(4 * MAX_GRANTS + 1),
+        "a map of more than 192 entries",
+    );
     check(announce(4_096), announce(4_097), "a list of more than 4096 elements");
     check(restore(2 * MAX_RECORDS), restore(2 * MAX_RECORDS + 1), "a list of more than 1000 elements");
 }

@@ -22,7 +22,7 @@ use veil::{
     directory::{Action, Actor, Describe, Refusal, RequestId, SetPassword},
     identity::{Authority, PasswordHash, Role},
     wire::{
-        client::{Asked, Request},
+        client::{Asked, NewImage, Request},
         codec,
         connection::Connection,
         frame::{Envelope, FrameStream, Link, handshake, to_frame},
@@ -195,12 +195,8 @@ async fn lengths_that_nobody_can_have_meant_end_their_own_connection() {
 
         // Inside of a value: an original of 2^46 bytes.
         let mut frames = greeted(&scene, node).await;
-        let request = Request::Seal {
-            request: RequestId(1),
-            owner: name("anna"),
-            grants: Default::default(),
-            original: Bytes::new(),
-        };
+        let (image, original) = (NewImage::of(name("anna")), Bytes::new());
+        let request = Request::Seal { request: RequestId(1), image, original };
         let honest = codec::encode(&Envelope { id: 1, body: Asked::stranger(request) }).unwrap();
         assert_eq!(honest.last(), Some(&0), "the original comes last");
         let mut forged = honest[..honest.len() - 1].to_vec();

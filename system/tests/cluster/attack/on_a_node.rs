@@ -12,7 +12,7 @@ use veil::{
     directory::{ImageId, Refusal},
     identity::{Password, SessionToken},
     wire::{
-        client::{Answer, Asked, Request, ServiceError},
+        client::{Answer, Asked, NewImage, Request, ServiceError},
         codec,
         frame::{Envelope, FrameStream, from_frame, to_frame},
     },
@@ -152,8 +152,7 @@ async fn answers_that_nobody_reads_are_not_piled_up() {
                         let now = u128::from(veil::node::system_clock()()) << 80;
                         let request = Request::Seal {
                             request: veil::directory::RequestId(now | connection << 32 | number),
-                            owner: name("mallory"),
-                            grants: Default::default(),
+                            image: NewImage::of(name("mallory")),
                             original: original.clone(),
                         };
                         let body = Asked { session: Some(token.clone()), request };
