@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
-use veil::cli::trust::{Access, TrustArgs};
+use veil::{
+    cli::trust::{Access, TrustArgs},
+    wire::address::AddressList,
+};
 
 use crate::{
     cluster::{
@@ -71,8 +74,8 @@ pub struct RunArgs {
     pub load_from: Option<Origin>,
     /// Load the cluster that these nodes belong to instead of starting one. Its scenario can have no
     /// faults.
-    #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
-    pub nodes: Option<Vec<String>>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub nodes: Option<AddressList>,
     /// By what the nodes of --nodes are known.
     #[command(flatten)]
     pub trust: TrustArgs,
@@ -113,6 +116,7 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
     if let Some(from) = load_from {
         scenario.load.from = from;
     }
+    let nodes = nodes.map(AddressList::into_vec);
     let nodes = nodes.map(|nodes| Ok((outside(&nodes, &trust)?, nodes))).transpose().map_err(unusable)?;
     let nodes = nodes.map(|(outside, nodes)| (nodes, outside));
     let name = path.file_stem().map_or("run".to_owned(), |stem| stem.to_string_lossy().into_owned());

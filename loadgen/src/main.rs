@@ -8,6 +8,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    veil::cli::environment::forget_empty_variables();
     veil::cli::init_tracing();
     loadgen::cli::main(loadgen::cli::Cli::parse())
 }

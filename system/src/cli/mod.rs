@@ -7,6 +7,7 @@ pub mod cluster;
 mod describe;
 mod dev;
 mod directory;
+pub mod environment;
 mod file;
 mod grant;
 mod group;
@@ -20,6 +21,7 @@ mod known_nodes;
 mod leader;
 pub mod lifeline;
 mod list;
+mod log;
 mod member;
 pub mod node;
 mod online;
@@ -36,6 +38,7 @@ mod seal;
 mod secret;
 mod session;
 mod status;
+mod terminal;
 pub mod trust;
 mod usage;
 mod view;
@@ -51,7 +54,10 @@ use self::{
     home::HomeArgs,
     trust::TrustArgs,
 };
-use crate::{client::Client, wire::transport::Tcp};
+use crate::{
+    client::Client,
+    wire::{address::AddressList, transport::Tcp},
+};
 
 /// Share images, and decide who may look and how often.
 ///
@@ -119,11 +125,10 @@ struct ClusterArgs {
     #[arg(
         long,
         env = "VEIL_NODES",
-        value_delimiter = ',',
         value_name = "HOST:PORT",
         default_value = "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103"
     )]
-    nodes: Vec<String>,
+    nodes: AddressList,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -138,8 +143,8 @@ struct ClusterArgs {
 
 impl ClusterArgs {
     fn client(&self) -> anyhow::Result<Client> {
-        let network = self.trust.network(Arc::new(Tcp::default()), &self.nodes, &self.home)?;
-        Ok(Client::new(network, self.nodes.clone(), 1)?)
+        let network = self.trust.network(Arc::new(Tcp::default()), self.nodes.as_slice(), &self.home)?;
+        Ok(Client::new(network, self.nodes.as_slice().to_vec(), 1)?)
     }
 
     fn deadline(&self) -> Instant {
@@ -157,10 +162,7 @@ impl ClusterArgs {
 
 /// Logs to stderr, by default warnings only; `RUST_LOG` says otherwise.
 pub fn init_tracing() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,openraft=error"));
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    log::init();
 }
 
 /// Runs a parsed command line: 0 done, 1 refused or failed. (clap ends bad usage with 2.)
@@ -249,8 +251,29 @@ const COVER_LIMIT: u64 = 64 << 20;
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use clap::Parser;
 
-    use super::describe;
+    use super::{Cli, describe};
+
+    #[test]
+    fn addresses_are_checked_wherever_they_are_typed() {
+        let parse = |arguments: &[&str]| Cli::try_parse_from(["veil"].iter().chain(arguments));
+        parse(&["status", "--nodes", " 127.0.0.1:7101, localhost:7102 ,[::1]:7103,"]).unwrap();
+        for (arguments, said) in [
+            (&["status", "--nodes", "127.0.0.1"][..], "\"127.0.0.1\" is no address: the port is missing"),
+            (&["status", "--nodes", "n1:1,::1"], "\"::1\" is no address: an IPv6 address stands in brackets"),
+            (&["leader", "--nodes", " , "], "is no address: it is empty"),
+            (
+                &["member", "add", "4", "--client", "0.0.0.0:7104", "--peer", "n4:7204"],
+                "nobody is reached there",
+            ),
+            (&["member", "add", "4", "--client", "n4:7104", "--peer", "n4:0"], "port 0 is no port"),
+            (&["member", "add", "4", "--client", "http://n4:7104", "--peer", "n4:7204"], "it is a URL"),
+        ] {
+            let refused = parse(arguments).unwrap_err().to_string();
+            assert!(refused.contains(said), "{arguments:?}: {refused}");
+        }
+    }
 
     #[test]
     fn a_cause_is_told_once() {

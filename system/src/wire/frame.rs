@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The version of everything that follows the first frame.
-pub const PROTOCOL_VERSION: u16 = 7;
+pub const PROTOCOL_VERSION: u16 = 8;
 
 /// The largest frame that a client sends, bytes: an original, and some.
 pub const CLIENT_REQUEST_LIMIT: usize = 17 << 20;
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn golden_bytes_of_the_first_frame() {
         let hello = Hello { magic: MAGIC, version: PROTOCOL_VERSION, link: Link::Peer };
-        assert_eq!(to_frame(&hello).unwrap(), &b"VEIL\x07\x01"[..]);
+        assert_eq!(to_frame(&hello).unwrap(), &b"VEIL\x08\x01"[..]);
     }
 
     #[tokio::test]
@@ -203,11 +203,11 @@ mod tests {
     #[tokio::test]
     async fn a_newer_version_is_named() {
         let (mut near, far) = tokio::io::duplex(256);
-        near.write_all(b"\x00\x00\x00\x06VEIL\x08\x00").await.unwrap();
+        near.write_all(b"\x00\x00\x00\x06VEIL\x09\x00").await.unwrap();
         let refused = handshake(Box::new(far), Link::Client).await;
-        assert!(matches!(refused, Err(WireError::Version { theirs: 8 })), "{:?}", refused.err());
+        assert!(matches!(refused, Err(WireError::Version { theirs: 9 })), "{:?}", refused.err());
         let mut ours = [0; 10];
         near.read_exact(&mut ours).await.unwrap();
-        assert_eq!(&ours, b"\x00\x00\x00\x06VEIL\x07\x00");
+        assert_eq!(&ours, b"\x00\x00\x00\x06VEIL\x08\x00");
     }
 }
