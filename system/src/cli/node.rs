@@ -168,7 +168,7 @@ fn stop_signal(terminal: Terminal) -> anyhow::Result<impl Future<Output = ()>> {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     Ok(async move {
         tokio::select! {

@@ -195,11 +195,16 @@ impl Inner {
 
     /// A node has answered: if only a leader answers that, it is one.
     pub(super) fn served(&self, address: &str, request: &Request) {
-        let any_node_answers = match request {
-            Request::Read { .. } | Request::Seal { .. } | Request::Keys | Request::Challenge => true,
-            Request::Status | Request::WatchLeadership { .. } | Request::WriteStages => true,
-            _ => false,
-        };
+        let any_node_answers = matches!(
+            request,
+            Request::Read { .. }
+                | Request::Seal { .. }
+                | Request::Keys
+                | Request::Challenge
+                | Request::Status
+                | Request::WatchLeadership { .. }
+                | Request::WriteStages
+        );
         if any_node_answers {
             return;
         }
