@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
 use veil::{
     cli::trust::{Access, TrustArgs},
-    os_error::plain,
+    wire::address::AddressList,
 };
 
 use crate::{
@@ -82,8 +82,8 @@ pub struct RunArgs {
     pub load_from: Option<Origin>,
     /// Load the cluster that these nodes belong to instead of starting one. Its scenario can have no
     /// faults.
-    #[arg(long, value_delimiter = ',', value_name = "HOST:PORT")]
-    pub nodes: Option<Vec<String>>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub nodes: Option<AddressList>,
     /// By what the nodes of --nodes are known.
     #[command(flatten)]
     pub trust: TrustArgs,
@@ -129,6 +129,7 @@ pub fn run_scenario(args: RunArgs) -> Result<PathBuf, Failure> {
     if let Some(from) = load_from {
         scenario.load.from = from;
     }
+    let nodes = nodes.map(AddressList::into_vec);
     let nodes = nodes.map(|nodes| Ok((outside(&nodes, &trust)?, nodes))).transpose().map_err(unusable)?;
     let nodes = nodes.map(|(outside, nodes)| (nodes, outside));
     let program = std::env::current_exe().context("cannot find this executable").map_err(unusable)?;

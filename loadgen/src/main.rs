@@ -6,6 +6,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    veil::cli::environment::forget_empty_variables();
     loadgen::say::init_tracing();
     match loadgen::say::parse() {
         Ok(cli) => loadgen::cli::main(cli),

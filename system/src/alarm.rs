@@ -29,12 +29,21 @@ pub enum Alarm {
     DirectoryClock,
     /// A quota of the whole cluster is nearly reached.
     Quota,
+    /// A node was put back from an older copy of its folder: this one, or another one.
+    PutBack,
 }
 
 impl Alarm {
     /// All there are.
-    pub const ALL: [Self; 6] =
-        [Self::Snapshot, Self::Clock, Self::Disk, Self::DiskSlow, Self::DirectoryClock, Self::Quota];
+    pub const ALL: [Self; 7] = [
+        Self::Snapshot,
+        Self::Clock,
+        Self::Disk,
+        Self::DiskSlow,
+        Self::DirectoryClock,
+        Self::Quota,
+        Self::PutBack,
+    ];
 
     /// Its name in messages and metrics.
     pub fn name(self) -> &'static str {
@@ -45,6 +54,7 @@ impl Alarm {
             Self::DiskSlow => "disk_slow",
             Self::DirectoryClock => "directory_clock",
             Self::Quota => "quota",
+            Self::PutBack => "put_back",
         }
     }
 }

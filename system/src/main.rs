@@ -6,6 +6,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    veil::cli::environment::forget_empty_variables();
     veil::cli::init_tracing();
     veil::cli::main(std::env::args_os())
 }

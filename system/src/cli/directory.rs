@@ -47,6 +47,9 @@ enum DirectoryCommand {
     /// an image and not its owner, and then it is refused when it is loaded. Dump again when less happens.
     Dump(DumpArgs),
     /// Bring a dump back, into a directory without users, groups and images.
+    ///
+    /// All of it is checked before anything is changed: that its records fit together, and that the cluster has the
+    /// cluster.key under which its content keys are.
     Load(LoadArgs),
 }
 
@@ -172,6 +175,13 @@ async fn load(LoadArgs { file, resume, cluster }: LoadArgs) -> anyhow::Result<()
     let name = || shown(&file);
     let backup = Backup::parse(&read_file(&file, DUMP_LIMIT)?).with_context(name)?;
     let client = cluster.client()?;
+    let in_use = backup.settings.wrapping_key;
+    let keys: Vec<_> =
+        backup.images.iter().filter_map(|line| Some((line.image.image, line.image.key()?))).collect();
+    let portions = backup.into_portions();
+    // All of it, before anything is changed: what was brought once cannot be taken back.
+    Backup::rehearse(&portions).with_context(name)?;
+    client.check_keys(in_use, &keys, cluster.deadline()).await.with_context(name)?;
     if !resume {
         for (what, place) in
             [("users", Place::Users(None)), ("groups", Place::Groups(None)), ("images", Place::Images(None))]
@@ -184,7 +194,7 @@ async fn load(LoadArgs { file, resume, cluster }: LoadArgs) -> anyhow::Result<()
         }
     }
     let (mut records, mut restored) = (0, 0);
-    for portion in backup.into_portions() {
+    for portion in portions {
         records += portion.len();
         let restore = Restore { records: portion };
         restored += client.restore(client.request_id(), restore, cluster.deadline()).await?;

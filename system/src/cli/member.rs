@@ -4,7 +4,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{ClusterArgs, say};
-use crate::wire::client::{Member, NodeId};
+use crate::wire::{
+    address,
+    client::{Member, NodeId},
+};
 
 /// List, add and remove the members of the cluster.
 #[derive(Debug, Args)]
@@ -29,17 +32,18 @@ struct ListArgs {
 
 /// Make a node a member, and wait until it has caught up and has a vote.
 ///
-/// Start the node first, with `bootstrap = false`. It has to be reached and to catch up within most of the
-/// --timeout, or it is not made a member. Nothing happens if it is a member already.
+/// Start the node first, with `bootstrap = false`. It has to be reached at both addresses and to catch up within most of
+/// the --timeout, or it is not made a member; an address at which another node answers is refused. Nothing happens if it
+/// is a member already.
 #[derive(Debug, Args)]
 struct AddArgs {
     /// The node's number, as in its configuration.
     id: NodeId,
     /// Where clients reach it.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address::parse)]
     client: String,
     /// Where other nodes reach it.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address::parse)]
     peer: String,
     #[command(flatten)]
     cluster: ClusterArgs,

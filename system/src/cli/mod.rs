@@ -12,6 +12,7 @@ mod describe;
 mod dev;
 mod directory;
 mod duration;
+pub mod environment;
 mod escape;
 mod file;
 mod grant;
@@ -27,6 +28,7 @@ mod known_nodes;
 mod leader;
 pub mod lifeline;
 mod list;
+mod log;
 mod member;
 pub mod node;
 mod online;
@@ -47,6 +49,7 @@ mod secret;
 mod session;
 mod show;
 mod status;
+mod terminal;
 pub mod trust;
 mod unreachable;
 mod usage;
@@ -66,8 +69,8 @@ use self::{
 };
 use crate::{
     client::Client,
-    os_error::{Plain, plain},
-    wire::transport::Tcp,
+    os_error::plain,
+    wire::{address::AddressList, transport::Tcp},
 };
 
 /// Share images, and decide who may look and how often.
@@ -136,11 +139,10 @@ struct ClusterArgs {
     #[arg(
         long,
         env = "VEIL_NODES",
-        value_delimiter = ',',
         value_name = "HOST:PORT",
         default_value = "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103"
     )]
-    nodes: Vec<String>,
+    nodes: AddressList,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -161,8 +163,8 @@ struct ClusterArgs {
 
 impl ClusterArgs {
     fn client(&self) -> anyhow::Result<Client> {
-        let network = self.trust.network(Arc::new(Tcp::default()), &self.nodes, &self.home)?;
-        let client = Client::new(network, self.nodes.clone(), 1)?;
+        let network = self.trust.network(Arc::new(Tcp::default()), self.nodes.as_slice(), &self.home)?;
+        let client = Client::new(network, self.nodes.as_slice().to_vec(), 1)?;
         unreachable::tell(&client, self.timeout);
         Ok(client)
     }
@@ -188,12 +190,7 @@ impl ClusterArgs {
 
 /// Logs to stderr, by default warnings only; `RUST_LOG` says otherwise.
 pub fn init_tracing() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,openraft=error"));
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // What cannot be logged is not worth the end of this program.
-    let log = tracing_subscriber::fmt().log_internal_errors(false);
-    log.with_env_filter(filter).with_ansi(ansi).with_writer(|| Plain(std::io::stderr())).init();
+    log::init();
 }
 
 /// Parses a command line and runs it: 0 done, 1 refused or failed, also if the answer could not be printed; 2 bad usage;
@@ -298,8 +295,29 @@ const COVER_LIMIT: u64 = 64 << 20;
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use clap::Parser;
 
-    use super::describe;
+    use super::{Cli, describe};
+
+    #[test]
+    fn addresses_are_checked_wherever_they_are_typed() {
+        let parse = |arguments: &[&str]| Cli::try_parse_from(["veil"].iter().chain(arguments));
+        parse(&["status", "--nodes", " 127.0.0.1:7101, localhost:7102 ,[::1]:7103,"]).unwrap();
+        for (arguments, said) in [
+            (&["status", "--nodes", "127.0.0.1"][..], "\"127.0.0.1\" is no address: the port is missing"),
+            (&["status", "--nodes", "n1:1,::1"], "\"::1\" is no address: an IPv6 address stands in brackets"),
+            (&["leader", "--nodes", " , "], "is no address: it is empty"),
+            (
+                &["member", "add", "4", "--client", "0.0.0.0:7104", "--peer", "n4:7204"],
+                "nobody is reached there",
+            ),
+            (&["member", "add", "4", "--client", "n4:7104", "--peer", "n4:0"], "port 0 is no port"),
+            (&["member", "add", "4", "--client", "http://n4:7104", "--peer", "n4:7204"], "it is a URL"),
+        ] {
+            let refused = parse(arguments).unwrap_err().to_string();
+            assert!(refused.contains(said), "{arguments:?}: {refused}");
+        }
+    }
 
     #[test]
     fn a_cause_is_told_once() {

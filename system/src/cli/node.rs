@@ -10,10 +10,10 @@ use tokio::{
     sync::Notify,
 };
 
-use super::say;
+use super::{log, say, terminal::Terminal};
 use crate::{
     consensus::{Disk, Folder, SlowDisk},
-    node::{Entropy, Environment, Node, NodeConfig, SharedKeys, TlsFiles, system_clock},
+    node::{Entropy, Environment, Node, NodeConfig, SharedKeys, system_clock},
     wire::{
         client::Member,
         loopback::Loopback,
@@ -28,7 +28,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Run one node of a cluster.
 ///
 /// Reads its configuration, prints one line of JSON with the addresses it really listens on, and
-/// serves until SIGTERM or Ctrl-C. A renewed certificate is noticed within seconds, and at SIGHUP at once.
+/// serves until SIGTERM or Ctrl-C, or until the terminal is closed that it was started from (unless by nohup). A renewed
+/// certificate is noticed within seconds, and at SIGHUP at once.
 #[derive(Debug, Args)]
 pub struct NodeArgs {
     /// The configuration file; see docs/architecture.md for an example.
@@ -50,13 +51,21 @@ struct Listening<'a> {
 /// # Errors
 /// When it cannot start.
 pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
+    let terminal = Terminal::find();
+    log::detach().context("cannot start a thread")?;
+    let served = serve(args, terminal);
+    log::settle();
+    served
+}
+
+fn serve(args: &NodeArgs, terminal: Terminal) -> anyhow::Result<()> {
     let config = NodeConfig::load(&args.config)?;
     let keys = config.cluster_keys()?;
     // Raft has a thread of its own: nothing that clients ask for can keep its heartbeats waiting.
     let raft = runtime("veil-raft", 1)?;
     let serving = runtime("veil-serve", 2)?;
-    let folder =
-        Folder::create(&config.data).with_context(|| format!("data folder {}", config.data.display()))?;
+    let folder = Folder::create(&config.data).and_then(|folder| folder.claim(config.id).map(|()| folder));
+    let folder = folder.with_context(|| format!("data folder {}", config.data.display()))?;
     let disk: Arc<dyn Disk> = match config.experiment.sync_delay {
         Duration::ZERO => Arc::new(folder),
         delay => Arc::new(SlowDisk::new(Arc::new(folder), delay)),
@@ -64,7 +73,7 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
     let routes = config.routes.iter().map(|route| (route.to.clone(), route.via.clone())).collect();
     let tcp: Arc<dyn Network> = Arc::new(Tcp { shared_port: config.shared_port, routes });
     let files = config.tls.clone();
-    let tls = files.as_ref().map(TlsFiles::load).transpose()?;
+    let tls = files.as_ref().map(|files| files.load_for(config.id)).transpose()?;
     let (peers, clients): (Arc<dyn Network>, Arc<dyn Network>) = match &tls {
         Some(tls) => (Arc::new(Tls::peers(tcp.clone(), tls)?), Arc::new(Tls::clients(tcp.clone(), tls)?)),
         None => (Arc::new(Loopback(tcp.clone())), Arc::new(Loopback(tcp.clone()))),
@@ -80,7 +89,7 @@ pub fn run(args: &NodeArgs) -> anyhow::Result<()> {
         raft_runtime: raft.handle().clone(),
     };
     serving.block_on(async {
-        let stop = stop_signal()?;
+        let stop = stop_signal(terminal)?;
         if let (Some(files), Some(tls)) = (files, tls) {
             tokio::spawn(files.keep_up(tls, hang_ups()?));
         }
@@ -152,14 +161,24 @@ fn hang_ups() -> anyhow::Result<Arc<Notify>> {
     Ok(told)
 }
 
-/// Ends with SIGTERM or SIGINT.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+/// Ends with SIGTERM or SIGINT, and with the terminal.
+fn stop_signal(terminal: Terminal) -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let closed = async move {
+        while hang_up.recv().await.is_some() {
+            if terminal.is_closed() {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
+    };
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = closed => {}
         }
     })
 }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::complain;
 use crate::{
     client::{Client, ClientError},
     os_error::plain,
@@ -40,9 +41,9 @@ pub(super) fn tell(client: &Client, timeout: Duration) {
             let why = reached.borrow().failure().map(|why| format!(" ({})", plain(why)));
             let (why, left) = (why.unwrap_or_default(), humantime::format_duration(timeout - PATIENCE));
             ONCE.call_once(|| {
-                eprintln!(
-                    "veil: no node answers at {nodes}{why}: {REMEDY} Trying for another {left}; Ctrl-C ends that"
-                );
+                complain(format_args!(
+                    "no node answers at {nodes}{why}: {REMEDY} Trying for another {left}; Ctrl-C ends that"
+                ));
             });
             TOLD.store(true, Ordering::Relaxed);
             return;
@@ -50,10 +51,10 @@ pub(super) fn tell(client: &Client, timeout: Duration) {
         let led = async { leadership.wait_for(|known| known.leader.is_some()).await.is_ok() };
         if tokio::time::timeout(ELECTION, led).await.is_err() && timeout > PATIENCE + ELECTION {
             ONCE.call_once(|| {
-                eprintln!(
-                    "veil: nodes answer, and none of them leads: a majority of the cluster's nodes has to be up and in \
+                complain(format_args!(
+                    "nodes answer, and none of them leads: a majority of the cluster's nodes has to be up and in \
                      touch (`veil status`). Trying on; Ctrl-C ends that"
-                );
+                ));
             });
         }
     });

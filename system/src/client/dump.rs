@@ -4,8 +4,9 @@ use tokio::time::Instant;
 
 use super::{Client, ClientError, protocol};
 use crate::{
-    directory::{Place, Query, Record, RequestId, Restore},
-    wire::client::{Change, Reply},
+    directory::{ImageId, Place, Query, Record, RequestId, Restore},
+    identity::{KeyNumber, WrappedKey},
+    wire::client::{CHECKED_MAX, Change, Reply, Request},
 };
 
 impl Client {
@@ -19,6 +20,28 @@ impl Client {
             Reply::Dump { applied, records } => Ok((applied, records)),
             other => Err(protocol(&other)),
         }
+    }
+
+    /// Whether the cluster has the key-encryption keys under which a dump's content keys are, and the one of the number
+    /// `in_use`. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`], with the first image whose key does not open.
+    pub async fn check_keys(
+        &self,
+        in_use: KeyNumber,
+        keys: &[(ImageId, WrappedKey)],
+        deadline: Instant,
+    ) -> Result<(), ClientError> {
+        // Without any there is still the one that is in use.
+        let first: &[_] = &[];
+        for keys in keys.chunks(CHECKED_MAX).chain(keys.is_empty().then_some(first)) {
+            match self.ask_leader(Request::CheckKeys { in_use, keys: keys.to_vec() }, deadline).await? {
+                Reply::Done => {}
+                other => return Err(protocol(&other)),
+            }
+        }
+        Ok(())
     }
 
     /// Brings records back, and says how many were not there yet.

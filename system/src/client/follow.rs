@@ -21,6 +21,16 @@ pub(super) const WATCH_PATIENCE: Duration = Duration::from_millis(WATCH_PATIENCE
 /// The pause before a node that cannot be reached is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Whoever is named as the leader and denies it so often in a row is not turned to in that term any more: nobody knows the
+/// leader's right address. Less often, it may have been elected a moment ago.
+const DENIALS: u32 = 3;
+
+/// A leadership as it was told, and how often whoever answers at the leader's address has denied it.
+pub(super) struct Denial {
+    leadership: Leadership,
+    times: u32,
+}
+
 /// Follows one node's view for as long as the client exists. It is told what changes when it changes: requests that
 /// wait for a leader are woken by whichever node knows first.
 pub(super) async fn follow_leadership(client: Weak<Inner>, address: String) {
@@ -163,6 +173,46 @@ impl Inner {
             }
             same
         });
+    }
+
+    /// The node at `address` has said that it does not lead. Where it is the one that all others name, their hint is wrong.
+    pub(super) fn denies(&self, address: &str) {
+        let known = self.leadership.borrow().clone();
+        if !leads(&known, address) {
+            return;
+        }
+        let mut denial = self.denial.lock();
+        match &mut *denial {
+            Some(denial) if denial.leadership == known => denial.times = denial.times.saturating_add(1),
+            _ => *denial = Some(Denial { leadership: known, times: 1 }),
+        }
+    }
+
+    /// Whether a leadership is told of, and denied by whoever is named.
+    pub(super) fn is_denied(&self, leadership: &Leadership) -> bool {
+        let denial = self.denial.lock();
+        denial.as_ref().is_some_and(|denial| denial.times >= DENIALS && denial.leadership == *leadership)
+    }
+
+    /// A node has answered: if only a leader answers that, it is one.
+    pub(super) fn served(&self, address: &str, request: &Request) {
+        let any_node_answers = matches!(
+            request,
+            Request::Read { .. }
+                | Request::Seal { .. }
+                | Request::Keys
+                | Request::Challenge
+                | Request::Status
+                | Request::WatchLeadership { .. }
+                | Request::WriteStages
+        );
+        if any_node_answers {
+            return;
+        }
+        let mut denial = self.denial.lock();
+        if denial.as_ref().is_some_and(|denial| leads(&denial.leadership, address)) {
+            *denial = None;
+        }
     }
 
     /// A node answers: should it lead, whoever says so is believed again.

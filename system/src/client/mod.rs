@@ -171,6 +171,8 @@ struct Inner {
     leadership: watch::Sender<Leadership>,
     /// The last known leader, if nobody is there any more. Locked before `leadership` is.
     gone: Mutex<Option<Leadership>>,
+    /// The last known leader, if it says itself that it does not lead.
+    denial: Mutex<Option<follow::Denial>>,
     /// One for each request that may be asked of a second node while the first one is at it.
     hedges: Semaphore,
     /// Which node is asked next when no leader is known.
@@ -199,6 +201,7 @@ impl Client {
             links: Links::new(network, Link::Client, connections),
             leadership: watch::Sender::default(),
             gone: Mutex::default(),
+            denial: Mutex::default(),
             hedges: Semaphore::new(retry::HEDGES),
             turn: AtomicUsize::new(0),
             reach: watch::Sender::default(),
@@ -581,10 +584,13 @@ fn variant(reply: &Reply) -> String {
 impl Inner {
     /// Whom to ask: the leader if it is known, else the next node in turn.
     fn target(&self) -> String {
-        if let Some(leader) = &self.leadership.borrow().leader {
+        let known = self.leadership.borrow().clone();
+        if let Some(leader) = &known.leader
+            && !self.is_denied(&known)
+        {
             return leader.client.clone();
         }
-        // Who is gone is asked only when there is nobody else.
+        // Who is gone is asked only when there is nobody else. Who denies to lead may lead later.
         self.next_but(|address| self.is_gone(address)).unwrap_or_else(|| self.nodes[0].clone())
     }
 

@@ -320,7 +320,10 @@ impl Inner {
         };
         self.answers(address);
         let error = match answer {
-            Ok(reply) => return Attempted::Settled(Ok(reply)),
+            Ok(reply) => {
+                self.served(address, &request.request);
+                return Attempted::Settled(Ok(reply));
+            }
             Err(error) => error,
         };
         let what = format!("{address}: {error}");
@@ -347,6 +350,7 @@ impl Inner {
                 // It may be behind: what is known of the leadership stands until there is news of it. Or it has been
                 // elected while it waited for somebody to name.
                 self.learn(&leadership, address);
+                self.denies(address);
                 let known = self.leadership.borrow();
                 let next = match &known.leader {
                     None => Next::News,
@@ -410,7 +414,8 @@ impl Inner {
     async fn leads_elsewhere(&self, address: &str, term: Option<u64>) {
         let mut leadership = self.leadership.subscribe();
         let elsewhere = leadership.wait_for(|now| {
-            now.leader.is_some() && (!leads(now, address) || term.is_some_and(|term| now.term > term))
+            let elsewhere = !leads(now, address) || term.is_some_and(|term| now.term > term);
+            now.leader.is_some() && elsewhere && !self.is_denied(now)
         });
         // The sender lives as long as this borrow of it.
         let _ = elsewhere.await;

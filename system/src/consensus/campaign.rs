@@ -77,8 +77,8 @@ impl Consensus {
                 Verdict::Silent => silence > patience || alone,
                 Verdict::Alive => false,
             };
-            // Its own vote is the first that it needs, and could not be written down.
-            let able = !self.disk_hangs(now);
+            // Its own vote is the first that it needs, and could not be written down; or it lacks what it has promised to hold.
+            let able = !self.disk_hangs(now) && !self.is_put_back();
             // A leader's time is the directory's.
             let may_stand = lost && able && !matches!(self.clock(), Judgement::Wrong { .. });
             let wait = if may_stand {

@@ -24,6 +24,7 @@ use super::{
     age::Reports,
     clocks::Clocks,
     message::{PeerAnswer, PeerRequest},
+    promise::Promises,
     suspicion::Evidence,
     types::{Seat, ServerMetrics},
 };
@@ -57,6 +58,8 @@ pub(super) struct Contacts {
     reports: Arc<Mutex<Reports>>,
     /// What their clocks show.
     clocks: Clocks,
+    /// What they have promised.
+    pub(super) promises: Promises,
     /// How often this node's Pre-Vote was refused.
     refusals: Arc<AtomicU64>,
     /// Wakes whoever judges by the evidence.
@@ -64,11 +67,17 @@ pub(super) struct Contacts {
 }
 
 impl Contacts {
-    pub(super) fn new(network: Arc<dyn Network>, reports: Arc<Mutex<Reports>>, clocks: Clocks) -> Self {
+    pub(super) fn new(
+        network: Arc<dyn Network>,
+        reports: Arc<Mutex<Reports>>,
+        clocks: Clocks,
+        promises: Promises,
+    ) -> Self {
         let news = watch::Sender::new(());
         Self {
             reports,
             clocks,
+            promises,
             network,
             open: Arc::default(),
             evidence: Arc::default(),
@@ -162,12 +171,15 @@ impl Contacts {
 
     /// Asks again and again until the connection has ended, or is silent. However long the way, answers come as often as
     /// it asks.
-    async fn hold(&self, id: NodeId, connection: &PeerConnection) {
-        let ask = async || (Instant::now(), timeout(HOLD + GRACE, connection.call(&PeerRequest::Hold)).await);
+    async fn hold(&self, id: NodeId, seat: &Seat, connection: &PeerConnection) {
+        let ask = async || {
+            let before = self.promises.of(id, seat.disk);
+            (Instant::now(), before, timeout(HOLD + GRACE, connection.call(&PeerRequest::Hold)).await)
+        };
         let (mut asked, mut often) = (FuturesUnordered::new(), interval(HOLD));
         often.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let (at, answer) = tokio::select! {
+            let (at, before, answer) = tokio::select! {
                 _ = often.tick() => {
                     asked.push(ask());
                     continue;
@@ -176,9 +188,12 @@ impl Contacts {
             };
             let Ok(Ok(answer)) = answer else { return };
             self.answered(id);
-            if let PeerAnswer::Held { acknowledged, pace, clock_ms } = answer {
+            if let PeerAnswer::Held { acknowledged, pace, clock_ms, disk, stand } = answer {
                 self.evidence.lock().set_pace(id, Some(pace));
                 self.clocks.note(id, clock_ms);
+                if disk == seat.disk {
+                    self.promises.note(id, disk, &stand, &before);
+                }
                 if let Some(index) = acknowledged {
                     self.reports.lock().note(at, index);
                 }
@@ -196,7 +211,7 @@ impl Contacts {
                     self.evidence.lock().reach(id);
                     let _listed = Listed::enter(&self, id, &seat, &connection);
                     pause = PAUSE_MIN;
-                    self.hold(id, &connection).await;
+                    self.hold(id, &seat, &connection).await;
                     // At once, and once: whether it still answers is what matters now.
                 }
                 Err(error) => {

@@ -28,9 +28,10 @@ use super::{
     types::{LogId, Membership, Seat, TypeConfig},
 };
 use crate::wire::{
-    client::{Member, MemberError, MemberRole, NodeId},
-    connection::Connection,
+    client::{AddressOf, Member, MemberError, MemberRole, NodeId},
+    connection::{CallError, Connection},
     frame::Link,
+    transport::Network,
 };
 
 /// A new member becomes a voter when it lacks no more than so many entries.
@@ -123,7 +124,30 @@ impl Consensus {
                 return;
             }
         }
-        self.campaign().await;
+        tokio::join!(self.campaign(), self.look_for_a_twin());
+    }
+
+    /// Whether another process runs from a copy of this node's folder, or somebody else is where the members look for this
+    /// node. What cannot be reached from here is not known.
+    async fn look_for_a_twin(&self) {
+        let id = *self.raft.node_id();
+        let own = self.roster().seats.remove(&id);
+        let Some(Seat { member, .. }) = own else { return };
+        match greet(&*self.network, &member.peer).await {
+            Ok(PeerAnswer::Identity(found)) if found.node != id => tracing::warn!(
+                "the members reach node {id} at {}, and node {} answers there: no message reaches this node",
+                member.peer,
+                found.node
+            ),
+            Ok(PeerAnswer::Identity(found)) if found.disk == self.disk && found.run != self.run => {
+                self.ending.tell(&format!(
+                    "another process runs as node {id}, from a copy of this folder, and is the one that the members reach, \
+                     at {}. Two of them would vote twice: keep one folder, and one process",
+                    member.peer
+                ));
+            }
+            _ => {}
+        }
     }
 
     async fn found(&self, members: BTreeMap<NodeId, Member>) -> Result<(), String> {
@@ -168,12 +192,20 @@ impl Consensus {
     /// Who this node is.
     pub(super) async fn identity(&self) -> Result<Identity, String> {
         let initialized = self.raft.is_initialized().await.map_err(|e| e.to_string())?;
-        Ok(Identity { node: *self.raft.node_id(), disk: self.disk, empty: !initialized })
+        let held = self.machine.look(|image| image.applied);
+        Ok(Identity { node: *self.raft.node_id(), disk: self.disk, run: self.run, empty: !initialized, held })
     }
 
     /// Answers a message that is meant for another disk.
     pub(super) fn refuse(&self, meant: super::DiskId) -> PeerAnswer {
         let id = self.raft.node_id();
+        if self.recovered {
+            return PeerAnswer::Outlived(format!(
+                "the cluster was recovered from node {id} alone, when most of the others were taken for lost, and this node \
+                 with its folder is no member of it any more. What it holds may contradict the cluster: keep the folder \
+                 under another name, start with an empty one, and be added: `veil member add`"
+            ));
+        }
         let reason = format!(
             "the others know node {id} with disk {meant}, and this is disk {}: if the other one is lost, \
              remove node {id} and add it again",
@@ -185,16 +217,46 @@ impl Consensus {
 
     /// Asks a node who it is.
     async fn greet(&self, member: &Member) -> Result<Identity, String> {
-        let asking = async {
-            let connection =
-                Connection::open(&*self.network, &member.peer, Link::Peer, GREET_PATIENCE).await?;
-            connection.call(&PeerRequest::Greet).await
+        match greet(&*self.network, &member.peer).await {
+            Ok(PeerAnswer::Identity(identity)) => Ok(identity),
+            Ok(answer) => Err(format!("unexpected answer {answer:?}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Asks whoever is at the address for nodes of a newcomer who it is, until `until`, which is after `patience`.
+    ///
+    /// # Errors
+    /// [`MemberError`], when it is somebody else, or nobody.
+    pub async fn who_answers_nodes(
+        &self,
+        member: &Member,
+        until: Instant,
+        patience: Duration,
+    ) -> Result<Identity, MemberError> {
+        let other = |found: String| MemberError::OtherAnswers {
+            side: AddressOf::Nodes,
+            value: member.peer.clone(),
+            expected: member.id,
+            found,
         };
-        match timeout(GREET_PATIENCE, asking).await {
-            Ok(Ok(PeerAnswer::Identity(identity))) => Ok(identity),
-            Ok(Ok(answer)) => Err(format!("unexpected answer {answer:?}")),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer from {}", member.peer)),
+        loop {
+            let silent = match greet(&*self.network, &member.peer).await {
+                Ok(PeerAnswer::Identity(identity)) if identity.node == member.id => return Ok(identity),
+                Ok(PeerAnswer::Identity(identity)) => {
+                    return Err(other(format!("node {} answers there", identity.node)));
+                }
+                Ok(_) => return Err(other("no node answers there".to_owned())),
+                Err(error) => match error.somebody_else() {
+                    Some(found) => return Err(other(found)),
+                    None => error,
+                },
+            };
+            if Instant::now() >= until {
+                let reason = format!("nobody answers nodes there: {silent}");
+                return Err(MemberError::NotCaughtUp { id: member.id, waited: patience, reason });
+            }
+            sleep(GREET_PAUSE).await;
         }
     }
 
@@ -225,6 +287,9 @@ impl Consensus {
         }
         let _change = self.changing.try_lock().map_err(|_| MemberError::UnderWay)?;
         self.leader_barrier().await?;
+        if identity.held.is_some_and(|held| self.house.log.contradicts(held)) {
+            return Err(MemberError::OtherHistory { id }.into());
+        }
         let mut roster = self.roster();
         match roster.seats.get(&id) {
             Some(known) if known.member != member => {
@@ -375,6 +440,16 @@ impl Roster {
 /// What went wrong after the first step of a change: it cannot be said that nothing was done.
 fn done_in_part(error: ChangeError, done: &str, id: NodeId) -> ChangeError {
     ChangeError::Unsettled(format!("node {id} {done}, and the rest is not done: {error}"))
+}
+
+/// Asks whoever is at this address who it is.
+pub(super) async fn greet(network: &dyn Network, address: &str) -> Result<PeerAnswer, CallError> {
+    let asking = async {
+        let connection = Connection::open(network, address, Link::Peer, GREET_PATIENCE).await?;
+        connection.call(&PeerRequest::Greet).await
+    };
+    let lost = || Err(CallError::Lost { address: address.to_owned() });
+    timeout(GREET_PATIENCE, asking).await.unwrap_or_else(|_| lost())
 }
 
 fn refusal(error: ClientWriteError<TypeConfig>) -> ChangeError {

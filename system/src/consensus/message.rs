@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BarrierError, ProposeError,
-    types::{DiskId, TypeConfig, Vote},
+    promise::{Promise, Stand},
+    types::{DiskId, LogId, TypeConfig, Vote},
 };
 use crate::{
     directory::{Action, Actor, Answer, RequestId},
@@ -25,6 +26,8 @@ pub enum PeerRequest {
     Raft {
         /// The disk of the member that is meant. Any other disk must not answer for it.
         to: DiskId,
+        /// What that member is remembered to have promised.
+        told: Promise,
         /// The message.
         message: RaftMessage,
     },
@@ -71,8 +74,12 @@ pub struct Identity {
     pub node: NodeId,
     /// Its disk.
     pub disk: DiskId,
+    /// Tells its process from others that run from a copy of the disk.
+    pub run: DiskId,
     /// Whether the disk holds neither entry nor vote.
     pub empty: bool,
+    /// The last entry that it has applied.
+    pub held: Option<LogId>,
 }
 
 /// A piece of a snapshot, sent in order over one connection.
@@ -115,6 +122,10 @@ pub enum PeerAnswer {
         pace: Duration,
         /// What its clock shows, milliseconds since the Unix epoch.
         clock_ms: u64,
+        /// Its disk.
+        disk: DiskId,
+        /// What it holds there.
+        stand: Stand,
     },
     /// The request made no sense, was meant for another disk, or Raft has stopped.
     Failed(String),
@@ -122,4 +133,7 @@ pub enum PeerAnswer {
     ReadIndex(Result<u64, BarrierError>),
     /// To [`RaftMessage::Resign`] and [`RaftMessage::LeadOn`]: heard.
     Resigned,
+    /// To a message that is meant for the disk of a node before the cluster was recovered from it: whoever asks is no member
+    /// any more, and must not go on.
+    Outlived(String),
 }

@@ -14,7 +14,9 @@ mod membership;
 mod message;
 mod network;
 mod pace;
+mod promise;
 mod read_index;
+mod recover;
 mod retention;
 mod snapshot;
 mod stages;
@@ -38,6 +40,7 @@ use openraft::{
     Config, SnapshotPolicy,
     async_runtime::watch::WatchReceiver,
     errors::{ClientWriteError, RaftError},
+    raft::VoteRequest,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -58,6 +61,7 @@ use self::{
     machine::Machine,
     network::PeerNetwork,
     pace::Pace,
+    promise::Promises,
     read_index::IndexQueue,
     retention::{FirstKept, Retention, Transfers},
     snapshot::SnapshotError,
@@ -70,7 +74,9 @@ pub use self::{
     leadership::TransferFailure,
     membership::ChangeError,
     message::{Identity, PeerAnswer, PeerRequest, RaftMessage, SnapshotPiece},
+    promise::{Promise, Stand},
     read_index::BarrierError,
+    recover::{Holdings, RecoverError, Survivor},
     stages::{Stage, StageHistogram, Stages},
     types::{DiskId, TypeConfig},
 };
@@ -215,7 +221,14 @@ pub struct Consensus {
     machine: Machine,
     network: Arc<dyn Network>,
     disk: DiskId,
+    /// Tells this run of the node from others.
+    run: DiskId,
+    /// Whether the cluster was recovered from this disk.
+    recovered: bool,
+    /// Why this node must not go on, if it must not.
+    ending: Ending,
     contacts: Contacts,
+    promises: Promises,
     clocks: Clocks,
     stages: Stages,
     alarms: Alarms,
@@ -244,6 +257,24 @@ pub struct Consensus {
     reports: Arc<Mutex<Reports>>,
     arriving: Arc<Mutex<Option<Box<ArrivingSnapshot>>>>,
     closed: Arc<Mutex<Option<Closed>>>,
+}
+
+/// Why a node must not go on, once it is known. Clones share it.
+#[derive(Clone, Default)]
+struct Ending(Arc<watch::Sender<Option<String>>>);
+
+impl Ending {
+    /// It must not go on.
+    fn tell(&self, reason: &str) {
+        self.0.send_if_modified(|known| known.is_none() && known.replace(reason.to_owned()).is_none());
+    }
+
+    async fn told(&self) -> String {
+        let mut known = self.0.subscribe();
+        let told = known.wait_for(Option::is_some).await;
+        // The sender lives as long as this borrow of it.
+        told.ok().and_then(|told| told.clone()).unwrap_or_default()
+    }
 }
 
 /// Why log and snapshot do not open.
@@ -338,6 +369,8 @@ impl Consensus {
             enable_pre_vote: Some(true),
             // See `campaign`.
             enable_elect: false,
+            // See `promise`: one that was put back from a copy gets what it lacks.
+            allow_log_reversion: Some(true),
             // A leader that was restarted stands for election like anybody: one term, one reign.
             enable_leader_restore: Some(false),
             // See `Consensus::make_snapshots`.
@@ -355,7 +388,8 @@ impl Consensus {
         let opened = tokio::task::spawn_blocking(move || open(disk, fresh, measuring, warning)).await;
         let opened = opened.map_err(|panic| StartError::Stopped(panic.to_string()))?;
         let (log, closed, machine) = opened.map_err(|error| error.of_node(id))?;
-        let (disk, pace) = (log.disk(), log.pace());
+        let (disk, pace, recovered) = (log.disk(), log.pace(), log.is_recovered());
+        let ending = Ending::default();
         let retention = Retention {
             spare: timing.snapshot_every / 4,
             entries: timing.keep_entries,
@@ -365,7 +399,8 @@ impl Consensus {
         let house = House { log: log.extent(), retention, first_kept, transfers };
         let reports = Arc::new(Mutex::new(Reports::default()));
         let clocks = Clocks::new(clock);
-        let contacts = Contacts::new(network.clone(), reports.clone(), clocks.clone());
+        let promises = Promises::new(alarms.clone());
+        let contacts = Contacts::new(network.clone(), reports.clone(), clocks.clone(), promises.clone());
         let peers = PeerNetwork {
             network: network.clone(),
             contacts: contacts.clone(),
@@ -374,6 +409,7 @@ impl Consensus {
             alarms: alarms.clone(),
             first_kept: house.first_kept.clone(),
             transfers: house.transfers.clone(),
+            ending: ending.clone(),
             lease: timing.lease,
         };
         let raft = Raft::new(id, config, peers, log, machine.clone())
@@ -390,7 +426,11 @@ impl Consensus {
             machine,
             network,
             disk,
+            run: fresh,
+            recovered,
+            ending,
             contacts,
+            promises,
             clocks,
             stages,
             lease: timing.lease,
@@ -511,6 +551,11 @@ impl Consensus {
         &self.stages
     }
 
+    /// The number of this node's disk.
+    pub fn disk(&self) -> DiskId {
+        self.disk
+    }
+
     /// What is wrong with this node.
     pub fn alarms(&self) -> &Alarms {
         &self.alarms
@@ -543,7 +588,8 @@ impl Consensus {
     /// Answers another node, which asks on the connection of this number.
     pub async fn answer(&self, request: PeerRequest, connection: u64) -> PeerAnswer {
         match request {
-            PeerRequest::Raft { to, message } if to == self.disk => {
+            PeerRequest::Raft { to, told, message } if to == self.disk => {
+                self.account(&told);
                 self.answer_member(message, connection).await
             }
             PeerRequest::Raft { to, .. } => self.refuse(to),
@@ -561,9 +607,50 @@ impl Consensus {
                     acknowledged: self.acknowledged(),
                     pace: self.disk_pace(),
                     clock_ms: self.clocks.own_ms(),
+                    disk: self.disk,
+                    stand: self.holdings(),
                 }
             }
         }
+    }
+
+    /// What this node holds on its disk, but for what of it is committed.
+    fn durable(&self) -> Stand {
+        let (term, last) = self.house.log.durable();
+        Stand { term, last: last.max(self.machine.snapshots().last_covered()), held: None, put_back: false }
+    }
+
+    /// What this node holds on its disk.
+    fn holdings(&self) -> Stand {
+        let durable = self.durable();
+        // What is applied may have been committed by others, and be on its way to this disk.
+        let applied = self.machine.look(|image| image.applied);
+        let put_back = self.promises.was_put_back();
+        Stand { held: applied.min(durable.last), put_back, ..durable }
+    }
+
+    /// Compares what others remember of this node with what it holds.
+    fn account(&self, told: &Promise) {
+        self.promises.remind(told, &self.durable());
+        if self.is_put_back() {
+            self.promises.catch_up(&self.holdings());
+        }
+    }
+
+    /// Whether this node lacks what it has told others that it holds.
+    pub fn is_put_back(&self) -> bool {
+        self.promises.debt().is_some()
+    }
+
+    /// Why this node votes for nobody who asks like this, if it does not: it, or the candidate, has forgotten something.
+    fn forbids(&self, asked: &VoteRequest<TypeConfig>, binding: bool) -> Option<PeerAnswer> {
+        let candidate = asked.vote.leader_id.voted_for;
+        let reason = match self.promises.is_known_to_lack(candidate, asked.last_log_id) {
+            true => format!("node {candidate} has held more than it has now: it was put back from a copy"),
+            false => self.promises.forbids(&asked.vote, asked.last_log_id, binding)?,
+        };
+        tracing::debug!("no vote for node {candidate}: {reason}");
+        Some(PeerAnswer::Failed(reason))
     }
 
     /// A connection of another node has ended.
@@ -577,6 +664,14 @@ impl Consensus {
             wrap: impl FnOnce(T) -> PeerAnswer,
         ) -> PeerAnswer {
             result.map_or_else(|error| PeerAnswer::Failed(error.to_string()), wrap)
+        }
+        let forbidden = match &message {
+            RaftMessage::Vote(vote) => self.forbids(vote, true),
+            RaftMessage::PreVote(vote) => self.forbids(vote, false),
+            _ => None,
+        };
+        if let Some(refused) = forbidden {
+            return refused;
         }
         match message {
             RaftMessage::Append(append) => {
@@ -623,6 +718,10 @@ impl Consensus {
                     if self.disk_hangs(Instant::now()) {
                         return PeerAnswer::Failed("the disk hangs".to_owned());
                     }
+                    if self.is_put_back() {
+                        let reason = "it was put back from an older copy, and has not caught up".to_owned();
+                        return PeerAnswer::Failed(reason);
+                    }
                 }
                 or_failed(self.raft.handle_transfer_leader(transfer).await, PeerAnswer::TransferLeader)
             }
@@ -641,12 +740,15 @@ impl Consensus {
         }
     }
 
-    /// Waits until Raft has stopped by itself, which it does when the disk fails, and says why. A node
-    /// without Raft must not go on as if it were a member.
+    /// Waits until this node must not go on, and says why: Raft has stopped by itself, which it does when the disk fails, and a
+    /// node without Raft must not go on as if it were a member; or it was told that it is none.
     pub async fn failed(&self) -> String {
         // These change seldom, and end with Raft; the others change with every entry.
-        let mut ending = self.raft.server_metrics();
-        while ending.changed().await.is_ok() {}
+        let mut metrics = self.raft.server_metrics();
+        tokio::select! {
+            () = async { while metrics.changed().await.is_ok() {} } => {}
+            reason = self.ending.told() => return reason,
+        }
         match &self.raft.metrics().borrow_watched().running_state {
             Err(fatal) => fatal.to_string(),
             Ok(()) => "raft has ended".to_owned(),

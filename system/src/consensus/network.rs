@@ -27,7 +27,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use self::appending::{Appended, Appending};
 use super::{
-    LONGEST_ELECTION,
+    Ending, LONGEST_ELECTION,
     contacts::{Contacts, PeerConnection},
     message::{PeerAnswer, PeerRequest, RaftMessage},
     retention::{FirstKept, Transfers},
@@ -62,6 +62,7 @@ pub(super) struct PeerNetwork {
     pub(super) alarms: Alarms,
     pub(super) first_kept: FirstKept,
     pub(super) transfers: Transfers,
+    pub(super) ending: Ending,
     pub(super) lease: Duration,
 }
 
@@ -77,6 +78,7 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
             alarms: self.alarms.clone(),
             first_kept: self.first_kept.clone(),
             transfers: self.transfers.clone(),
+            ending: self.ending.clone(),
             lease: self.lease,
             target,
             seat: seat.clone(),
@@ -96,6 +98,7 @@ pub(super) struct PeerLink {
     alarms: Alarms,
     first_kept: FirstKept,
     transfers: Transfers,
+    ending: Ending,
     lease: Duration,
     target: NodeId,
     seat: Seat,
@@ -182,9 +185,16 @@ impl PeerLink {
         }
     }
 
+    /// A message to the member that is meant, and what it is to be held to.
+    fn addressed(&self, message: RaftMessage) -> PeerRequest {
+        let told = self.contacts.promises.of(self.target, self.seat.disk);
+        PeerRequest::Raft { to: self.seat.disk, told, message }
+    }
+
     async fn rpc(&mut self, message: RaftMessage, patience: Duration) -> Result<PeerAnswer, RpcError> {
-        let request = PeerRequest::Raft { to: self.seat.disk, message };
-        Self::understood(self.ask(&request, patience).await)
+        let request = self.addressed(message);
+        let answer = self.ask(&request, patience).await;
+        self.understood(answer)
     }
 
     /// Asks for a vote, or the like: by way of the standing connection, if there is one.
@@ -192,17 +202,21 @@ impl PeerLink {
         let Some(contact) = self.contacts.get(self.target, &self.seat) else {
             return self.rpc(message, patience).await;
         };
-        let request = PeerRequest::Raft { to: self.seat.disk, message };
+        let request = self.addressed(message);
         let asked = tokio::time::timeout(patience, contact.call(&request)).await;
         let answer = asked.unwrap_or_else(|_| Err(self.lost()));
         if answer.is_ok() {
             self.contacts.answered(self.target);
         }
-        Self::understood(answer)
+        self.understood(answer)
     }
 
-    fn understood(answer: Result<PeerAnswer, CallError>) -> Result<PeerAnswer, RpcError> {
+    fn understood(&self, answer: Result<PeerAnswer, CallError>) -> Result<PeerAnswer, RpcError> {
         match answer {
+            Ok(PeerAnswer::Outlived(reason)) => {
+                self.ending.tell(&reason);
+                Err(Unreachable::from_string(reason).into())
+            }
             Ok(PeerAnswer::Failed(reason)) => Err(Unreachable::from_string(reason).into()),
             Ok(answer) => Ok(answer),
             Err(error) => Err(failed(error)),

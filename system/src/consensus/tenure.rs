@@ -120,7 +120,8 @@ impl Consensus {
     /// Tells everybody that they need not wait for this leader to fall silent, or that it leads on.
     fn tell_everybody(&self, message: &RaftMessage) {
         for (seat, contact) in self.contacts.all() {
-            let told = PeerRequest::Raft { to: seat.disk, message: message.clone() };
+            let promise = self.promises.of(seat.member.id, seat.disk);
+            let told = PeerRequest::Raft { to: seat.disk, told: promise, message: message.clone() };
             let patience = self.lease;
             tokio::spawn(async move {
                 // Who does not hear it waits for the lease.

@@ -12,6 +12,7 @@ use super::{
 };
 
 mod cluster;
+mod put_back;
 mod retention;
 mod snapshots;
 mod survival;
@@ -372,7 +373,8 @@ mod seats {
     async fn what_is_meant_for_another_disk_is_refused() {
         let (lost, disk) = (DiskId::new(1, 1), DiskId::new(2, 2));
         let consensus = node(disk).await;
-        let meant_for = |to| PeerRequest::Raft { to, message: only_member(0, seat(to)) };
+        let meant_for =
+            |to| PeerRequest::Raft { to, told: Default::default(), message: only_member(0, seat(to)) };
         let refused = consensus.answer(meant_for(lost), 0).await;
         assert!(
             matches!(&refused, PeerAnswer::Failed(reason) if reason.contains("remove node 1")),
@@ -388,7 +390,8 @@ mod seats {
     async fn a_vote_that_another_disk_once_had_elects_nobody() {
         let (lost, disk) = (DiskId::new(1, 1), DiskId::new(2, 2));
         let consensus = node(disk).await;
-        let old_log = PeerRequest::Raft { to: disk, message: only_member(0, seat(lost)) };
+        let old_log =
+            PeerRequest::Raft { to: disk, told: Default::default(), message: only_member(0, seat(lost)) };
         let taken = consensus.answer(old_log, 0).await;
         assert!(matches!(taken, PeerAnswer::Append(_)), "{taken:?}");
         // Time for some ten elections.
@@ -401,7 +404,8 @@ mod seats {
         let early = tokio::time::timeout(Duration::from_millis(500), elected).await;
         assert!(early.is_err(), "elected by the vote of a disk that is gone");
 
-        let end_of_log = PeerRequest::Raft { to: disk, message: only_member(1, seat(disk)) };
+        let end_of_log =
+            PeerRequest::Raft { to: disk, told: Default::default(), message: only_member(1, seat(disk)) };
         consensus.answer(end_of_log, 0).await;
         consensus
             .leadership()
@@ -420,7 +424,8 @@ mod seats {
             Consensus::start(1, Timing::default(), Arc::new(slow), network, disk, clock()).await.unwrap();
         let node = consensus.clone();
         let answering = tokio::spawn(async move {
-            let append = PeerRequest::Raft { to: disk, message: only_member(0, seat(disk)) };
+            let append =
+                PeerRequest::Raft { to: disk, told: Default::default(), message: only_member(0, seat(disk)) };
             node.answer(append, 0).await
         });
         while consensus.contacts.evidence(|evidence| evidence.last_heard(2)).is_none() {
@@ -494,7 +499,7 @@ mod seats {
             entries: vec![Entry::new(first, EntryPayload::Membership(membership.unwrap()))],
             leader_commit: None,
         });
-        consensus.answer(PeerRequest::Raft { to: disk, message: append }, 0).await;
+        consensus.answer(PeerRequest::Raft { to: disk, told: Default::default(), message: append }, 0).await;
         consensus.lose(0);
 
         while !consensus.leads() {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DUMP_VERSION, FIRST_DUMP_VERSION, GroupRecord, Hex, ImageRecord, InboxRecord, MAX_RECORDS, MAX_WEIGHT,
-    Record, SettingsRecord, UserRecord,
+    DUMP_VERSION, Directory, FIRST_DUMP_VERSION, GroupRecord, Hex, ImageRecord, InboxRecord, MAX_RECORDS,
+    MAX_WEIGHT, Record, Refusal, Restore, SettingsRecord, UserRecord,
 };
 
 /// A dumped directory. As JSON, the fields are in this order.
@@ -80,6 +80,18 @@ impl Backup {
             return Err(BackupError::Version { found: version });
         }
         Ok(serde_json::from_slice(json)?)
+    }
+
+    /// Whether all of it could be brought into an empty directory: so that what is wrong with the last record is known
+    /// before the first one is brought.
+    ///
+    /// # Errors
+    /// The [`Refusal`] that a load would end with.
+    pub fn rehearse(portions: &[Vec<Record>]) -> Result<(), Refusal> {
+        portions.iter().try_fold(Directory::default(), |directory, portion| {
+            directory.with(Restore { records: portion.clone() }).map(|(after, _)| after)
+        })?;
+        Ok(())
     }
 
     /// What it holds, in an order and in portions in which it can be [restored](super::Restore).

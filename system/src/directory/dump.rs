@@ -16,7 +16,7 @@ use super::{
     User, UserName, View,
 };
 use crate::{
-    identity::{KeyNumber, PublicKey},
+    identity::{KeyNumber, PublicKey, WrappedKey},
     seal::{BodyHash, Media},
     wire::codec::{self, CodecError},
 };
@@ -198,6 +198,15 @@ pub struct ImageRecord {
     pub views: Vec<ViewRecord>,
     /// Requests for views that wait, by user.
     pub requests: Vec<AskRecord>,
+}
+
+impl ImageRecord {
+    /// The content key as it lies in log and snapshot, if it is one.
+    pub fn key(&self) -> Option<WrappedKey> {
+        let mut wrapped = codec::encode(&self.wrapped_under).ok()?;
+        wrapped.extend(&self.wrapped_key.0);
+        codec::decode(&wrapped).ok()
+    }
 }
 
 /// A grant.

@@ -50,7 +50,17 @@ fn counters(record: &Record) -> Vec<u64> {
 }
 
 impl Directory {
-    pub(super) fn restore(&mut self, Restore { records }: Restore) -> Answer {
+    pub(super) fn restore(&mut self, restore: Restore) -> Answer {
+        let (after, count) = self.with(restore)?;
+        let quotas = after.quotas();
+        Quota::Users.check(None, after.users.len() as u64, quotas.users)?;
+        Quota::Bytes.check(None, after.index.accounts.bytes(), quotas.bytes)?;
+        *self = after;
+        Ok(Effect::Restored { count })
+    }
+
+    /// This directory with these records, and how many were not there yet. Quotas are not looked at.
+    pub(super) fn with(&self, Restore { records }: Restore) -> Result<(Self, u64), Refusal> {
         at_most("number of records", records.len() as u64, MAX_RECORDS as u64)?;
         at_most("weight of the records", records.iter().map(Record::weight).sum(), MAX_WEIGHT)?;
         for counter in records.iter().flat_map(counters) {
@@ -75,11 +85,7 @@ impl Directory {
             })?;
             count += 1;
         }
-        let quotas = after.quotas();
-        Quota::Users.check(None, after.users.len() as u64, quotas.users)?;
-        Quota::Bytes.check(None, after.index.accounts.bytes(), quotas.bytes)?;
-        *self = after;
-        Ok(Effect::Restored { count })
+        Ok((after, count))
     }
 
     fn put(&mut self, record: Record) -> Result<(), Flaw> {
@@ -156,9 +162,7 @@ impl Directory {
 
     fn put_image(&mut self, record: ImageRecord, body: Option<BodyHash>) -> Result<(), Flaw> {
         let (id, owner) = (record.image, self.known_name(&record.owner)?);
-        let mut wrapped = codec::encode(&record.wrapped_under).unwrap_or_default();
-        wrapped.extend(&record.wrapped_key.0);
-        let key = codec::decode(&wrapped).map_err(|_| Flaw::Malformed("wrapped_key is none"))?;
+        let key = record.key().ok_or(Flaw::Malformed("wrapped_key is none"))?;
         let grants = grants(record.grants, "number of grants", MAX_GRANTS)?;
         let groups = "number of groups that the image is granted to";
         let group_grants = self::grants(record.group_grants, groups, MAX_GROUP_GRANTS)?;

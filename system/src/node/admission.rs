@@ -10,6 +10,7 @@ use super::{
     attempts::Attempts,
     environment::Entropy,
     keys::SharedKeys,
+    loading,
     pool::{Pool, PoolError},
     registrations::Registrations,
 };
@@ -129,7 +130,12 @@ impl Admission {
             Change::AskForViews(change) => Action::AskForViews(change),
             Change::AnswerRequest(change) => Action::AnswerRequest(change),
             Change::Acknowledge(change) => Action::Acknowledge(change),
-            Change::Restore(change) => Action::Restore(change),
+            Change::Restore(change) => {
+                if !known.answered {
+                    loading::check_records(self.keys.get().ring(), &change).map_err(ServiceError::Refused)?;
+                }
+                Action::Restore(change)
+            }
             Change::SetQuotas(change) => Action::SetQuotas(change),
             Change::Block(change) => Action::Block(change),
             Change::Unblock(change) => Action::Unblock(change),

@@ -12,7 +12,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::wire::tls::{AuthorityCertificate, Certificate, NodeTls, TlsError};
+use crate::wire::{
+    client::NodeId,
+    tls::{AuthorityCertificate, Certificate, NodeTls, TlsError},
+};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -83,6 +86,17 @@ impl TlsFiles {
         let authority = authority.map_err(content(&self.authority))?;
         let certificate = self.read_pair()?.certificate(self)?;
         NodeTls::new(authority, certificate, SystemTime::now()).map_err(content(&self.certificate))
+    }
+
+    /// Reads all three, of which the certificate has to be that of the node of this number.
+    ///
+    /// # Errors
+    /// [`TlsFileError`].
+    pub fn load_for(&self, node: NodeId) -> Result<NodeTls, TlsFileError> {
+        let tls = self.load()?;
+        let content = |source| TlsFileError::Content { path: self.certificate.clone(), source };
+        tls.shown().check_number(node).map_err(content)?;
+        Ok(tls)
     }
 
     fn read_pair(&self) -> Result<Pair, TlsFileError> {

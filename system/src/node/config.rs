@@ -15,6 +15,7 @@ use crate::{
     directory::{Quotas, Refusal},
     identity::{ClusterKeys, InvalidKey},
     wire::{
+        address::{NoAddress, check_listening, check_reachable},
         client::{Member, NodeId},
         limits::Limits,
         loopback::is_loopback,
@@ -276,6 +277,24 @@ pub enum ConfigError {
         /// What would do.
         expected: &'static str,
     },
+    /// An address cannot be one.
+    #[error("{field}: {source}")]
+    Address {
+        /// Which key.
+        field: &'static str,
+        /// What is wrong.
+        source: NoAddress,
+    },
+    /// Two addresses are the same.
+    #[error("{field} is {value}, and {other} is, too: expected an address of its own for each")]
+    SameAddress {
+        /// Which key.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// Which other key.
+        other: &'static str,
+    },
     /// A quota is set to what it cannot be.
     #[error(transparent)]
     Quota(Refusal),
@@ -311,7 +330,9 @@ impl NodeConfig {
         let mut config: Self = toml::from_str(&text)
             .map_err(|reason| ConfigError::Syntax { path: path.to_owned(), reason: Box::new(reason) })?;
         let in_file = |problem| ConfigError::In { path: path.to_owned(), problem: Box::new(problem) };
-        config.check().and_then(|()| config.check_links()).map_err(in_file)?;
+        let checked =
+            config.check().and_then(|()| config.check_addresses()).and_then(|()| config.check_links());
+        checked.map_err(in_file)?;
         // One folder holds a node's configuration, its keys and its data, wherever the node is started from.
         if let Some(folder) = path.parent() {
             config.data = folder.join(&config.data);
@@ -390,6 +411,37 @@ impl NodeConfig {
         self.limits.check()
     }
 
+    /// Checks that every address has the form of one, and that no two are the same.
+    ///
+    /// # Errors
+    /// [`ConfigError::Address`] and [`ConfigError::SameAddress`].
+    pub fn check_addresses(&self) -> Result<(), ConfigError> {
+        let Listen { client, peer, http, .. } = &self.listen;
+        let listen = [("listen.client", client), ("listen.peer", peer)].into_iter();
+        let listen: Vec<_> = listen.chain(http.iter().map(|http| ("listen.http", http))).collect();
+        let reached: Vec<_> = self
+            .members
+            .iter()
+            .flat_map(|m| [("member.client", m.id, &m.client), ("member.peer", m.id, &m.peer)])
+            .collect();
+        for &(field, address) in &listen {
+            check_listening(address).map_err(|source| ConfigError::Address { field, source })?;
+        }
+        for &(field, id, address) in &reached {
+            // What this node reports takes the place of its own entry, where any free port was asked for.
+            let open = id == self.id && any_port(address);
+            let checked = if open { check_listening(address) } else { check_reachable(address) };
+            checked.map_err(|source| ConfigError::Address { field, source })?;
+        }
+        for route in &self.routes {
+            for (field, address) in [("route.to", &route.to), ("route.via", &route.via)] {
+                check_reachable(address).map_err(|source| ConfigError::Address { field, source })?;
+            }
+        }
+        let reached: Vec<_> = reached.iter().map(|(field, _, address)| (*field, *address)).collect();
+        distinct(&listen).and_then(|()| distinct(&reached))
+    }
+
     /// Checks that it is said how links are secured, and that nothing leaves this machine if they are not.
     ///
     /// # Errors
@@ -441,6 +493,17 @@ impl NodeConfig {
         };
         self.bootstrap.then(|| self.members.iter().map(entry).collect())
     }
+}
+
+/// Whether no address is in the list twice.
+fn distinct(addresses: &[(&'static str, &String)]) -> Result<(), ConfigError> {
+    for (at, &(field, address)) in addresses.iter().enumerate() {
+        let earlier = addresses[..at].iter().find(|(_, other)| *other == address && !any_port(address));
+        if let Some(&(other, _)) = earlier {
+            return Err(ConfigError::SameAddress { field, value: address.clone(), other });
+        }
+    }
+    Ok(())
 }
 
 fn any_port(address: &str) -> bool {
@@ -603,6 +666,52 @@ mod tests {
             (GOOD.replace("127.0.0.1:0\" }", "[::]:0\" }"), "listen.peer is [::]:0"),
         ] {
             let error = load(&text).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_ones_or_are_there_twice_are_named() {
+        const LISTEN: &str = r#"listen = { client = "127.0.0.1:0", peer = "127.0.0.1:0" }"#;
+        for (from, to, said) in [
+            (
+                "127.0.0.1:7101",
+                "127.0.0.1",
+                "member.client: \"127.0.0.1\" is no address: the port is missing",
+            ),
+            (
+                "127.0.0.1:7101",
+                "::1",
+                "member.client: \"::1\" is no address: an IPv6 address stands in brackets",
+            ),
+            (
+                "127.0.0.1:7201",
+                "0.0.0.0:7201",
+                "member.peer: \"0.0.0.0:7201\" is no address: 0.0.0.0 and [::] are",
+            ),
+            ("127.0.0.1:7201", "127.0.0.1:7101", "member.peer is 127.0.0.1:7101, and member.client is, too"),
+            (
+                LISTEN,
+                r#"listen = { client = "127.0.0.1", peer = "127.0.0.1:0" }"#,
+                "listen.client: \"127.0.0.1\"",
+            ),
+            (
+                LISTEN,
+                r#"listen = { client = "127.0.0.1:7", peer = "127.0.0.1:7" }"#,
+                "listen.peer is 127.0.0.1:7, and listen.client is, too",
+            ),
+            (
+                LISTEN,
+                r#"listen = { client = "127.0.0.1:7", peer = "127.0.0.1:8", http = "127.0.0.1:8" }"#,
+                "listen.http is 127.0.0.1:8, and listen.peer is, too",
+            ),
+            (
+                "[raft]",
+                "[[route]]\nto = \"127.0.0.1:7102\"\nvia = \"7102\"\n[raft]",
+                "route.via: \"7102\" is no address",
+            ),
+        ] {
+            let error = load(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
     }

@@ -89,6 +89,7 @@ labels! {
         Usage = "usage",
         Blocked = "blocked",
         SetClock = "set_clock",
+        CheckKeys = "check_keys",
     }
 }
 
@@ -169,6 +170,7 @@ impl Kind {
                 Query::Blocked { .. } => Self::Blocked,
             },
             Request::Members => Self::Members,
+            Request::CheckKeys { .. } => Self::CheckKeys,
             Request::AddMember { .. } => Self::AddMember,
             Request::RemoveMember { .. } => Self::RemoveMember,
             Request::Keys => Self::Keys,

@@ -23,6 +23,8 @@ pub(super) enum NotServing {
     NoLeader,
     #[error("node {leader} led last, and has said nothing for {} ms", silence.as_millis())]
     Silent { leader: NodeId, silence: Duration },
+    #[error("this node was put back from an older copy of its folder, and has not caught up")]
+    PutBack,
     #[error("this node led last, and no majority confirms it: {0}")]
     Unconfirmed(String),
 }
@@ -43,6 +45,9 @@ impl Liveness {
 
     /// Whether this node serves and knows who leads.
     pub(super) async fn check(&self) -> Result<(), NotServing> {
+        if self.consensus.is_put_back() {
+            return Err(NotServing::PutBack);
+        }
         let leader = self.consensus.leadership().borrow().leader.as_ref().map(|leader| leader.id);
         let leader = leader.ok_or(NotServing::NoLeader)?;
         if leader == self.id {

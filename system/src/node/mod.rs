@@ -13,7 +13,9 @@ mod http;
 mod keys;
 mod label;
 mod liveness;
+mod loading;
 mod metrics;
+mod newcomer;
 mod pool;
 mod presence;
 mod quotas;
@@ -38,6 +40,7 @@ use self::{
     http::{Hosts, Pages},
     liveness::Liveness,
     metrics::Metrics,
+    newcomer::Newcomers,
     pool::Pool,
     registrations::Registrations,
     rewrap::Rewrapper,
@@ -80,7 +83,7 @@ pub enum NodeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address} for {whom}: {source}")]
+    #[error("cannot listen on {address} for {whom}: {}", in_words(source))]
     Listen {
         /// The address.
         address: String,
@@ -95,6 +98,20 @@ pub enum NodeError {
     /// No threads for sealing.
     #[error("cannot start the sealing threads: {0}")]
     Threads(std::io::Error),
+}
+
+/// Why an address cannot be listened on.
+fn in_words(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::AddrInUse => "another program, or another node, listens there already".to_owned(),
+        ErrorKind::AddrNotAvailable => "it is no address of this machine".to_owned(),
+        ErrorKind::PermissionDenied => error.get_ref().map_or_else(
+            || "the system does not allow it: ports below 1024 are for root alone".to_owned(),
+            ToString::to_string,
+        ),
+        _ => error.to_string(),
+    }
 }
 
 /// A running node. Dropping it ends it abruptly; [`stop`](Self::stop) ends it in order.
@@ -162,6 +179,7 @@ impl Node {
         let pool = Pool::start(config.sealing.threads, config.sealing.queue).map_err(NodeError::Threads)?;
         let pool = Arc::new(pool);
         tasks.push(tokio::spawn(health::sample_own(config.id, health.clone(), pool.clone())));
+        let newcomers = Newcomers { consensus: consensus.clone(), network: client_network.clone() };
         let status_links = Arc::new(Links::new(client_network, Link::Client, 1));
         tasks.push(tokio::spawn(health::ask_others(
             config.id,
@@ -214,6 +232,7 @@ impl Node {
             admission,
             presence: Mutex::default(),
             rewrapper,
+            newcomers,
             began: Instant::now(),
             health,
             sealing,

@@ -10,7 +10,9 @@ use super::{
     admission::{Admission, Asker, Known},
     health::Health,
     keys::SharedKeys,
+    loading,
     metrics::Metrics,
+    newcomer::Newcomers,
     presence::Presence,
     rewrap::Rewrapper,
     sealing::Sealing,
@@ -29,8 +31,8 @@ use crate::{
     seal::Subject,
     wire::{
         client::{
-            ADD_PATIENCE_MAX_MS, Answer, Asked, Change, Consistency, ImageSummary, Leadership, NodeId,
-            NodeStatus, Reply, Request, ServiceError, WATCH_PATIENCE_MS,
+            ADD_PATIENCE_MAX_MS, Answer, Asked, Change, Consistency, ImageSummary, Leadership, Member,
+            NodeId, NodeStatus, Reply, Request, ServiceError, WATCH_PATIENCE_MS,
         },
         server::{Caller, Service},
     },
@@ -52,6 +54,7 @@ pub(super) struct ClientService {
     pub(super) admission: Admission,
     pub(super) presence: Mutex<Presence>,
     pub(super) rewrapper: Rewrapper,
+    pub(super) newcomers: Newcomers,
     pub(super) began: Instant,
     pub(super) health: Arc<Health>,
     pub(super) sealing: Sealing,
@@ -140,10 +143,7 @@ impl ClientService {
             Request::AddMember { member, patience_ms } => {
                 self.authorise(asker.actor, Wish::Cluster).await?;
                 let patience = Duration::from_millis(patience_ms.min(ADD_PATIENCE_MAX_MS));
-                match self.consensus.add_member(member, patience).await {
-                    Ok(()) => Ok(Reply::MemberAdded),
-                    Err(error) => Err(self.not_changed(error).await),
-                }
+                self.add_member(member, patience).await
             }
             Request::RemoveMember { id } => {
                 self.authorise(asker.actor, Wish::Cluster).await?;
@@ -168,6 +168,14 @@ impl ClientService {
                 Ok(Reply::Challenge(self.keys.get().challenge(self.consensus.time().now_ms, nonce)))
             }
             Request::TransferLeadership { term, to } => self.transfer_leadership(&asker, term, to).await,
+            Request::CheckKeys { in_use, keys } => {
+                if !self.leads() {
+                    return Err(self.not_leader().await);
+                }
+                self.authorise(asker.actor, Wish::Cluster).await?;
+                let checked = loading::check_keys(self.keys.get().ring(), in_use, &keys);
+                checked.map(|()| Reply::Done).map_err(ServiceError::Refused)
+            }
             Request::Rewrap => {
                 if !self.leads() {
                     return Err(self.not_leader().await);
@@ -298,6 +306,7 @@ impl ClientService {
         let (users, images) = self.consensus.look(|directory, _| directory.counts());
         NodeStatus {
             node: self.id,
+            disk: self.consensus.disk().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             leadership: self.consensus.leadership().borrow().clone(),
             members: self.consensus.members(),
@@ -311,6 +320,18 @@ impl ClientService {
             wrapping_keys: self.keys.get().ring().numbers().collect(),
             alarms: self.consensus.alarms().active(),
             clock_off_ms: self.consensus.clock().off_ms(),
+        }
+    }
+
+    /// Makes a node a member, if it is where it is said to be. Nothing changes before that is known.
+    async fn add_member(&self, member: Member, patience: Duration) -> Answer {
+        let until = Instant::now() + patience;
+        self.confirm().await?;
+        self.newcomers.check(&member, patience).await.map_err(ServiceError::Membership)?;
+        let left = until.saturating_duration_since(Instant::now());
+        match self.consensus.add_member(member, left).await {
+            Ok(()) => Ok(Reply::MemberAdded),
+            Err(error) => Err(self.not_changed(error).await),
         }
     }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     change::{Change, Proof},
-    error::{MemberError, PresenceError, RewrapError, ServiceError, TransferError},
+    error::{AddressOf, MemberError, PresenceError, RewrapError, ServiceError, TransferError},
     status::{Leadership, NodeStatus, StageTimes},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         Ask, GroupName, Image, ImageDetails, ImageId, InboxPage, Limits, ListPage, Listing, MAX_GRANTS,
         Membership, Query, Quotas, Record, RequestId, Role, Session, Usage, UserName, View,
     },
-    identity::{Challenge, FinderKey, KeyNumber, PublicKey, SessionId, SessionToken},
+    identity::{Challenge, FinderKey, KeyNumber, PublicKey, SessionId, SessionToken, WrappedKey},
     seal::ContentKey,
     wire::foreign,
 };
@@ -32,6 +32,8 @@ pub type NodeId = u64;
 
 /// How many workers a client may have found wanting.
 const AVOID_MAX: usize = 64;
+/// How many content keys are checked at a time.
+pub const CHECKED_MAX: usize = 1_024;
 /// How many grants, and offers, are read before there are too many to be told by number.
 const GRANTS_MAX: usize = 4 * MAX_GRANTS;
 const OFFERS_MAX: usize = 4_096;
@@ -157,6 +159,15 @@ pub enum Request {
     },
     /// Where do writes spend their time on this node? Any node answers.
     WriteStages,
+    /// Has the cluster the key-encryption keys for what is about to be brought back from a dump? The leader answers, and
+    /// changes nothing.
+    CheckKeys {
+        /// The number of the one that is in use in the dump.
+        in_use: KeyNumber,
+        /// Content keys, each with its image.
+        #[serde(deserialize_with = "foreign::list::<_, _, CHECKED_MAX>")]
+        keys: Vec<(ImageId, WrappedKey)>,
+    },
 }
 
 /// An image that is to be sealed.
@@ -220,6 +231,7 @@ impl Request {
             | Self::WatchLeadership { .. }
             | Self::AssignWorker { .. }
             | Self::Read { .. }
+            | Self::CheckKeys { .. }
             | Self::Members
             | Self::Keys
             | Self::Challenge

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io::Cursor,
+    io::{Cursor, ErrorKind},
     marker::PhantomData,
     sync::{
         Arc,
@@ -53,6 +53,30 @@ pub enum CallError {
         /// To whom.
         address: String,
     },
+}
+
+impl CallError {
+    /// Who is there in place of the one that was to be reached, if that is known, as opposed to nobody.
+    pub fn somebody_else(&self) -> Option<String> {
+        let Self::Connect { source, .. } = self else { return None };
+        match source {
+            WireError::Link { theirs: Link::Peer, .. } => {
+                Some("nodes are answered there, not clients: are the two addresses swapped?".to_owned())
+            }
+            WireError::Link { theirs: Link::Client, .. } => {
+                Some("clients are answered there, not nodes: are the two addresses swapped?".to_owned())
+            }
+            WireError::NotVeil => Some("no node answers there, but some other program".to_owned()),
+            WireError::Version { .. } => Some(source.to_string()),
+            WireError::Dial(error) => match error.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::InvalidData => {
+                    Some(format!("no node of this cluster answers there: {error}"))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 type Waiting<A> = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<A>>>>>;

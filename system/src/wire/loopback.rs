@@ -8,7 +8,10 @@ use std::{
 
 use futures_util::future::BoxFuture;
 
-use super::transport::{BoxedStream, Listener, Network};
+use super::{
+    address::NoAddress,
+    transport::{BoxedStream, Listener, Network},
+};
 
 /// Whether `address`, with a port, is one of this machine's that no other machine reaches.
 pub fn is_loopback(address: &str) -> bool {
@@ -36,6 +39,10 @@ impl Network for Loopback {
             Ok(()) => self.0.listen(address),
             Err(refused) => Box::pin(std::future::ready(Err(refused))),
         }
+    }
+
+    fn check(&self, address: &str) -> Result<(), NoAddress> {
+        self.0.check(address)
     }
 }
 

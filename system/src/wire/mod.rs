@@ -4,6 +4,7 @@
 //! frames, each with a request id, so that answers may come in any order. [`tls`] wraps the streams
 //! of [`transport`]; nothing else knows what lies below them.
 
+pub mod address;
 mod budget;
 pub mod client;
 pub mod codec;

@@ -7,9 +7,10 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     os::fd::AsFd,
     sync::Arc,
+    time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
@@ -17,6 +18,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
+
+use super::address::{self, NoAddress};
 
 /// A two-way byte stream.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
@@ -53,6 +56,14 @@ pub trait Network: Send + Sync {
 
     /// Begins to accept streams at `address`. Port 0 asks for any free port.
     fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>>;
+
+    /// Whether `address` has the form of one at which somebody can be reached.
+    ///
+    /// # Errors
+    /// [`NoAddress`], where this network has a form.
+    fn check(&self, _address: &str) -> Result<(), NoAddress> {
+        Ok(())
+    }
 }
 
 /// What a transport vouches for about the other side of a stream.
@@ -95,10 +106,17 @@ impl Network for Tcp {
     fn dial(&self, address: &str) -> BoxFuture<'static, io::Result<BoxedStream>> {
         let address = self.routes.get(address).map_or(address, String::as_str).to_owned();
         Box::pin(async move {
-            let stream = TcpStream::connect(&address).await?;
+            let stream = match address.parse::<SocketAddr>() {
+                Ok(socket) => TcpStream::connect(socket).await?,
+                Err(_) => connect_any(look_up(&address).await?).await?,
+            };
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as BoxedStream)
         })
+    }
+
+    fn check(&self, address: &str) -> Result<(), NoAddress> {
+        address::check_reachable(address)
     }
 
     fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
@@ -110,6 +128,37 @@ impl Network for Tcp {
             Ok(Box::new(listener) as Box<dyn Listener>)
         })
     }
+}
+
+/// A name may have several addresses. So much later than the one before is the next one tried beside it.
+const STAGGER: Duration = Duration::from_millis(50);
+
+/// What a name stands for.
+async fn look_up(address: &str) -> io::Result<Vec<SocketAddr>> {
+    let unknown = |reason: String| {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        io::Error::new(io::ErrorKind::NotFound, format!("the name {host} is not known ({reason})"))
+    };
+    let found = tokio::net::lookup_host(address).await.map_err(|error| unknown(error.to_string()))?;
+    let found: Vec<_> = found.collect();
+    if found.is_empty() { Err(unknown("it has no address".to_owned())) } else { Ok(found) }
+}
+
+/// Opens a stream to whichever of these addresses answers first. One that does not answer keeps nobody from the others.
+async fn connect_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let connecting = (0..).zip(addresses).map(|(place, address)| async move {
+        tokio::time::sleep(STAGGER * place).await;
+        TcpStream::connect(address).await
+    });
+    let mut connecting: FuturesUnordered<_> = connecting.collect();
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    while let Some(connected) = connecting.next().await {
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {
@@ -212,5 +261,31 @@ impl Listener for PipeListener {
 
     fn local_address(&self) -> String {
         self.address.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_with_several_addresses_is_reached_at_the_one_that_answers() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listener.local_addr().unwrap();
+        // Whoever is at the first, which is for examples, does not answer; nobody is at the second.
+        let silent = SocketAddr::from(([192, 0, 2, 1], there.port()));
+        let refusing = SocketAddr::from(([127, 0, 0, 2], there.port()));
+        let stream = connect_any(vec![silent, refusing, there]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), there);
+        let refused = connect_any(vec![refusing]).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn tcp_says_what_is_an_address_and_so_does_what_is_around_it() {
+        let network = crate::wire::loopback::Loopback(Arc::new(Tcp::default()));
+        network.check("localhost:7101").unwrap();
+        assert!(network.check("0.0.0.0:7101").is_err());
+        Pipes::default().check("n1:client").unwrap();
     }
 }

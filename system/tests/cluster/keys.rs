@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use veil::{
     client::{Client, ClientError, Keys},
-    directory::{EndSession, Refusal},
+    directory::{EndSession, Place, Record, Refusal, Restore},
     identity::SessionToken,
     node::{Entropy, RaftConfig},
     seal::SealedFile,
@@ -183,4 +183,65 @@ async fn a_view_that_is_taken_and_cannot_be_told_is_not_said_to_have_failed() {
     assert!(matches!(opened, Err(ClientError::Unsettled { .. })), "{opened:?}");
     let details = ben.image(name("ben"), sealed.image, soon()).await.unwrap();
     assert_eq!(details.grants.iter().map(|(_, grant)| grant.left).collect::<Vec<_>>(), [8]);
+}
+
+/// All records of a directory.
+async fn dump(client: &Client) -> Vec<Record> {
+    let mut records = Vec::new();
+    for first in [Place::Settings, Place::Users(None), Place::Groups(None), Place::Images(None)] {
+        let mut place = first;
+        loop {
+            let (_, page) = client.dump(place.clone(), soon()).await.unwrap();
+            let Some(last) = page.last() else { break };
+            let next = last.next();
+            let settings = matches!(last, Record::Settings(_));
+            records.extend(page);
+            if settings {
+                break;
+            }
+            place = next;
+        }
+    }
+    records
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrapped_under_keys_of_another_cluster_is_refused_and_nothing_is_brought() {
+    let (theirs, ours) =
+        (Cluster::start(1, RaftConfig::default()).await, Cluster::start(3, RaftConfig::default()).await);
+    let (from, to) = (theirs.client(), ours.client());
+    let anna = join(&from, "anna").await;
+    anna.seal(anna.request_id(), name("anna"), BTreeMap::new(), photo(), soon()).await.unwrap();
+    let records = dump(&from).await;
+    let keys: Vec<_> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Image(image) | Record::Sealed(image, _) => Some((image.image, image.key().unwrap())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(keys.len(), 1);
+    from.check_keys(1, &keys, soon()).await.unwrap();
+    from.check_keys(1, &[], soon()).await.unwrap();
+
+    let address = &ours.members[&leader(&to).await].client;
+    let before = to.hash_of(address, PATIENCE).await.unwrap();
+    let refused = |refused: ClientError| {
+        let said = refused.to_string();
+        assert!(said.contains(&format!("image {} refused", keys[0].0)), "{said}");
+        assert!(said.contains("does not open under key-encryption key 1 of the cluster.key here"), "{said}");
+    };
+    refused(to.check_keys(1, &keys, soon()).await.unwrap_err());
+    let missing = to.check_keys(2, &[], soon()).await.unwrap_err().to_string();
+    assert!(missing.contains("key-encryption key 2 is in use in it"), "{missing}");
+    // Also of who does not ask first.
+    let restore = Restore { records: records.clone() };
+    refused(to.restore(to.request_id(), restore, soon()).await.unwrap_err());
+    assert_eq!(to.hash_of(address, PATIENCE).await.unwrap(), before);
+    // What holds no content key is brought, and nobody but operators may ask.
+    let users = records.iter().filter(|record| matches!(record, Record::User(_))).cloned().collect();
+    assert_eq!(to.restore(to.request_id(), Restore { records: users }, soon()).await, Ok(1));
+    let ben = join(&to, "ben").await;
+    let stranger = ben.check_keys(1, &keys, soon()).await;
+    assert_eq!(stranger, Err(ClientError::Refused(Refusal::OperatorsOnly)));
 }

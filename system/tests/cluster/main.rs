@@ -13,6 +13,7 @@ mod membership;
 mod presence;
 mod quotas;
 mod reads;
+mod recovery;
 mod replacement;
 mod secured;
 mod sessions;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is the test's failure")]
 
+mod nodes;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -138,6 +140,10 @@ fn what_it_prints_works_when_typed_and_ctrl_c_leaves_nothing() {
     assert!(said.contains("(1 view left)"), "{said}");
     let read = |name: &str| fs::read(dev.folder.join(name)).unwrap();
     assert_eq!(read("photo.sealed.opened.png"), read("photo.png"));
+    // What is empty is as good as unset.
+    let empty = "export VEIL_FINGERPRINT= VEIL_OPERATOR= VEIL_USER= VEIL_PLAIN=";
+    let status = bash(&format!("{}; {empty}; {VEIL} status --json", dev.environment), &dev.folder);
+    assert!(status.status.success(), "{status:?}");
     // Over TLS, and only so.
     let plain = bash(&format!("{}; unset VEIL_CA; {VEIL} status --plain", dev.environment), &dev.folder);
     assert!(!plain.status.success());

@@ -2,11 +2,12 @@
 
 mod handout;
 mod limits;
+mod recover;
 mod rotate;
 mod set_clock;
 
 use std::{
-    net::Ipv6Addr,
+    net::{IpAddr, Ipv6Addr},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -82,6 +83,14 @@ pub enum ClusterCommand {
     /// For when the clocks of nodes and clients were wrong together, and the directory has taken over a time that is yet
     /// to come: `veil status` says so then. First set the nodes' clocks right. Needs --operator.
     SetClock(set_clock::SetClockArgs),
+    /// Go on with one node alone, when so many of the others are lost for good that the rest is no majority.
+    ///
+    /// Run it where the node's folder is, while the node is stopped. It says what the node holds, and by that what may be lost:
+    /// whatever the cluster acknowledged and only the lost nodes have written down. With --yes the node is made the only member of
+    /// the cluster; started, it serves, and further nodes are added with empty folders. Of several nodes that are left, take the
+    /// one whose last entry is the highest, by term first. The others, and nodes that come back later with their old folders, are
+    /// no members any more: never start them with these.
+    Recover(recover::RecoverArgs),
 }
 
 /// What is made.
@@ -158,6 +167,7 @@ pub fn run(command: &ClusterCommand) -> anyhow::Result<()> {
         ClusterCommand::DropKey(args) => rotate::drop_key(args),
         ClusterCommand::Limits(args) => limits::run(args),
         ClusterCommand::SetClock(args) => set_clock::set_clock(args),
+        ClusterCommand::Recover(args) => recover::recover(args),
     }
 }
 
@@ -165,9 +175,12 @@ fn init(InitArgs { folder, nodes, hosts, made }: &InitArgs) -> anyhow::Result<()
     let places = match hosts.is_empty() {
         true => (1..=*nodes).map(Place::on_loopback).collect::<Result<Vec<_>, _>>()?,
         false => {
+            let hosts: Vec<_> =
+                hosts.iter().map(|host| host.trim()).filter(|host| !host.is_empty()).collect();
+            anyhow::ensure!(!hosts.is_empty(), "--host is empty: expected names or IP addresses");
             let mut distinct = std::collections::BTreeSet::new();
-            let twice = hosts.iter().find(|host| !distinct.insert(host.as_str()));
-            anyhow::ensure!(twice.is_none(), "--host {} is given twice", twice.map_or("", String::as_str));
+            let twice = hosts.iter().find(|host| !distinct.insert(**host));
+            anyhow::ensure!(twice.is_none(), "--host {} is given twice", twice.unwrap_or(&""));
             let numbered = (1..).zip(hosts);
             numbered.map(|(id, host)| Place::on(id, host)).collect::<Result<Vec<_>, _>>()?
         }
@@ -302,7 +315,13 @@ impl Place {
     /// A machine of its own. Others reach it by that name; it listens on all of its addresses.
     fn on(id: NodeId, host: &str) -> anyhow::Result<Self> {
         let usable = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let (host, listen) = match host.parse::<Ipv6Addr>() {
+        let host = host.trim();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        anyhow::ensure!(
+            !bare.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()),
+            "--host {host}: others reach the node there, and nobody is reached at it; expected one address of the host"
+        );
+        let (host, listen) = match bare.parse::<Ipv6Addr>() {
             Ok(address) => (format!("[{address}]"), "[::]"),
             Err(_) => (host.to_owned(), "0.0.0.0"),
         };

@@ -110,7 +110,10 @@ fn hosts_are_names_or_addresses_without_ports() {
     let place = |host| Place::on(2, host).map(|place| (place.member.client, place.listen));
     assert_eq!(place("10.0.0.1").unwrap(), ("10.0.0.1:7101".to_owned(), "0.0.0.0"));
     assert_eq!(place("fe80::1").unwrap(), ("[fe80::1]:7101".to_owned(), "[::]"));
-    for host in ["n1:7101", "", "a b", "\"quoted\""] {
+    for same in ["::1", "[::1]", " ::1 "] {
+        assert_eq!(place(same).unwrap(), ("[::1]:7101".to_owned(), "[::]"), "{same}");
+    }
+    for host in ["n1:7101", "", "a b", "\"quoted\"", "0.0.0.0", "::", "[::]", "[::1]:7101"] {
         assert!(place(host).is_err(), "{host}");
     }
 }

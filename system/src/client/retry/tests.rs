@@ -388,3 +388,103 @@ async fn what_was_asked_before_is_not_said_to_be_refused_by_a_node_alone() {
     // A member that is none is removed, whoever has done it.
     assert_eq!(client.again().remove_member(4, Instant::now() + ATTEMPT).await, Ok(()));
 }
+
+/// Everybody names the same address for the leader's, and only one of them serves.
+struct Misled {
+    names: Leadership,
+    leads: bool,
+}
+
+impl Service for Misled {
+    type Request = Asked;
+    type Answer = Answer;
+
+    async fn answer(self: Arc<Self>, _caller: Caller, Asked { request, .. }: Asked) -> Answer {
+        match request {
+            Request::WatchLeadership { seen } if seen == self.names => {
+                tokio::time::sleep(Duration::from_millis(WATCH_PATIENCE_MS)).await;
+                Ok(Reply::Leadership(self.names.clone()))
+            }
+            Request::WatchLeadership { .. } => Ok(Reply::Leadership(self.names.clone())),
+            Request::Execute { .. } if self.leads => Ok(Reply::Registered),
+            _ => Err(ServiceError::NotLeader(self.names.clone())),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_that_denies_to_lead_is_not_insisted_on() {
+    let network = Pipes::default();
+    // Node 4 leads, at n4, and all say that it does at the address of node 3.
+    let names = Leadership { term: 7, leader: Some(Member { client: "n3".to_owned(), ..member(4) }) };
+    for id in 1..=4 {
+        begin(&network, &format!("n{id}"), Misled { names: names.clone(), leads: id == 4 }).await;
+    }
+    let nodes = (1..=4).map(|id| format!("n{id}")).collect();
+    let client = Client::new(Arc::new(network), nodes, 1).unwrap();
+    client.leadership().wait_for(|known| *known == names).await.unwrap();
+    for user in ["anna", "ben"] {
+        let key = PublicKey::from_bytes([1; 32]);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        client.register(client.request_id(), user.parse().unwrap(), key, None, deadline).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_denied_it_for_a_while_is_asked_again_in_the_same_term() {
+    let network = Pipes::default();
+    let cluster = names_itself(&network).await;
+    let nodes = vec!["n1".to_owned(), "n2".to_owned()];
+    let client = Client::new(Arc::new(network), nodes, 1).unwrap();
+    client.leadership().wait_for(|known| *known == leads(1, 1)).await.unwrap();
+    let register = |user: &str| {
+        let (client, user, key) = (client.clone(), user.parse().unwrap(), PublicKey::from_bytes([1; 32]));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        async move { client.register(client.request_id(), user, key, None, deadline).await }
+    };
+    let waiting = tokio::spawn(register("anna"));
+    while cluster.denied.load(Ordering::SeqCst) < 10 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    cluster.serves.send_replace(true);
+    waiting.await.unwrap().unwrap();
+    register("ben").await.unwrap();
+}
+
+/// A leader that is named by everybody, and says for a while that it does not lead.
+struct Silent {
+    denied: Arc<AtomicU32>,
+    serves: watch::Sender<bool>,
+}
+
+async fn names_itself(network: &Pipes) -> Silent {
+    let (denied, serves) = (Arc::new(AtomicU32::new(0)), watch::Sender::new(false));
+    for id in [1, 2] {
+        let (denied, serves) = (denied.clone(), serves.subscribe());
+        begin(network, &format!("n{id}"), SilentNode { leads: id == 1, denied, serves }).await;
+    }
+    Silent { denied, serves }
+}
+
+struct SilentNode {
+    leads: bool,
+    denied: Arc<AtomicU32>,
+    serves: watch::Receiver<bool>,
+}
+
+impl Service for SilentNode {
+    type Request = Asked;
+    type Answer = Answer;
+
+    async fn answer(self: Arc<Self>, _caller: Caller, Asked { request, .. }: Asked) -> Answer {
+        match request {
+            Request::WatchLeadership { seen } if seen == leads(1, 1) => pending().await,
+            Request::WatchLeadership { .. } => Ok(Reply::Leadership(leads(1, 1))),
+            Request::Execute { .. } if self.leads && *self.serves.borrow() => Ok(Reply::Registered),
+            _ => {
+                self.denied.fetch_add(1, Ordering::SeqCst);
+                Err(ServiceError::NotLeader(leads(1, 1)))
+            }
+        }
+    }
+}

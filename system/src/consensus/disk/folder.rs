@@ -14,6 +14,7 @@ use std::{
 use rustix::{fs::FallocateFlags, io::Errno};
 
 use super::{Disk, NewSnapshot, SegmentFile, Segments, SnapshotFile};
+use crate::wire::client::NodeId;
 
 /// Where a file system cannot reserve room, zeros are written in pieces of this size, bytes.
 const PIECE: usize = 256 << 10;
@@ -23,6 +24,8 @@ const SNAPSHOT: &str = "snapshot";
 const UNFINISHED: &str = ".tmp";
 /// How much of a snapshot is written before it is synced, bytes.
 const SYNCED_AT_ONCE: usize = 8 << 20;
+/// The number of the node that the folder belongs to.
+const OWNER: &str = "node";
 /// The log of earlier versions.
 const FORMER_LOG: &str = "log.redb";
 
@@ -41,6 +44,35 @@ impl Folder {
         let path = path.into();
         make_private(&path)?;
         Ok(Self { path })
+    }
+}
+
+impl Folder {
+    /// Makes this the folder of a node, or makes sure that it is no other one's.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] when it is another node's, or the system refuses.
+    pub fn claim(&self, node: NodeId) -> io::Result<()> {
+        let path = self.path.join(OWNER);
+        match fs::read_to_string(&path) {
+            Ok(owner) if owner.trim() == node.to_string() => Ok(()),
+            Ok(owner) => {
+                let owner: String = owner.trim().chars().take(20).collect();
+                let reason = format!(
+                    "it is the folder of node {owner}, and this is node {node}: each node has its own"
+                );
+                Err(io::Error::new(io::ErrorKind::AlreadyExists, reason))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let temporary = self.path.join(format!("{OWNER}{UNFINISHED}"));
+                let mut file = File::create(&temporary)?;
+                writeln!(file, "{node}")?;
+                file.sync_all()?;
+                fs::rename(&temporary, &path)?;
+                sync_folder(&self.path)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

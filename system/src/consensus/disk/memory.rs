@@ -66,6 +66,15 @@ pub(in crate::consensus) enum Crash {
 }
 
 impl Memory {
+    /// All that is on it, on a disk of its own.
+    pub(in crate::consensus) fn copy(&self) -> Self {
+        let copy = Self { snapshot: Arc::new(Mutex::new(self.snapshot.lock().clone())), ..Self::default() };
+        for (number, file) in &*self.files.lock() {
+            copy.insert(*number, file.content.lock().now.clone());
+        }
+        copy
+    }
+
     /// Lets the power fail at the sync after so many more.
     pub(in crate::consensus) fn fail_after(&self, syncs: u32) {
         self.power.lock().syncs_left = Some(syncs);

@@ -50,6 +50,8 @@ impl From<LogError> for io::Error {
 pub struct State {
     /// The number of the disk.
     pub disk: Option<DiskId>,
+    /// The number that it had before the cluster was recovered from it, if it ever was.
+    pub recovered: Option<DiskId>,
     /// The vote.
     pub vote: Option<Vote>,
     /// What is known to be committed.
@@ -64,6 +66,7 @@ impl State {
     fn apply(&mut self, record: &Record<'_>) -> Result<(), Damage> {
         match *record {
             Record::Disk(disk) => self.disk = Some(disk),
+            Record::Recovered(former) => self.recovered = Some(former),
             Record::Vote(vote) => self.vote = Some(vote),
             Record::Committed(log_id) => self.committed = Some(log_id),
             Record::Purged(log_id) => {
@@ -85,7 +88,7 @@ impl State {
     /// What a segment begins with.
     fn opening(&self) -> impl Iterator<Item = Record<'static>> {
         let disk = self.disk.map(Record::Disk).into_iter();
-        (disk.chain(self.vote.map(Record::Vote)))
+        (disk.chain(self.recovered.map(Record::Recovered)).chain(self.vote.map(Record::Vote)))
             .chain(self.committed.map(Record::Committed))
             .chain(self.purged.map(Record::Purged))
             .chain([Record::Last(self.last)])

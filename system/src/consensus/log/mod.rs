@@ -48,6 +48,7 @@ fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
 #[derive(Clone)]
 pub struct LogStore {
     disk: DiskId,
+    recovered: bool,
     index: Arc<RwLock<Index>>,
     memory: Arc<RwLock<Tail>>,
     stages: Stages,
@@ -69,6 +70,33 @@ impl Extent {
     /// How many entries are not on disk, and how many bytes they have.
     pub(super) fn unwritten(&self) -> (usize, usize) {
         self.memory.read().unflushed()
+    }
+
+    /// The term of the vote, and the last entry, as far as both are on disk.
+    pub(super) fn durable(&self) -> (u64, Option<LogId>) {
+        let memory = self.memory.read();
+        (memory.vote.map_or(0, |vote| vote.leader_id.term), memory.durable())
+    }
+
+    /// Whether an entry that somebody has applied is not in this log, which is that of a leader. What is in it no more is not
+    /// known; whoever is as far behind gets a snapshot in the place of all that it has.
+    pub(super) fn contradicts(&self, applied: LogId) -> bool {
+        let memory = self.memory.read();
+        if memory.last().is_none_or(|last| last.index < applied.index) {
+            return true;
+        }
+        if memory.purged.is_some_and(|purged| applied.index <= purged.index) {
+            return false;
+        }
+        let at = memory.first_index().and_then(|first| applied.index.checked_sub(first));
+        if let Some(held) = at.and_then(|at| memory.entries.get(at as usize)) {
+            return held.entry.log_id != applied;
+        }
+        drop(memory);
+        let found =
+            read_entries(&self.index, applied.index, applied.index + 1, |entries| entries.next().transpose());
+        // One that cannot be read is said elsewhere.
+        found.ok().flatten().is_some_and(|held| held.entry.log_id != applied)
     }
 
     /// The index of the oldest entry on disk, if there is one.
@@ -103,7 +131,7 @@ impl LogStore {
         let mut journal = Journal::open(segments, fresh, SEGMENT)?;
         let state = *journal.state();
         let disk = state.disk.ok_or_else(|| io::Error::other("the log has no disk number"))?;
-        let index = journal.index();
+        let (index, recovered) = (journal.index(), state.recovered.is_some());
         let memory = Arc::new(RwLock::new(load_tail(&state, &index.read())?));
         let (writer, orders) = crossbeam_channel::unbounded();
         let pace = Arc::new(Mutex::new(Pace::default()));
@@ -114,7 +142,7 @@ impl LogStore {
             drop(journal);
             drop(closing);
         })?;
-        Ok((Self { disk, index, memory, stages, pace, writer }, closed))
+        Ok((Self { disk, recovered, index, memory, stages, pace, writer }, closed))
     }
 
     /// The last entry that is in the log no more.
@@ -131,6 +159,11 @@ impl LogStore {
     /// The number of the disk that the log is on.
     pub fn disk(&self) -> DiskId {
         self.disk
+    }
+
+    /// Whether the cluster was ever recovered from this disk alone.
+    pub(super) fn is_recovered(&self) -> bool {
+        self.recovered
     }
 
     /// What its disk takes.
@@ -259,6 +292,20 @@ fn read_entries<T>(
     let stored = index.read().find(from, until);
     let mut buffer = Vec::new();
     take(&mut stored.iter().map(|stored| Ok(read(stored, &mut buffer)?)))
+}
+
+/// Reads all entries from `index` on, in order.
+pub(super) fn replay(
+    journal: &Journal,
+    index: u64,
+    mut take: impl FnMut(Entry) -> io::Result<()>,
+) -> io::Result<()> {
+    read_entries(&journal.index(), index, u64::MAX, |entries| {
+        for held in entries {
+            take(held?.entry)?;
+        }
+        Ok(())
+    })
 }
 
 impl RaftLogStorage<TypeConfig> for LogStore {

@@ -153,6 +153,8 @@ pub enum Record<'a> {
     },
     /// The log goes on in the next segment.
     Continued,
+    /// The cluster was recovered from this disk alone, which had this number before.
+    Recovered(DiskId),
 }
 
 impl<'a> Record<'a> {
@@ -165,6 +167,7 @@ impl<'a> Record<'a> {
             Self::Last(_) => 5,
             Self::Entry { .. } => 6,
             Self::Continued => 7,
+            Self::Recovered(_) => 8,
         }
     }
 
@@ -173,7 +176,7 @@ impl<'a> Record<'a> {
         out.extend([0; RECORD_HEAD - 1]);
         out.push(self.kind());
         match self {
-            Self::Disk(disk) => codec::encode_into(disk, out)?,
+            Self::Disk(disk) | Self::Recovered(disk) => codec::encode_into(disk, out)?,
             Self::Vote(vote) => codec::encode_into(vote, out)?,
             Self::Committed(log_id) | Self::Purged(log_id) => codec::encode_into(log_id, out)?,
             Self::Last(last) => codec::encode_into(last, out)?,
@@ -204,6 +207,7 @@ impl<'a> Record<'a> {
                 Self::Entry { index: u64::from_le_bytes(number(body, 0)), bytes: &body[8..] }
             }
             7 if body.is_empty() => Self::Continued,
+            8 => Self::Recovered(decode(body)?),
             _ => return Err(format!("a record of kind {kind} and {} bytes", body.len())),
         })
     }

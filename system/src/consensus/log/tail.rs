@@ -22,6 +22,8 @@ pub(super) struct Tail {
     pub vote: Option<Vote>,
     pub committed: Option<LogId>,
     pub purged: Option<LogId>,
+    /// The last entry that is not here any more, of those that were.
+    removed: Option<LogId>,
     /// The newest entries, without a gap; all unflushed ones are here.
     pub entries: VecDeque<Held>,
     /// The sum of their sizes.
@@ -48,6 +50,16 @@ impl Tail {
 
     pub(super) fn last(&self) -> Option<LogId> {
         self.entries.back().map(|held| held.entry.log_id()).or(self.purged)
+    }
+
+    /// The last entry that is on disk.
+    pub(super) fn durable(&self) -> Option<LogId> {
+        let flushed = self.flushed?;
+        // What is being truncated is gone from here, and yet on disk.
+        let on_disk = self.entries.back().map(|held| flushed.min(held.entry.log_id.index));
+        let at = on_disk.and_then(|index| index.checked_sub(self.first_index()?));
+        let held = at.and_then(|at| self.entries.get(at as usize)).map(|held| held.entry.log_id());
+        held.or_else(|| self.removed.max(self.purged).filter(|removed| removed.index <= flushed))
     }
 
     pub(super) fn first_index(&self) -> Option<u64> {
@@ -78,6 +90,7 @@ impl Tail {
 
     pub(super) fn pop_front(&mut self) {
         let removed = self.entries.pop_front();
+        self.removed = removed.as_ref().map(|held| held.entry.log_id()).or(self.removed);
         self.forget(removed);
     }
 

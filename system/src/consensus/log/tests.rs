@@ -19,6 +19,7 @@ impl Content {
     fn apply(&mut self, record: &Record<'_>) {
         match *record {
             Record::Disk(disk) => self.state.disk = Some(disk),
+            Record::Recovered(former) => self.state.recovered = Some(former),
             Record::Vote(vote) => self.state.vote = Some(vote),
             Record::Committed(log_id) => self.state.committed = Some(log_id),
             Record::Purged(log_id) => {

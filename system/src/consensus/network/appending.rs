@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::{PeerLink, RpcError, failed, unexpected};
 use crate::{
     consensus::{
-        message::{PeerAnswer, PeerRequest, RaftMessage},
+        message::{PeerAnswer, RaftMessage},
         stages::Stage,
         types::{LogId, TypeConfig},
     },
@@ -45,6 +45,8 @@ pub(super) struct Appending<'a, S> {
 struct Answered {
     before: Option<LogId>,
     end: Option<LogId>,
+    /// The term of the leader that asked.
+    term: u64,
     /// How long it took, if it brought entries.
     took: Option<Duration>,
     /// None in time.
@@ -101,26 +103,27 @@ where
         };
         let connection = connection.map_err(failed)?;
         let end = request.entries.last().map_or(before, |entry| Some(entry.log_id));
-        let request = PeerRequest::Raft { to: self.link.seat.disk, message: RaftMessage::Append(request) };
+        let term = request.vote.leader_id.term;
+        let request = self.link.addressed(RaftMessage::Append(request));
         // Those before it have theirs, too.
         let patience = APPEND_PATIENCE * (self.asked.len() as u32 + 1);
         let sent = Instant::now();
         let asked = async move {
             let answer = tokio::time::timeout(patience, connection.call(&request)).await.ok();
-            Answered { before, end, took: brings.then(|| sent.elapsed()), answer }
+            Answered { before, end, term, took: brings.then(|| sent.elapsed()), answer }
         };
         self.asked.push_back(asked.boxed());
         self.ends.push_back(end);
         Ok(())
     }
 
-    fn settle(&mut self, Answered { before, end, took, answer }: Answered) -> Appended {
+    fn settle(&mut self, Answered { before, end, term, took, answer }: Answered) -> Appended {
         let Some(answer) = answer else { return Err(failed(self.link.lost())) };
         self.link.silent_since = None;
         if answer.is_ok() {
             self.link.contacts.answered(self.link.target);
         }
-        match PeerLink::understood(answer)? {
+        match self.link.understood(answer)? {
             // Nobody's log conflicts with a beginning, and a follower takes all of a request or nothing.
             PeerAnswer::Append(answer @ AppendEntriesResponse::PartialSuccess(_)) => {
                 Err(unexpected(&PeerAnswer::Append(answer)))
@@ -131,6 +134,10 @@ where
             PeerAnswer::Append(answer) => {
                 if let Some(took) = took {
                     self.link.stages.record(Stage::Replicate, took);
+                }
+                if let (AppendEntriesResponse::Success, Some(_), Some(entry)) = (&answer, took, end) {
+                    let PeerLink { contacts, target, seat, .. } = &*self.link;
+                    contacts.promises.acknowledge(*target, seat.disk, term, entry);
                 }
                 Ok(answer.into_stream_result(before, end))
             }

@@ -90,7 +90,8 @@ async fn leader_and_follower(connections: usize) -> Both {
     let (sender, came) = mpsc::unbounded_channel();
     tokio::spawn(serve(listener, Link::Peer, Arc::new(Follower(sender)), Connections::default()));
     let network: Arc<dyn Network> = Arc::new(Gated { pipes, gate: gate.clone() });
-    let contacts = Contacts::new(network.clone(), Arc::default(), Clocks::new(Arc::new(|| 0)));
+    let contacts =
+        Contacts::new(network.clone(), Arc::default(), Clocks::new(Arc::new(|| 0)), Default::default());
     let mut seat = Seat::default();
     "follower".clone_into(&mut seat.member.peer);
     let (snapshots, _) = SnapshotStore::open(Arc::new(Memory::default())).unwrap();
@@ -100,6 +101,7 @@ async fn leader_and_follower(connections: usize) -> Both {
         stages: Stages::new(),
         snapshots: Arc::new(snapshots),
         alarms: Alarms::default(),
+        ending: Ending::default(),
         first_kept: FirstKept::default(),
         transfers: Transfers::default(),
         lease: Duration::from_millis(150),

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::{Image, SnapshotError, read, write};
 use crate::consensus::{
     disk::{Disk, NewSnapshot, SnapshotFile},
-    types::SnapshotMeta,
+    types::{LogId, SnapshotMeta},
 };
 
 /// The snapshot on disk. Snapshots are built and received at the same time: an older one never takes
@@ -91,9 +91,14 @@ impl SnapshotStore {
         self.saved.lock().clone()
     }
 
+    /// The last entry in the newest snapshot.
+    pub(in crate::consensus) fn last_covered(&self) -> Option<LogId> {
+        self.saved.lock().as_ref().and_then(|saved| saved.meta.last_log_id)
+    }
+
     /// The index of the last entry in the newest snapshot.
     pub(in crate::consensus) fn covers(&self) -> u64 {
-        self.saved.lock().as_ref().and_then(|saved| saved.meta.last_log_id).map_or(0, |log_id| log_id.index)
+        self.last_covered().map_or(0, |log_id| log_id.index)
     }
 
     /// `stored` cannot be read: if it is still the newest, another one is made in its place.

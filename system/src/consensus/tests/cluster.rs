@@ -191,6 +191,16 @@ impl Cluster {
         node.consensus.stop().await;
     }
 
+    /// A copy of the disk of a node that is down.
+    pub fn copy_of_disk(&self, id: NodeId) -> Memory {
+        self.disks[&id].copy()
+    }
+
+    /// Puts a copy in the place of the disk of a node that is down.
+    pub fn put_back(&mut self, id: NodeId, copy: Memory) {
+        self.disks.insert(id, copy);
+    }
+
     /// Has a node's clock be so far ahead.
     pub fn set_clock(&self, id: NodeId, ahead_ms: u64) {
         self.ahead[&id].store(ahead_ms, Ordering::Relaxed);

@@ -47,7 +47,11 @@ async fn leader(memory: &Memory) -> Consensus {
 
 pub(super) async fn leader_with(timing: Timing, memory: &Memory) -> Consensus {
     let consensus = start(timing, disk_id(), memory).await;
-    let first = PeerRequest::Raft { to: disk_id(), message: only_member(0, seat(disk_id())) };
+    let first = PeerRequest::Raft {
+        to: disk_id(),
+        told: Default::default(),
+        message: only_member(0, seat(disk_id())),
+    };
     consensus.answer(first, 0).await;
     consensus.lose(0);
     until(|| consensus.leads()).await;
@@ -124,7 +128,7 @@ fn pieces(transfer: u64) -> Vec<SnapshotPiece> {
 
 async fn send(consensus: &Consensus, piece: SnapshotPiece) -> PeerAnswer {
     let message = RaftMessage::Snapshot(piece);
-    consensus.answer(PeerRequest::Raft { to: disk_id(), message }, 0).await
+    consensus.answer(PeerRequest::Raft { to: disk_id(), told: Default::default(), message }, 0).await
 }
 
 #[tokio::test]
@@ -212,7 +216,11 @@ async fn a_follower_without_room_says_so_and_goes_on() {
 async fn a_snapshot_that_cannot_take_its_place_is_an_alarm_until_it_can() {
     let memory = Memory::default();
     let consensus = node_on(disk_id(), &memory).await;
-    let first = PeerRequest::Raft { to: disk_id(), message: only_member(0, seat(disk_id())) };
+    let first = PeerRequest::Raft {
+        to: disk_id(),
+        told: Default::default(),
+        message: only_member(0, seat(disk_id())),
+    };
     consensus.answer(first, 0).await;
     let mut pieces = pieces(1);
     let last = pieces.pop().unwrap();

@@ -11,6 +11,7 @@ use hyper::{
 
 use super::Page;
 use crate::{
+    alarm::ActiveAlarm,
     node::{liveness::Liveness, metrics::Metrics, service::ClientService},
     wire::connections::Connections,
 };
@@ -50,9 +51,18 @@ impl Pages {
 
     async fn healthz(&self) -> Page {
         match self.liveness.check().await {
-            Ok(()) => text(StatusCode::OK, "ok"),
-            Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &reason.to_string()),
+            Ok(()) => text(StatusCode::OK, &("ok".to_owned() + &self.alarms())),
+            Err(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &(reason.to_string() + &self.alarms())),
         }
+    }
+
+    /// What is wrong although the node may serve, a line each.
+    fn alarms(&self) -> String {
+        let active = self.service.consensus.alarms().active();
+        active
+            .iter()
+            .map(|ActiveAlarm { alarm, reason }| format!("\nalarm {}: {reason}", alarm.name()))
+            .collect()
     }
 
     fn status(&self) -> Page {

@@ -1,6 +1,6 @@
 //! Why a node did not do what was asked.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -198,6 +198,80 @@ pub enum MemberError {
         /// What it was waited for.
         reason: String,
     },
+    /// Nobody can be reached there.
+    #[error("the address for {side}, {value}, cannot be one: {reason}")]
+    BadAddress {
+        /// Which of the two.
+        side: AddressOf,
+        /// What was given; its beginning.
+        value: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another member is reached there.
+    #[error("the address for {side}, {value}, is the one of node {node} for {of}")]
+    AddressTaken {
+        /// Which of the two.
+        side: AddressOf,
+        /// What was given.
+        value: String,
+        /// Whose it is.
+        node: NodeId,
+        /// What for.
+        of: AddressOf,
+    },
+    /// Somebody answers at the address, and it is not the node.
+    #[error("the address for {side}, {value}, is not where node {expected} is: {found}")]
+    OtherAnswers {
+        /// Which of the two.
+        side: AddressOf,
+        /// What was given.
+        value: String,
+        /// Who was expected.
+        expected: NodeId,
+        /// What was found.
+        found: String,
+    },
+    /// The node's folder is of another cluster, or of this one before it was recovered.
+    #[error(
+        "node {id} holds entries that are not in the log of this cluster: its folder is of another cluster, or of the time \
+         before this one was recovered. Start it with an empty folder, and add it again"
+    )]
+    OtherHistory {
+        /// Which node.
+        id: NodeId,
+    },
+}
+
+/// For whom one of a node's two addresses is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AddressOf {
+    /// Clients reach it there.
+    Clients,
+    /// Other nodes do.
+    Nodes,
+}
+
+impl AddressOf {
+    /// All there are.
+    pub const BOTH: [Self; 2] = [Self::Clients, Self::Nodes];
+
+    /// That address of a member.
+    pub fn of(self, member: &Member) -> &str {
+        match self {
+            Self::Clients => &member.client,
+            Self::Nodes => &member.peer,
+        }
+    }
+}
+
+impl fmt::Display for AddressOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Clients => "clients",
+            Self::Nodes => "nodes",
+        })
+    }
 }
 
 /// Why a peer is not online.

@@ -34,6 +34,8 @@ pub struct StageTimes {
 pub struct NodeStatus {
     /// The node.
     pub node: NodeId,
+    /// The number of its disk, which it drew when it found it empty.
+    pub disk: String,
     /// The program's version.
     pub version: String,
     /// Who leads.

@@ -20,8 +20,16 @@ fn golden_bytes_of_what_is_said_about_members() {
     assert_eq!(codec::encode(&Request::RemoveMember { id: 4 }).unwrap(), [8, 4]);
     let members: Answer = Ok(Reply::Members(vec![MemberRole { member: member(), voter: true }]));
     assert_eq!(codec::encode(&members).unwrap(), [0, 11, 1, 4, 1, b'c', 1, b'p', 1]);
-    let refused: Answer = Err(ServiceError::Membership(MemberError::Last { id: 4 }));
-    assert_eq!(codec::encode(&refused).unwrap(), [1, 6, 4, 4]);
+    let refused = |error: MemberError| codec::encode(&Answer::Err(ServiceError::Membership(error))).unwrap();
+    assert_eq!(refused(MemberError::Last { id: 4 }), [1, 6, 4, 4]);
+    let (side, of, value) = (AddressOf::Clients, AddressOf::Nodes, "v".to_owned());
+    let bad = MemberError::BadAddress { side, value: value.clone(), reason: "r".to_owned() };
+    assert_eq!(refused(bad), [1, 6, 7, 0, 1, b'v', 1, b'r']);
+    let taken = MemberError::AddressTaken { side, value: value.clone(), node: 3, of };
+    assert_eq!(refused(taken), [1, 6, 8, 0, 1, b'v', 3, 1]);
+    let other = MemberError::OtherAnswers { side: of, value, expected: 4, found: "f".to_owned() };
+    assert_eq!(refused(other), [1, 6, 9, 1, 1, b'v', 4, 1, b'f']);
+    assert_eq!(refused(MemberError::OtherHistory { id: 4 }), [1, 6, 10, 4]);
 }
 
 #[test]
@@ -39,7 +47,7 @@ fn golden_bytes_of_what_is_said_about_alarms() {
         let active = ActiveAlarm { alarm, reason: reason.clone() };
         assert_eq!(codec::encode(&active).unwrap(), [number, 1, b'r'], "{alarm:?}");
     }
-    assert_eq!(Alarm::ALL[5], Alarm::Quota);
+    assert_eq!(Alarm::ALL[6], Alarm::PutBack);
 }
 
 #[test]
@@ -112,6 +120,8 @@ fn golden_bytes_of_what_is_changed_and_answered_about_groups_images_and_inboxes(
         ("a".parse().unwrap(), "g".parse().unwrap(), ImageId(9));
     let create = Change::CreateGroup(CreateGroup { user: user.clone(), group: group.clone() });
     assert_eq!(codec::encode(&create).unwrap(), b"\x09\x01a\x01g");
+    let check = Request::CheckKeys { in_use: 3, keys: Vec::new() };
+    assert_eq!(codec::encode(&check).unwrap(), [19, 3, 0]);
     let restore = Change::Restore(Restore { records: Vec::new() });
     assert_eq!(codec::encode(&restore).unwrap(), b"\x15\0");
     let (owner, title) = (user.clone(), "t".to_owned());

@@ -17,9 +17,9 @@ use rustls::{
 
 use super::{
     PROVIDER,
-    trust::{Untrusted, verify_node},
+    trust::{Untrusted, is_of_node, verify_node},
 };
-use crate::identity::Fingerprint;
+use crate::{identity::Fingerprint, wire::client::NodeId};
 
 /// Certificates or keys that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,12 @@ pub enum TlsError {
     /// The cluster's nodes would not believe it.
     #[error("the others would not believe this certificate: {0}")]
     Untrusted(#[from] Untrusted),
+    /// It was made for another node.
+    #[error("the certificate is not that of node {node}: each node has its own, and shows no other")]
+    OtherNode {
+        /// Which node has it.
+        node: NodeId,
+    },
     /// TLS refuses it.
     #[error(transparent)]
     Refused(#[from] rustls::Error),
@@ -98,6 +104,18 @@ impl Certificate {
             error => error.into(),
         })?;
         Ok(Self(Arc::new(pair)))
+    }
+
+    /// Whether it is that of the node of this number.
+    ///
+    /// # Errors
+    /// [`TlsError::OtherNode`].
+    pub fn check_number(&self, node: NodeId) -> Result<(), TlsError> {
+        let own = self.0.cert.first().ok_or(Untrusted::NoAuthority)?;
+        match is_of_node(own, node)? {
+            true => Ok(()),
+            false => Err(TlsError::OtherNode { node }),
+        }
     }
 
     /// Whether a node may show it, at this time.

@@ -32,7 +32,10 @@ pub use self::{
     certificate::{AuthorityCertificate, Certificate, NodeTls, TlsError},
     trust::{KnownNodes, Trust, Untrusted},
 };
-use super::transport::{BoxedStream, Listener, Network, Opening, Standing, Stream};
+use super::{
+    address::NoAddress,
+    transport::{BoxedStream, Listener, Network, Opening, Standing, Stream},
+};
 use crate::identity::{Fingerprint, NODE_NAME};
 
 /// All cryptography of TLS is `ring`'s.
@@ -145,6 +148,10 @@ impl Network for Tls {
             }
             Ok(Box::new(stream) as BoxedStream)
         })
+    }
+
+    fn check(&self, address: &str) -> Result<(), NoAddress> {
+        self.inner.check(address)
     }
 
     fn listen(&self, address: &str) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {

@@ -99,8 +99,14 @@ impl From<Untrusted> for Error {
 }
 
 /// Whether a certificate says so.
-fn is_named(certificate: &ParsedCertificate<'_>, name: &'static str) -> bool {
+fn is_named(certificate: &ParsedCertificate<'_>, name: &str) -> bool {
     ServerName::try_from(name).is_ok_and(|name| verify_server_name(certificate, &name).is_ok())
+}
+
+/// Whether it is that of the node of this number.
+pub(super) fn is_of_node(certificate: &CertificateDer<'_>, node: u64) -> Result<bool, Untrusted> {
+    let certificate = ParsedCertificate::try_from(certificate).map_err(Untrusted::Invalid)?;
+    Ok(is_named(&certificate, &format!("n{node}.{NODE_NAME}")))
 }
 
 /// What a certificate, which has been verified, makes of whoever shows it.

@@ -84,7 +84,7 @@ fn forgeries() -> Vec<PeerRequest> {
         entries: Vec::new(),
         leader_commit: None,
     };
-    let raft = |message| PeerRequest::Raft { to: Default::default(), message };
+    let raft = |message| PeerRequest::Raft { to: Default::default(), told: Default::default(), message };
     let set =
         SetPassword { user: name("anna"), password: PasswordHash::of_nobody(), credentials: 0, keep: None };
     vec![

@@ -32,6 +32,7 @@ fn golden_bytes_of_head_batch_and_records() {
         (Record::Last(Some(9)), &[5, 1, 9]),
         (Record::Entry { index: 258, bytes: b"abc" }, &[6, 2, 1, 0, 0, 0, 0, 0, 0, b'a', b'b', b'c']),
         (Record::Continued, &[7]),
+        (Record::Recovered(DiskId::new(1, 2)), &[8, 254, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]),
     ];
     let mut records = Vec::new();
     for (_, kind_and_body) in &golden {
