@@ -49,16 +49,6 @@ pub enum RunError {
     /// The scenario cannot be read; the reason names file and line.
     #[error("{0}")]
     Scenario(String),
-    /// Something is told of a fault that the scenario does not have.
-    #[error("{path}: fault is {fault}, and the scenario has {faults}, counted from 0")]
-    NoSuchFault {
-        /// The table of events.
-        path: PathBuf,
-        /// The fault's number.
-        fault: usize,
-        /// How many there are.
-        faults: usize,
-    },
     /// The history contradicts itself.
     #[error("{path}: {source}")]
     History {
@@ -120,12 +110,7 @@ impl RunDirectory {
     /// Reads everything but the scenario.
     fn read_records(path: &Path, scenario: Scenario) -> Result<Self, RunError> {
         let manifest = Manifest::read(&path.join(file::MANIFEST))?;
-        let events_path = path.join(file::EVENTS);
-        let events = record::read_events(&events_path)?;
-        let faults = scenario.faults.len();
-        if let Some(fault) = events.iter().filter_map(|event| event.fault).find(|fault| *fault >= faults) {
-            return Err(RunError::NoSuchFault { path: events_path, fault, faults });
-        }
+        let events = record::read_events(&path.join(file::EVENTS))?;
         let nodes = if_present(&path.join(file::NODES), record::read_node_samples)?.unwrap_or_default();
         let stages = if_present(&path.join(file::STAGES), record::read_stage_samples)?.unwrap_or_default();
         let readback = if_present(&path.join(file::READBACK), Readback::read)?;

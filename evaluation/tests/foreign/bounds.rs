@@ -87,13 +87,6 @@ fn more_events_than_a_run_can_have_are_refused() {
 }
 
 #[test]
-fn a_fault_that_the_scenario_does_not_have_is_refused() {
-    let small = Small::new();
-    small.replace(file::EVENTS, "fault,0,", "fault,1,");
-    says(&refused(&small.path()), &["events.csv", "fault is 1", "the scenario has 1"]);
-}
-
-#[test]
 fn what_a_node_holds_is_looked_at_once() {
     let image = |viewers: &[&str]| ImageState {
         image: veil::directory::ImageId(7),
