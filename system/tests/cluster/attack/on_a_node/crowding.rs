@@ -193,7 +193,7 @@ async fn whoever_floods_an_inbox_takes_the_place_of_their_own_notices() {
         let images = images(victim, "mallory", 10_050).await;
 
         // What is told before the flood and after it, by a friend and by somebody whom Ben does not know.
-        let mut told = Vec::new();
+        let mut told = vec![(name("carl"), opened)];
         let tell = async |told: &mut Vec<(UserName, ImageId)>| {
             for (client, owner) in [(&carl, "carl"), (&erin, "erin")] {
                 let image = seals(client, owner, &[]).await;
