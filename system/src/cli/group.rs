@@ -141,7 +141,7 @@ async fn create(OneGroup { group, who, cluster }: OneGroup) -> anyhow::Result<()
         let create = CreateGroup { user: me.user.clone(), group: group.clone() };
         me.client.create_group(turn.request, create, cluster.deadline()).await
     });
-    made.await?.is_kept()?;
+    made.await?.settle()?;
     let json = json!({ "group": group.as_str(), "admin": me.user.as_str() });
     cluster.done(format_args!("{} has made group {group}, and administers it", me.user), json)?;
     Ok(())

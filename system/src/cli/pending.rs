@@ -170,7 +170,7 @@ pub(super) struct Answered<T> {
 
 impl<T> Answered<T> {
     /// Crosses the request out: what came of it is kept.
-    pub(super) fn is_kept(self) -> anyhow::Result<T> {
+    pub(super) fn settle(self) -> anyhow::Result<T> {
         self.pending.cross_out()?;
         Ok(self.answer)
     }

@@ -126,7 +126,7 @@ pub(super) async fn run(args: SealArgs) -> anyhow::Result<()> {
     let picture = Carrying::expected(file.geometry, file.header.density, hidden);
     let (name, path, on) = (output.name(), in_json(output.path()), output.beside());
     output.write(&sealed.answer.png)?;
-    let sealed = sealed.is_kept()?;
+    let sealed = sealed.settle()?;
     let mut report = picture.json();
     report["image"] = json!(sealed.image.to_string());
     report["title"] = json!(title);

@@ -125,7 +125,7 @@ pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
             ("shown".to_owned(), Value::Null, Stream::Output, Some(looked_at))
         }
     };
-    let opened = opened.is_kept()?;
+    let opened = opened.settle()?;
     if sealed.as_os_str() != STANDARD
         && let Err(error) = refresh(client, cluster, sealed, block).await
     {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::photo;
 use crate::{
-    cli::cluster,
+    cli::{cluster, secret},
     node::NodeConfig,
     wire::{
         client::{Member, NodeId},
@@ -100,8 +100,8 @@ impl Place {
     }
 
     pub(super) fn write_environment(&self, text: &str) -> anyhow::Result<()> {
-        let path = self.environment();
-        fs::write(&path, format!("{text}\n")).with_context(|| path.display().to_string())
+        // At one stroke: whoever waits for it reads it as soon as it is there.
+        secret::replace(&self.environment(), text, secret::PUBLIC)
     }
 
     /// When no node runs any more: removes what is not kept.

@@ -79,7 +79,7 @@ async fn what_was_not_answered_is_asked_again_under_its_id_until_it_is_kept() {
         assert_eq!(turns, [Turn { request: first[0].request, again: true }]);
     }
     let (answered, _) = scene.ask(vec![Ok(7)]).await;
-    assert_eq!(answered.unwrap().is_kept().unwrap(), 7);
+    assert_eq!(answered.unwrap().settle().unwrap(), 7);
     assert_eq!(scene.notes(), 0);
     let (_, next) = scene.ask(vec![Ok(7)]).await;
     assert!(!next[0].again && next[0].request != first[0].request);
@@ -119,7 +119,7 @@ async fn who_was_refused_then_or_cannot_know_any_more_asks_anew() {
         assert_eq!(turns[0], Turn { request: first[0].request, again: true });
         assert!(!turns[1].again && turns[1].request != turns[0].request);
         match settled {
-            Ok(answered) => drop(answered.is_kept().unwrap()),
+            Ok(answered) => drop(answered.settle().unwrap()),
             Err(error) => assert_eq!(error.to_string(), now.unwrap_err().to_string()),
         }
         assert_eq!(scene.notes(), 0);
