@@ -20,7 +20,7 @@ use crate::{
     },
     identity::{ClusterKeys, FIRST_KEY, PublicKey, SessionToken},
     node::system_clock,
-    seal::{ContentKey, Media},
+    seal::{BodyHash, ContentKey, Media},
     wire::{
         client::{Answer, Asked, Change, Leadership, WATCH_PATIENCE_MS},
         connections::Connections,
@@ -126,8 +126,18 @@ impl World {
             done(number + 2, Actor::Node, Action::LogIn(log_in));
         }
         let grants = BTreeMap::from([(name("ben"), 5)]);
-        let (owner, media) = (name("anna"), Media::Png);
-        let record = RecordImage { owner, key, media, length: 1, digest: [9; 32], grants };
+        let record = RecordImage {
+            owner: name("anna"),
+            owner_key: PublicKey::from_bytes([1; 32]),
+            key,
+            media: Media::Png,
+            length: 1,
+            digest: [9; 32],
+            body: BodyHash([9; 16]),
+            grants,
+            group_grants: BTreeMap::new(),
+            title: String::new(),
+        };
         done(10, Actor::Session(token("anna").id()), Action::RecordImage(record));
         Self {
             directory: Mutex::new(directory),
