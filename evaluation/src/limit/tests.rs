@@ -353,7 +353,7 @@ fn the_longest_at_least_need_not_be_the_longest_at_most() {
 }
 
 /// A run in which operations due in a time were sent so much later, and took as long as ever from then on.
-fn sent_late(from_s: f64, to_s: f64, late_ms: i64) -> crate::run::RunDirectory {
+fn sent_late(from_s: f64, to_s: f64, late_ms: i64) -> RunDirectory {
     let mut run = Plan::leader_kill().run();
     for operation in run.history.operations.iter_mut().filter(|o| (from_s..to_s).contains(&o.due_s())) {
         let later = |at_ns: i64| at_ns + late_ms * 1_000_000;
@@ -419,7 +419,7 @@ fn nor_does_it_break_one_on_a_figure_of_a_fault() {
 }
 
 /// The faults of a run of which all nodes were struck from `from_s` until `to_s`, one after the other.
-fn all_struck(from_s: f64, to_s: f64) -> (crate::run::RunDirectory, Vec<Failover>) {
+fn all_struck(from_s: f64, to_s: f64) -> (RunDirectory, Vec<Failover>) {
     let mut run = Plan::leader_kill().run();
     run.scenario.pass.limits.clear();
     let mut failovers = failover::analyse(&run);
@@ -431,7 +431,7 @@ fn all_struck(from_s: f64, to_s: f64) -> (crate::run::RunDirectory, Vec<Failover
     (run, failovers)
 }
 
-fn half_answered(run: &crate::run::RunDirectory, failovers: &[Failover]) -> LimitReport {
+fn half_answered(run: &RunDirectory, failovers: &[Failover]) -> LimitReport {
     let reports = evaluate(run, failovers);
     reports.into_iter().find(|r| r.implied == Some(Implied::HalfAnswered)).unwrap()
 }

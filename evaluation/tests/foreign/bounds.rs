@@ -144,8 +144,8 @@ fn counts_that_overflow_are_refused() {
     });
     says(&refused(&small.path()), &["run.json", "history", "records", "18446744073709551615", "limit"]);
     let small = Small::new();
-    let grant = loadgen::record::GrantState { viewer: "ben".into(), left: 3, used: u64::MAX };
-    let image = loadgen::record::ImageState {
+    let grant = GrantState { viewer: "ben".into(), left: 3, used: u64::MAX };
+    let image = ImageState {
         image: veil::directory::ImageId(1),
         owner: "anna".into(),
         digest: [0; 32],
