@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::Inner;
 use crate::wire::{
     client::{Answer, Asked, Leadership, MemberRole, Reply, Request, WATCH_PATIENCE_MS},
@@ -24,11 +26,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Whoever is named as the leader and denies it so often in a row is not turned to in that term any more: nobody knows the
 /// leader's right address. Less often, it may have been elected a moment ago.
 const DENIALS: u32 = 3;
+/// For so long after the last time. It may have been elected meanwhile.
+const DENIED_FOR: Duration = Duration::from_secs(1);
 
 /// A leadership as it was told, and how often whoever answers at the leader's address has denied it.
 pub(super) struct Denial {
     leadership: Leadership,
     times: u32,
+    /// When it did so last.
+    at: Instant,
 }
 
 /// Follows one node's view for as long as the client exists. It is told what changes when it changes: requests that
@@ -175,23 +181,29 @@ impl Inner {
         });
     }
 
-    /// The node at `address` has said that it does not lead. Where it is the one that all others name, their hint is wrong.
-    pub(super) fn denies(&self, address: &str) {
+    /// The node at `address` has said that it does not lead, when it was asked at `asked`. Where it is the one that all
+    /// others name, their hint is wrong. Those who were asked together count once.
+    pub(super) fn denies(&self, address: &str, asked: Instant) {
         let known = self.leadership.borrow().clone();
         if !leads(&known, address) {
             return;
         }
         let mut denial = self.denial.lock();
         match &mut *denial {
-            Some(denial) if denial.leadership == known => denial.times = denial.times.saturating_add(1),
-            _ => *denial = Some(Denial { leadership: known, times: 1 }),
+            Some(denial) if denial.leadership == known && asked < denial.at => {}
+            Some(denial) if denial.leadership == known => {
+                (denial.times, denial.at) = (denial.times.saturating_add(1), Instant::now());
+            }
+            _ => *denial = Some(Denial { leadership: known, times: 1, at: Instant::now() }),
         }
     }
 
     /// Whether a leadership is told of, and denied by whoever is named.
     pub(super) fn is_denied(&self, leadership: &Leadership) -> bool {
         let denial = self.denial.lock();
-        denial.as_ref().is_some_and(|denial| denial.times >= DENIALS && denial.leadership == *leadership)
+        denial.as_ref().is_some_and(|denial| {
+            denial.times >= DENIALS && denial.leadership == *leadership && denial.at.elapsed() < DENIED_FOR
+        })
     }
 
     /// A node has answered: if only a leader answers that, it is one.

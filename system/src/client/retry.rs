@@ -305,6 +305,7 @@ impl Inner {
             Err(error) => return Attempted::again(error, Next::News),
         };
         attempts.opens();
+        let asked = Instant::now();
         let answer = match tokio::time::timeout(attempt.min(patience), connection.call(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error @ CallError::NotSent(_))) => {
@@ -350,7 +351,7 @@ impl Inner {
                 // It may be behind: what is known of the leadership stands until there is news of it. Or it has been
                 // elected while it waited for somebody to name.
                 self.learn(&leadership, address);
-                self.denies(address);
+                self.denies(address, asked);
                 let known = self.leadership.borrow();
                 let next = match &known.leader {
                     None => Next::News,

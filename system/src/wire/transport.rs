@@ -108,7 +108,7 @@ impl Network for Tcp {
         Box::pin(async move {
             let stream = match address.parse::<SocketAddr>() {
                 Ok(socket) => TcpStream::connect(socket).await?,
-                Err(_) => connect_any(look_up(&address).await?).await?,
+                Err(_) => first_of(look_up(&address).await?, TcpStream::connect::<SocketAddr>).await?,
             };
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as BoxedStream)
@@ -130,7 +130,7 @@ impl Network for Tcp {
     }
 }
 
-/// A name may have several addresses. So much later than the one before is the next one tried beside it.
+/// A name may have several addresses. So long the one before may take until the next one is tried beside it.
 const STAGGER: Duration = Duration::from_millis(50);
 
 /// What a name stands for.
@@ -144,21 +144,25 @@ async fn look_up(address: &str) -> io::Result<Vec<SocketAddr>> {
     if found.is_empty() { Err(unknown("it has no address".to_owned())) } else { Ok(found) }
 }
 
-/// Opens a stream to whichever of these addresses answers first. One that does not answer keeps nobody from the others.
-async fn connect_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
-    let connecting = (0..).zip(addresses).map(|(place, address)| async move {
-        tokio::time::sleep(STAGGER * place).await;
-        TcpStream::connect(address).await
-    });
-    let mut connecting: FuturesUnordered<_> = connecting.collect();
+/// Connects to whichever of these addresses answers first. One that does not answer keeps nobody from the others, and one
+/// that refuses does not hold them up.
+async fn first_of<A, T, F: Future<Output = io::Result<T>>>(
+    addresses: Vec<A>,
+    connect: impl Fn(A) -> F,
+) -> io::Result<T> {
+    let (mut addresses, mut connecting) = (addresses.into_iter(), FuturesUnordered::new());
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
-    while let Some(connected) = connecting.next().await {
-        match connected {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = error,
+    loop {
+        connecting.extend(addresses.next().map(&connect));
+        tokio::select! {
+            connected = connecting.next() => match connected {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => failure = error,
+                None => return Err(failure),
+            },
+            () = tokio::time::sleep(STAGGER), if addresses.len() > 0 => {}
         }
     }
-    Err(failure)
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {
@@ -268,17 +272,33 @@ impl Listener for PipeListener {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_name_with_several_addresses_is_reached_at_the_one_that_answers() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let there = listener.local_addr().unwrap();
-        // Whoever is at the first, which is for examples, does not answer; nobody is at the second.
-        let silent = SocketAddr::from(([192, 0, 2, 1], there.port()));
-        let refusing = SocketAddr::from(([127, 0, 0, 2], there.port()));
-        let stream = connect_any(vec![silent, refusing, there]).await.unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), there);
-        let refused = connect_any(vec![refusing]).await.unwrap_err();
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum There {
+        Silence,
+        Refusal,
+        Node(u32),
+    }
+
+    async fn dial(there: There) -> io::Result<u32> {
+        match there {
+            There::Silence => std::future::pending().await,
+            There::Refusal => Err(io::ErrorKind::ConnectionRefused.into()),
+            There::Node(id) => Ok(id),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_addresses_the_first_that_answers_is_taken_and_a_refusal_holds_up_nobody() {
+        use There::{Node, Refusal, Silence};
+        let began = tokio::time::Instant::now();
+        assert_eq!(first_of(vec![Node(1), Node(2)], dial).await.unwrap(), 1);
+        assert_eq!(first_of(vec![Refusal, Refusal, Node(3)], dial).await.unwrap(), 3);
+        let refused = first_of(vec![Refusal, Refusal], dial).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(first_of(vec![], dial).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(first_of(vec![Silence, Refusal, Node(3)], dial).await.unwrap(), 3);
+        assert_eq!(began.elapsed().as_millis(), STAGGER.as_millis());
     }
 
     #[test]
