@@ -13,7 +13,7 @@ use crate::{
 /// At least this part of what was offered is answered.
 const HALF: f64 = 0.5;
 /// At least this part of all, whatever the scenario did to the nodes.
-const TENTH: f64 = 0.1;
+const TWENTIETH: f64 = 0.05;
 /// Faults of a node that leave nothing of it for clients.
 const SILENCING: [&str; 6] = ["kill", "stop", "restart", "pause", "ignore", "replace"];
 /// No operation is sent later than this, ms. A machine that others use as well is late by a few hundred now and then.
@@ -132,7 +132,7 @@ fn recovered(run: &RunDirectory, failovers: &[Failover]) -> Option<LimitReport> 
 }
 
 /// At least half was answered, unless the scenario says itself how much is to be. Who waited while the scenario had
-/// struck every node could be answered by nobody and is left out; but of all that was offered a tenth is to be answered
+/// struck every node could be answered by nobody and is left out; but of all that was offered a twentieth is to be answered
 /// even so, or the run has shown next to nothing.
 fn half_answered(run: &RunDirectory, failovers: &[Failover]) -> Option<LimitReport> {
     if run.scenario.pass.limits.iter().any(takes_half) {
@@ -163,7 +163,7 @@ fn half_answered(run: &RunDirectory, failovers: &[Failover]) -> Option<LimitRepo
         ));
     }
     let found = Found {
-        holds: offered > 0 && ratio(ok, offered) >= HALF && ratio(all_ok, all) >= TENTH,
+        holds: offered > 0 && ratio(ok, offered) >= HALF && ratio(all_ok, all) >= TWENTIETH,
         unseen: offered == 0,
         value: Some(ratio(ok, offered)),
         shown,
