@@ -3,6 +3,8 @@
 
 use std::{fmt::Display, io, io::Write as _, process::ExitCode};
 
+use veil::os_error::{Plain, plain};
+
 /// Standard output does not take what is printed.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output cannot be written: {reason}")]
@@ -13,7 +15,7 @@ pub struct PrintError {
 
 impl From<io::Error> for PrintError {
     fn from(error: io::Error) -> Self {
-        Self { reason: plain(&error.to_string()) }
+        Self { reason: plain(&error.to_string()).into_owned() }
     }
 }
 
@@ -48,27 +50,7 @@ pub fn parse<T: clap::Parser>() -> Result<T, ExitCode> {
 
 /// An error and its causes, in a line for people.
 pub fn sentence(error: &anyhow::Error) -> String {
-    plain(&veil::cli::describe(error))
-}
-
-/// A text without the numbers by which an operating system calls its errors: the words say the same.
-pub fn plain(text: &str) -> String {
-    const BEFORE: &str = " (os error ";
-    let (mut rest, mut plain) = (text, String::with_capacity(text.len()));
-    while let Some((before, after)) = rest.split_once(BEFORE) {
-        plain.push_str(before);
-        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-        match after[digits..].strip_prefix(')').filter(|_| digits > 0) {
-            Some(behind) => rest = behind,
-            // Somebody else's words.
-            None => {
-                plain.push_str(BEFORE);
-                rest = after;
-            }
-        }
-    }
-    plain.push_str(rest);
-    plain
+    veil::cli::describe(error)
 }
 
 /// Sends what is logged to standard error, and forgets what that does not take.
@@ -79,7 +61,7 @@ pub fn init_tracing() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(ansi)
-        .with_writer(io::stderr)
+        .with_writer(|| Plain(io::stderr()))
         // It would complain on standard error, of all places.
         .log_internal_errors(false)
         .init();
@@ -91,19 +73,10 @@ mod tests {
 
     #[test]
     fn what_the_system_says_is_said_without_its_number() {
-        let error = io::Error::from_raw_os_error(28);
-        assert!(error.to_string().ends_with("(os error 28)"));
-        assert_eq!(plain(&format!("a/b: {error}")), "a/b: No space left on device");
-        let chain = anyhow::Error::from(error).context("cannot write a/b");
-        assert_eq!(sentence(&chain), "cannot write a/b: No space left on device");
-        for (text, left) in [
-            ("x (os error 2): y (os error 13)", "x: y"),
-            ("a folder (os error ) and (os error 5", "a folder (os error ) and (os error 5"),
-            ("a (os error 5", "a (os error 5"),
-            ("(os error 5)", "(os error 5)"),
-            ("", ""),
-        ] {
-            assert_eq!(plain(text), left);
-        }
+        let error = || io::Error::from_raw_os_error(28);
+        let unprinted = PrintError::from(error()).to_string();
+        assert_eq!(unprinted, "standard output cannot be written: no space left on the device");
+        let chain = anyhow::Error::from(error()).context("cannot write a/b");
+        assert_eq!(sentence(&chain), "cannot write a/b: no space left on the device");
     }
 }

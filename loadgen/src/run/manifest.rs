@@ -6,13 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use veil::{client::Client, wire::client::NodeId};
+use veil::{client::Client, os_error::plain, wire::client::NodeId};
 
 use super::{RunOptions, machine};
 use crate::{
     cluster::{Cluster, Description},
     record::{HistoryCount, HistoryReader, MAX_REASON, Manifest, NodeManifest},
-    say,
 };
 
 /// How long a node of an existing cluster may take to say its number.
@@ -41,7 +40,7 @@ const MAX_TOLD: usize = MAX_REASON / 2;
 pub(super) fn in_short(failures: &[String]) -> String {
     let mut told = String::new();
     for (place, failure) in failures.iter().enumerate() {
-        let failure = say::plain(failure);
+        let failure = plain(failure);
         let behind = if told.is_empty() { 0 } else { 2 };
         if told.len() + behind + failure.len() > MAX_TOLD {
             let cut: String = failure.chars().take((MAX_TOLD - told.len()) / 4).collect();
