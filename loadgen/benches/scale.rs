@@ -28,9 +28,9 @@ use tokio::sync::watch;
 use veil::{
     client::Client,
     directory::{GrantRecord, Hex, ImageId, ImageRecord, Record, Restore, UserName, UserRecord},
-    identity::PublicKey,
+    identity::{ClusterKeys, FIRST_KEY, KeyRing, PublicKey},
     node::{RaftConfig, SealingConfig},
-    seal::Media,
+    seal::{ContentKey, Media},
     wire::client::NodeStatus,
 };
 
@@ -111,7 +111,8 @@ async fn measure(Sizes { nodes, users, images, rate, time }: Sizes) -> anyhow::R
     let empty = memory(&client).await?;
 
     let began = Instant::now();
-    fill(&client, users, images).await?;
+    let keys = ClusterKeys::from_text(&std::fs::read_to_string(cluster.cluster_key())?)?;
+    fill(&client, keys.ring(), users, images).await?;
     println!(
         "{nodes} nodes, {users} users, {images} images, {} grants: brought in within {:.1?}",
         u64::from(images) * u64::from(GRANTS),
@@ -218,7 +219,7 @@ fn user(number: u32) -> anyhow::Result<UserName> {
 }
 
 /// Brings everything in, in batches.
-async fn fill(client: &Client, users: u32, images: u32) -> anyhow::Result<()> {
+async fn fill(client: &Client, keys: &KeyRing, users: u32, images: u32) -> anyhow::Result<()> {
     let batches = |records: Vec<Record>| async move {
         let (request, restore) = (client.request_id(), Restore { records });
         client.restore(request, restore, deadline()).await.context("a batch")
@@ -234,7 +235,7 @@ async fn fill(client: &Client, users: u32, images: u32) -> anyhow::Result<()> {
     let image_batches = (0..images).step_by(400).map(|first| {
         let last = images.min(first + 400);
         let records =
-            (first..last).map(|image| image_record(image, users)).collect::<anyhow::Result<Vec<_>>>();
+            (first..last).map(|image| image_record(keys, image, users)).collect::<anyhow::Result<Vec<_>>>();
         async { batches(records?).await }
     });
     let mut done = stream::iter(image_batches).buffer_unordered(AT_A_TIME);
@@ -285,7 +286,7 @@ fn user_record(number: u32) -> anyhow::Result<Record> {
     }))
 }
 
-fn image_record(number: u32, users: u32) -> anyhow::Result<Record> {
+fn image_record(keys: &KeyRing, number: u32, users: u32) -> anyhow::Result<Record> {
     // Spread over the users, and the ids over time, as in life.
     let owner = number.wrapping_mul(2_654_435_761) % users;
     let grants = (1..=GRANTS).map(|step| {
@@ -296,8 +297,10 @@ fn image_record(number: u32, users: u32) -> anyhow::Result<Record> {
     grants.sort_by(|a, b| a.to.cmp(&b.to));
     grants.dedup_by(|a, b| a.to == b.to);
     let digest = blake3::hash(&number.to_be_bytes());
+    let image = ImageId((u128::from(1_700_000_000_000 + u64::from(number)) << 80) | u128::from(number));
+    let key = keys.wrap(FIRST_KEY, image, &ContentKey::from_bytes(*digest.as_bytes()), [7; 12])?;
     Ok(Record::Image(ImageRecord {
-        image: ImageId((u128::from(1_700_000_000_000 + u64::from(number)) << 80) | u128::from(number)),
+        image,
         owner: user(owner)?,
         owner_key: Hex(blake3::hash(&owner.to_be_bytes()).as_bytes().to_vec()),
         title: String::new(),
@@ -305,8 +308,8 @@ fn image_record(number: u32, users: u32) -> anyhow::Result<Record> {
         media: Media::Jpeg,
         length: 46_000,
         digest: Hex(digest.as_bytes().to_vec()),
-        wrapped_under: 1,
-        wrapped_key: Hex([&digest.as_bytes()[..], &digest.as_bytes()[..28]].concat()),
+        wrapped_under: FIRST_KEY,
+        wrapped_key: Hex(key.to_bytes()),
         revision: 0,
         grants,
         group_grants: Vec::new(),

@@ -416,9 +416,6 @@ impl Directory {
                 known: *known,
             });
         let of_groups = image.group_grants.iter().filter(|(group, _)| self.group(group).is_some());
-        // The number of the key comes first, in its own form; the rest has a fixed length.
-        let mut wrapped = codec::encode(&image.key)?;
-        wrapped.drain(..codec::encode(&image.key.under)?.len());
         Ok(ImageRecord {
             image: id,
             owner: image.owner.clone(),
@@ -429,7 +426,7 @@ impl Directory {
             length: image.length,
             digest: Hex(image.digest.to_vec()),
             wrapped_under: image.key.under,
-            wrapped_key: Hex(wrapped),
+            wrapped_key: Hex(image.key.to_bytes()),
             revision: image.revision,
             grants: image.grants.iter().map(grant_record).collect(),
             group_grants: of_groups.map(grant_record).collect(),

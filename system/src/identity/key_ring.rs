@@ -24,6 +24,13 @@ pub struct WrappedKey {
     tag: [u8; 16],
 }
 
+impl WrappedKey {
+    /// All but the number of the key that it is under: nonce, ciphertext and tag, as a dump has them.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.nonce[..], &self.key, &self.tag].concat()
+    }
+}
+
 /// Why a content key cannot be wrapped or unwrapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrapError {

@@ -82,13 +82,13 @@ async fn keys_are_told_by_who_is_sure_that_the_session_lives_and_nobody_else() {
     ben.end_session(ben.request_id(), end, soon()).await.unwrap();
     // It holds a directory in which the session lives, and cannot know better.
     let unsure =
-        |answer: &Answer| matches!(answer, Err(ServiceError::Unsettled(_) | ServiceError::NotLeader(_)));
+        |answer: &Answer| matches!(answer, Err(ServiceError::Unconfirmed(_) | ServiceError::NotLeader(_)));
     let answer = keys_of(&cluster, slow, &lost).await;
     assert!(unsure(&answer), "{answer:?}");
     cluster.wires.mend(slow);
     loop {
         match keys_of(&cluster, slow, &lost).await {
-            Err(ServiceError::Refused(Refusal::NoSession)) => break,
+            Err(ServiceError::Declined(Refusal::NoSession)) => break,
             answer => assert!(unsure(&answer), "{answer:?}"),
         }
     }

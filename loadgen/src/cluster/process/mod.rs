@@ -146,6 +146,11 @@ impl ProcessCluster {
         Ok(cluster)
     }
 
+    /// Where the cluster's keys lie, as long as it is there.
+    pub fn cluster_key(&self) -> PathBuf {
+        self.credentials.cluster_key()
+    }
+
     /// Whether a node was killed and not started again.
     #[cfg(test)]
     pub(crate) fn is_down(&self, node: NodeId) -> bool {

@@ -48,6 +48,7 @@ pub struct Victim {
     pub member: Member,
     pub http: String,
     pub authority: Authority,
+    pub keys: ClusterKeys,
     _folder: tempfile::TempDir,
 }
 
@@ -110,7 +111,7 @@ impl Victim {
         let listening: serde_json::Value = serde_json::from_str(&line).unwrap();
         let address = |of: &str| listening[of].as_str().unwrap().to_owned();
         let member = Member { id: 1, client: address("client"), peer: address("peer") };
-        Self { http: address("http"), process, member, authority, _folder: folder }
+        Self { http: address("http"), process, member, authority, keys, _folder: folder }
     }
 
     /// The way to it, as somebody with such a certificate or none.

@@ -11,7 +11,7 @@ use veil::{
         Refusal, Restore, SetGrant, SetGroupGrant, UserName, Withdraw,
     },
     identity::Role,
-    seal::Media,
+    seal::{ContentKey, Media},
     wire::client::PresenceError,
 };
 
@@ -29,6 +29,8 @@ const OF_ONE_ADDRESS: usize = 60;
 /// Images of somebody who has had the time to seal them. They are older than all others.
 async fn images(victim: &Victim, owner: &str, count: u128) -> Vec<ImageId> {
     let images: Vec<_> = (1..=count).map(ImageId).collect();
+    let content = ContentKey::from_bytes([7; 32]);
+    let wrapped = |image: &ImageId| victim.keys.ring().wrap(1, *image, &content, [7; 12]).unwrap();
     let record = |image: &ImageId| {
         Record::Image(ImageRecord {
             image: *image,
@@ -40,7 +42,7 @@ async fn images(victim: &Victim, owner: &str, count: u128) -> Vec<ImageId> {
             length: 1,
             digest: Hex(vec![0; 32]),
             wrapped_under: 1,
-            wrapped_key: Hex(vec![0; 60]),
+            wrapped_key: Hex(wrapped(image).to_bytes()),
             revision: 0,
             grants: Vec::new(),
             group_grants: Vec::new(),
