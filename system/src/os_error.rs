@@ -14,7 +14,7 @@ const NUMBERED: &str = " (os error ";
 /// What comes before the path of a file that was being made.
 const AT_PATH: &str = " at path \"";
 /// How the names of files begin that are yet to take their own.
-const TEMPORARY: [&str; 2] = [".veil-", ".tmp"];
+const TEMPORARY: [&str; 4] = [".veil-", ".tmp", "veil-dev-", "veil-show-"];
 
 /// The text of an error without numbers of the operating system and names of temporary files.
 pub fn plain(text: &str) -> Cow<'_, str> {
@@ -38,7 +38,12 @@ fn without_numbers(text: &str) -> Cow<'_, str> {
                 done += before;
                 done += &sentence(code, &system);
             }
-            None => done += before,
+            // The name of somebody's file, for instance.
+            None => {
+                done += &rest[..at + NUMBERED.len()];
+                rest = &after[NUMBERED.len()..];
+                continue;
+            }
         }
         rest = after.get(NUMBERED.len() + number.len() + 1..).unwrap_or_default();
     }
@@ -147,18 +152,25 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_was_changed_loses_the_number_alone() {
-        assert_eq!(plain("could not be had (os error 2), alas"), "could not be had, alas");
+    fn what_the_system_does_not_say_stays_as_it_is() {
+        let own = "photo (os error 2).png";
+        assert_eq!(plain(own), own);
+        let missing = format!("{own}: {}", io::Error::from_raw_os_error(2));
+        assert_eq!(plain(&missing), format!("{own}: no such file or folder"));
+        assert_eq!(plain(&plain(&missing)), plain(&missing));
         assert_eq!(plain("a file named x (os error two)"), "a file named x (os error two)");
-        assert_eq!(plain("cut off (os error 2"), "cut off");
+        assert_eq!(plain("cut off (os error 2"), "cut off (os error 2");
         assert!(matches!(plain("nothing to mend"), Cow::Borrowed(_)));
     }
 
     #[test]
     fn a_temporary_name_is_not_shown_and_the_users_own_is() {
-        let missing = tempfile::Builder::new().prefix(".veil-").tempfile_in("/nonexistent/a\"b").unwrap_err();
-        assert!(missing.to_string().contains(".veil-"), "{missing}");
-        assert_eq!(plain(&missing.to_string()), "no such file or folder");
+        for prefix in [".veil-", "veil-dev-", "veil-show-"] {
+            let missing =
+                tempfile::Builder::new().prefix(prefix).tempdir_in("/nonexistent/a\"b").unwrap_err();
+            assert!(missing.to_string().contains(prefix), "{missing}");
+            assert_eq!(plain(&missing.to_string()), "no such file or folder");
+        }
         let own = "no room at path \"/home/anna/photo.png\": sorry";
         assert_eq!(plain(own), own);
         assert_eq!(plain("odd at path \"/.veil-"), "odd at path \"/.veil-");

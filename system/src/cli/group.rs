@@ -139,7 +139,7 @@ async fn create(OneGroup { group, who, cluster }: OneGroup) -> anyhow::Result<()
         Pending::note(&me.home.pending(), &me.client, wish(&me.user, &group), cluster.timeout).await?;
     let made = pending.ask(&me.client, async |turn| {
         let create = CreateGroup { user: me.user.clone(), group: group.clone() };
-        me.client.create_group(turn.request, create, cluster.deadline()).await
+        turn.client(&me.client).create_group(turn.request, create, cluster.deadline()).await
     });
     made.await?.settle()?;
     let json = json!({ "group": group.as_str(), "admin": me.user.as_str() });

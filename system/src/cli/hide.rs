@@ -57,7 +57,8 @@ pub(super) fn run(args: HideArgs) -> anyhow::Result<()> {
     for given in [&file, &cover_path].into_iter().flatten() {
         ensure_apart(given, &output)?;
     }
-    ensure_read_once([&file, &cover_path].into_iter().flatten().map(PathBuf::as_path))?;
+    let inputs = [file.as_deref(), cover_path.as_deref(), passphrase.file()];
+    ensure_read_once(inputs.into_iter().flatten())?;
     let output = Output::prepare(&output, force.existing(), Readers::Usual, 0)?;
     let bytes = match (file, text) {
         (_, Some(text)) => text.into_bytes(),

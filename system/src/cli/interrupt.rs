@@ -11,6 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The files and folders that are not finished.
@@ -77,7 +78,7 @@ fn start_watch() -> io::Result<()> {
     let mut waiting = Vec::new();
     {
         let _within = runtime.enter();
-        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        for kind in ending() {
             let number = kind.as_raw_value();
             // Whoever started this with a signal ignored, such as nohup, wants it to be.
             if ignored & (1 << (number - 1)) == 0 {
@@ -98,9 +99,39 @@ fn start_watch() -> io::Result<()> {
             };
         }
         // The list stays locked: nothing is finished any more.
-        std::process::exit(128 + number)
+        end_by(number)
     })?;
     Ok(())
+}
+
+/// The signals that end a program, unless it does something else.
+fn ending() -> [SignalKind; 4] {
+    [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()]
+}
+
+/// For programs that end in their own way: waits until this one is told to end, or its terminal is closed.
+pub(super) fn told_to_end() -> io::Result<impl Future<Output = ()>> {
+    let hang_up_is_ignored = ignored_signals() & (1 << (SignalKind::hangup().as_raw_value() - 1)) != 0;
+    let mut waiting = Vec::new();
+    for kind in ending() {
+        // A shell has what runs in the background ignore Ctrl-C, which may be sent to it all the same. nohup means it.
+        if kind != SignalKind::hangup() || !hang_up_is_ignored {
+            waiting.push((kind.as_raw_value(), signal(kind)?));
+        }
+    }
+    Ok(async move {
+        first(waiting).await;
+    })
+}
+
+/// Ends as if the signal had not been caught: a shell that runs this in a loop ends with it at Ctrl-C, and does not go on.
+fn end_by(number: i32) -> ! {
+    // What is in memory may be secret: SIGQUIT leaves no picture of it.
+    let limit = Rlimit { current: Some(0), ..getrlimit(Resource::Core) };
+    let _ = setrlimit(Resource::Core, limit);
+    // It returns only if the system does not know the signal.
+    let _ = signal_hook::low_level::emulate_default_handler(number);
+    std::process::exit(128 + number)
 }
 
 /// SIGXFSZ.

@@ -212,6 +212,15 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
 
 /// Runs a parsed command line, with the exit codes of [`main`].
 pub fn run(cli: Cli) -> ExitCode {
+    // They make files with keys and sessions, of which a signal leaves nothing that is not whole.
+    if let Command::Register(_)
+    | Command::Login(_)
+    | Command::Passwd(_)
+    | Command::Rekey(_)
+    | Command::Cluster(_) = &cli.command
+    {
+        interrupt::watch();
+    }
     let done = match cli.command {
         Command::Dev(args) => block_on(dev::run(args)),
         Command::Node(args) => node::run(&args),

@@ -10,7 +10,7 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{log, say, terminal::Terminal};
+use super::{escape::shown, log, say, terminal::Terminal};
 use crate::{
     consensus::{Disk, Folder, SlowDisk},
     node::{Entropy, Environment, Node, NodeConfig, SharedKeys, system_clock},
@@ -65,7 +65,7 @@ fn serve(args: &NodeArgs, terminal: Terminal) -> anyhow::Result<()> {
     let raft = runtime("veil-raft", 1)?;
     let serving = runtime("veil-serve", 2)?;
     let folder = Folder::create(&config.data).and_then(|folder| folder.claim(config.id).map(|()| folder));
-    let folder = folder.with_context(|| format!("data folder {}", config.data.display()))?;
+    let folder = folder.with_context(|| format!("data folder {}", shown(&config.data)))?;
     let disk: Arc<dyn Disk> = match config.experiment.sync_delay {
         Duration::ZERO => Arc::new(folder),
         delay => Arc::new(SlowDisk::new(Arc::new(folder), delay)),
@@ -141,7 +141,7 @@ async fn keep_keys(node: &Node, config: &NodeConfig, told: &Notify) {
             }
             Err(reason) if reason == complaint => {}
             Err(reason) => {
-                tracing::warn!("{}: {reason}; the keys stay as they are", config.cluster_key.display());
+                tracing::warn!("{}: {reason}; the keys stay as they are", shown(&config.cluster_key));
                 complaint = reason;
             }
         }

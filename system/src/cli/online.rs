@@ -10,6 +10,7 @@ use super::{
     ClusterArgs, complain,
     escape::{one_line, shown},
     file::LOCK_PATIENCE,
+    interrupt::told_to_end,
     read_sealed, say, say_json,
     session::UserArgs,
 };
@@ -75,7 +76,7 @@ pub(super) async fn online(args: OnlineArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Be online until Ctrl-C, and tell others what sealed images you have.
+/// Be online until Ctrl-C (or SIGTERM, or until the terminal is closed), and tell others what sealed images you have.
 ///
 /// Listens on an address and tells the cluster which one. Nothing is handed out yet: that is for peers to come.
 #[derive(Debug, Args)]
@@ -102,6 +103,7 @@ pub(super) async fn stay(args: StayArgs) -> anyhow::Result<()> {
     let listener = network.listen(&listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let (address, count) = (listener.local_address(), offers.len());
     let online = me.client.go_online(address.clone(), offers, cluster.deadline()).await?;
+    let stop = told_to_end().context("signals cannot be watched")?;
     let said = cluster.done(
         format_args!("{} is online at {address} until Ctrl-C; images offered: {count}", me.user),
         json!({ "user": me.user.as_str(), "address": address, "offers": count }),
@@ -110,7 +112,7 @@ pub(super) async fn stay(args: StayArgs) -> anyhow::Result<()> {
     if let Err(unsaid) = said {
         complain(unsaid);
     }
-    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
+    stop.await;
     online.leave(cluster.deadline()).await?;
     Ok(())
 }

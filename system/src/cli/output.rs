@@ -73,14 +73,7 @@ impl Output {
             put_with(|out| Ok(rustix::io::write(out, &[]).map(|_| ())?))?;
             return Ok(Self { path, to: To::Standard(out) });
         }
-        let present = what_is_there(&path)?;
-        if let (Some(_), Existing::Kept) = (&present, existing) {
-            let what = present.filter(fs::Metadata::is_symlink).map_or("", |_| " (a link)");
-            anyhow::bail!(
-                "{}{what} is there already: give another name with --output, or --force to replace it",
-                shown(&path)
-            );
-        }
+        let present = free_or_present(&path, existing)?;
         let prepare = || {
             let mut beside = Beside::new(&path, readers)?;
             if let (Some(present), Readers::Usual) = (present.filter(|file| file.is_file()), readers) {
@@ -110,6 +103,14 @@ impl Output {
         match self.to {
             To::File { .. } => Stream::Output,
             To::Standard(_) => Stream::Error,
+        }
+    }
+
+    /// Refuses if its place was taken since it was prepared: by the same command in another program, for instance.
+    pub(super) fn ensure_free(&self) -> anyhow::Result<()> {
+        match self.to {
+            To::File { existing, .. } => free_or_present(&self.path, existing).map(drop),
+            To::Standard(_) => Ok(()),
         }
     }
 
@@ -161,6 +162,19 @@ impl Write for Output {
             To::Standard(out) => out.flush(),
         }
     }
+}
+
+/// What has the name already and is to be replaced, if anything has.
+fn free_or_present(path: &Path, existing: Existing) -> anyhow::Result<Option<fs::Metadata>> {
+    let present = what_is_there(path)?;
+    if let (Some(present), Existing::Kept) = (&present, existing) {
+        let what = if present.is_symlink() { " (a link)" } else { "" };
+        anyhow::bail!(
+            "{}{what} is there already: give another name with --output, or --force to replace it",
+            shown(path)
+        );
+    }
+    Ok(present)
 }
 
 /// What has the name already, if anything has, and if it may be replaced at all.
@@ -248,6 +262,19 @@ mod tests {
         private.write(b"third").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_place_that_was_taken_meanwhile_is_not_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("photo");
+        let (kept, replacing) =
+            (prepare(&path, Existing::Kept).unwrap(), prepare(&path, Existing::Replaced).unwrap());
+        kept.ensure_free().unwrap();
+        fs::write(&path, "another's").unwrap();
+        let said = super::super::describe(&kept.ensure_free().unwrap_err());
+        assert!(said.contains("photo is there already"), "{said}");
+        replacing.ensure_free().unwrap();
     }
 
     #[test]

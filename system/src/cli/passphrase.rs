@@ -1,6 +1,6 @@
 //! Where a passphrase comes from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -22,6 +22,11 @@ pub(super) struct PassphraseArgs {
 }
 
 impl PassphraseArgs {
+    /// The file that it is read from.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.passphrase_file.as_deref()
+    }
+
     /// The passphrase; `new` ones are asked for twice.
     pub(super) fn read(&self, new: bool) -> anyhow::Result<String> {
         let passphrase = match (&self.passphrase_file, std::env::var_os("VEIL_PASSPHRASE")) {

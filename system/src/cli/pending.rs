@@ -69,12 +69,19 @@ pub(super) struct Pending {
     earlier: bool,
 }
 
-/// Under which id to ask.
+/// Under which id to ask, and which client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Turn {
     pub(super) request: RequestId,
     /// Whether it may have been carried out already.
     pub(super) again: bool,
+}
+
+impl Turn {
+    /// Whom to ask: of an earlier attempt, only what the directory remembers says what became of it.
+    pub(super) fn client(self, client: &Client) -> Client {
+        if self.again { client.again() } else { client.clone() }
+    }
 }
 
 impl Pending {
@@ -93,7 +100,7 @@ impl Pending {
         let file = lock(&path, wish, patience).await.with_context(name)?;
         let mut pending = Self { path, file, kind: wish.kind, request: client.request_id(), earlier: false };
         if let Some(request) = pending.read().with_context(name)? {
-            if request.unix_ms().abs_diff(system_clock()()) <= REQUEST_WINDOW_MS {
+            if !is_out_of_time(request) {
                 let (kind, at) = (wish.kind, moment(request.unix_ms()));
                 complain(format_args!(
                     "the {kind} that was asked for at {at} is asked for again, not another one"
@@ -105,6 +112,19 @@ impl Pending {
         }
         pending.write().with_context(name)?;
         Ok(pending)
+    }
+
+    /// Goes on if that is no refusal. Else nothing is asked, and what was not asked before is crossed out.
+    pub(super) fn unless(self, refused: anyhow::Result<()>) -> anyhow::Result<Self> {
+        match refused {
+            Ok(()) => Ok(self),
+            Err(refused) => {
+                if !self.earlier {
+                    self.cross_out()?;
+                }
+                Err(refused)
+            }
+        }
     }
 
     /// Asks, and crosses the request out if it is certain that nothing came of it. Under the id of an earlier attempt first,
@@ -120,7 +140,7 @@ impl Pending {
                 Ok(answer) => return Ok(Answered { answer, pending: self }),
                 Err(error) => error,
             };
-            match outcome(&error, self.earlier) {
+            match outcome(&error, self.earlier.then_some(self.request)) {
                 Outcome::Open => return Err(error.into()),
                 Outcome::None => {
                     self.cross_out()?;
@@ -211,20 +231,35 @@ enum Outcome {
     OutOfReach,
 }
 
-fn outcome(error: &ClientError, earlier: bool) -> Outcome {
+/// `earlier` is the request that an earlier attempt was made with.
+fn outcome(error: &ClientError, earlier: Option<RequestId>) -> Outcome {
+    let Some(earlier) = earlier else {
+        return match error {
+            ClientError::Refused(Refusal::NoSession) => Outcome::Open,
+            ClientError::Refused(_)
+            | ClientError::BadOriginal(_)
+            | ClientError::NotSent(_)
+            | ClientError::TimedOut { .. }
+            | ClientError::Unreachable { .. } => Outcome::None,
+            _ => Outcome::Open,
+        };
+    };
     match error {
         // That says nothing of an earlier attempt.
         ClientError::Refused(Refusal::NoSession) => Outcome::Open,
-        ClientError::Refused(Refusal::RequestOutOfTime { .. } | Refusal::RequestForgotten { .. })
-            if earlier =>
-        {
+        ClientError::Refused(Refusal::RequestOutOfTime { .. } | Refusal::RequestForgotten { .. }) => {
             Outcome::OutOfReach
         }
-        ClientError::Refused(_) if earlier => Outcome::Outdated,
-        ClientError::Refused(_) | ClientError::BadOriginal(_) => Outcome::None,
-        ClientError::NotSent(_) | ClientError::TimedOut { .. } if !earlier => Outcome::None,
+        ClientError::Refused(_) => Outcome::Outdated,
+        // An answer that is not remembered settles nothing; and too old by now, nothing ever will.
+        ClientError::Unsettled { .. } if is_out_of_time(earlier) => Outcome::OutOfReach,
         _ => Outcome::Open,
     }
+}
+
+/// Whether the directory remembers no answers to requests of that time.
+fn is_out_of_time(request: RequestId) -> bool {
+    request.unix_ms().abs_diff(system_clock()()) > REQUEST_WINDOW_MS
 }
 
 fn too_old(kind: &str, request: RequestId) {

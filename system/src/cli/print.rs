@@ -12,6 +12,7 @@ use std::{
 use serde_json::Value;
 
 use super::{closed, escape};
+use crate::os_error::plain;
 
 /// The exit code when whoever read the output has stopped reading: what a shell reports of a program that SIGPIPE
 /// has ended.
@@ -97,9 +98,10 @@ pub(super) enum Stream {
     Error,
 }
 
-/// Says something beside the answer. If nobody hears it, so be it: there is nowhere else to say it.
+/// Says something beside the answer. If nobody hears it, so be it: there is nowhere else to say it. What the
+/// operating system says is told in words.
 pub(super) fn complain(text: impl Display) {
-    complain_in_full(&escape::lines(&format!("veil: {text}")));
+    complain_in_full(&escape::lines(&plain(&format!("veil: {text}"))));
 }
 
 fn complain_in_full(text: &str) {

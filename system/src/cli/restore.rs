@@ -107,7 +107,7 @@ async fn bring_up_to_date(
             return Some((None, Outcome::Failed(StegoError::Interrupted.to_string())));
         }
         Err(CopyError::Seal(_) | CopyError::TooLarge { .. }) => return None,
-        Err(error) => return Some((None, Outcome::Failed(error.to_string()))),
+        Err(error) => return Some((None, Outcome::Failed(super::describe(&error.into())))),
     };
     let block = block.unverified();
     if !images.contains_key(&block.image) {

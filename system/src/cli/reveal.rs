@@ -12,7 +12,7 @@ use super::{
     beside::Readers,
     ensure_apart,
     escape::shown,
-    file::LOCK_PATIENCE,
+    file::{LOCK_PATIENCE, ensure_read_once},
     output::{ForceArgs, Output, STANDARD},
     passphrase::PassphraseArgs,
     print::put_with,
@@ -37,6 +37,7 @@ pub(super) struct RevealArgs {
 pub(super) fn run(args: &RevealArgs) -> anyhow::Result<()> {
     let RevealArgs { picture, output, force, passphrase } = args;
     let name = || shown(picture);
+    ensure_read_once([Some(picture.as_path()), passphrase.file()].into_iter().flatten())?;
     let file = read_sealed(picture, LOCK_PATIENCE)?;
     // Before a passphrase is asked for in vain.
     seal::check_hidden(&file).with_context(name)?;

@@ -86,6 +86,9 @@ fn unique<Name: Ord + Display>(given: Vec<(Name, u32)>) -> anyhow::Result<BTreeM
 
 /// The title of a photo of which nothing is said: its file name.
 fn file_title(photo: &Path) -> String {
+    if photo.as_os_str() == STANDARD {
+        return String::new();
+    }
     photo.file_name().map(|name| title_of(&name.to_string_lossy())).unwrap_or_default()
 }
 
@@ -113,10 +116,13 @@ pub(super) async fn run(args: SealArgs) -> anyhow::Result<()> {
     let asked = format!("{} {image:?}", blake3::hash(&original));
     let wish = Wish { user: &me.user, kind: "sealed image", content: asked.as_bytes() };
     let pending = Pending::note(&me.home.pending(), &me.client, wish, cluster.timeout).await?;
+    // The one that was waited for may have written the same image.
+    let pending = pending.unless(output.ensure_free())?;
     let original = bytes::Bytes::from(original);
     let sealed = pending
         .ask(&me.client, async |turn| {
-            me.client.seal_image(turn.request, image.clone(), original.clone(), cluster.deadline()).await
+            let client = turn.client(&me.client);
+            client.seal_image(turn.request, image.clone(), original.clone(), cluster.deadline()).await
         })
         .await
         .with_context(|| shown(&photo))?;
@@ -148,6 +154,9 @@ mod tests {
     fn a_photo_without_a_title_has_its_files_name() {
         assert_eq!(file_title(Path::new("/home/anna/The sea.jpg")), "The sea.jpg");
         assert_eq!(file_title(Path::new("..")), "");
+        // Standard input has no name, and a file may be called that.
+        assert_eq!(file_title(Path::new("-")), "");
+        assert_eq!(file_title(Path::new("./-")), "-");
         let odd = std::ffi::OsStr::from_bytes(b"a\xff\n\x1b[2J.png");
         assert_eq!(file_title(Path::new(odd)), "a\u{fffd}[2J.png");
         let long = format!("{}.png", "\u{1f30a}".repeat(MAX_TITLE_LEN));

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{
+    escape::shown,
     home::{Home, HomeArgs},
     read_file,
 };
@@ -79,14 +80,14 @@ impl TrustArgs {
         let trust = match self.authority_file() {
             Some(path) => {
                 let read = AuthorityCertificate::from_pem(&read_file(&path, LIMIT)?);
-                Some(Trust::Authority(read.with_context(|| path.display().to_string())?))
+                Some(Trust::Authority(read.with_context(|| shown(&path))?))
             }
             None => self.fingerprint.map(Trust::Fingerprint),
         };
         let operator = self.operator.as_ref().map(|folder| {
             let [certificate, key] = ["operator.pem", "operator.key"].map(|file| folder.join(file));
             let pair = Certificate::from_pem(&read_file(&certificate, LIMIT)?, &read_file(&key, LIMIT)?);
-            pair.with_context(|| format!("{} and {}", certificate.display(), key.display()))
+            pair.with_context(|| format!("{} and {}", shown(&certificate), shown(&key)))
         });
         Ok(Access::Tls { trust, operator: operator.transpose()? })
     }

@@ -1,6 +1,9 @@
 //! `veil view`: opens a sealed image, which costs a view.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use clap::Args;
@@ -82,6 +85,13 @@ impl Target {
         ensure_apart(&args.sealed, &output)?;
         Output::prepare(&output, args.force.existing(), Readers::Owner, room).map(Self::File)
     }
+
+    fn ensure_free(&self) -> anyhow::Result<()> {
+        match self {
+            Self::File(output) => output.ensure_free(),
+            Self::Viewer(_) => Ok(()),
+        }
+    }
 }
 
 pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
@@ -97,12 +107,14 @@ pub(super) async fn run(args: ViewArgs) -> anyhow::Result<()> {
     let image = block.image.0.to_be_bytes();
     let wish = Wish { user, kind: "view", content: &image };
     let pending = Pending::note(&me.home.pending(), client, wish, cluster.timeout).await?;
+    // The one that was waited for may have written the same picture.
+    let pending = pending.unless(target.ensure_free())?;
     let opened = pending.ask(client, async |turn| {
         // What an earlier attempt has taken may be the last.
         if !turn.again {
             may_ask(client, cluster, block, user, &keys.finder).await?;
         }
-        client.open_view(turn.request, user.clone(), block.image, cluster.deadline()).await
+        turn.client(client).open_view(turn.request, user.clone(), block.image, cluster.deadline()).await
     });
     let opened = match opened.await {
         Ok(opened) => opened,
@@ -151,9 +163,11 @@ fn cover(sealed: &Path, bytes: &[u8], block: &PermissionBlock) -> String {
     }
     let path = sealed.with_extension("cover.png");
     let name = shown(&path);
-    let same = read_sealed(&path, std::time::Duration::ZERO).is_ok_and(|bytes| {
-        SealedFile::read(&bytes).is_ok_and(|file| file.block.unverified().image == block.image)
-    });
+    // Not a FIFO, which would be waited for.
+    let same = fs::symlink_metadata(&path).is_ok_and(|present| present.is_file())
+        && read_sealed(&path, std::time::Duration::ZERO).is_ok_and(|bytes| {
+            SealedFile::read(&bytes).is_ok_and(|file| file.block.unverified().image == block.image)
+        });
     if same {
         return format!("; the cover is in {name} already");
     }

@@ -167,6 +167,11 @@ fn the_cover_never_takes_the_place_of_a_picture() {
         assert_eq!(fs::read(scene.at("mine.png")).unwrap(), photo);
         assert!(!scene.at("other.png").exists());
     }
+    // Nor is a FIFO of that name waited for.
+    fs::remove_file(scene.at(cover)).unwrap();
+    mkfifoat(CWD, scene.at(cover), Mode::RUSR | Mode::WUSR).unwrap();
+    assert!(view(&[]).err.contains("is a FIFO"));
+    fs::remove_file(scene.at(cover)).unwrap();
     // One's own file of that name is left alone, and so is what a link there leads to.
     fs::write(scene.at(cover), "kept").unwrap();
     assert!(view(&[]).err.contains("the cover was not written (photo.sealed.cover.png is there already"));
@@ -209,4 +214,21 @@ fn a_file_may_be_standard_input_or_output() {
         "{ended:?}"
     );
     assert!(!scene.names(&scene.work()).contains(&"-".to_owned()));
+}
+
+#[test]
+fn standard_input_has_no_title_and_is_read_once() {
+    let scene = Scene::new();
+    let ended = Ended::of(scene.bash("veil seal - --user anna -o s.png --json < photo.png"));
+    assert!(ended.code == Some(0) && ended.out.contains("\"title\":\"\""), "{ended:?}");
+    fs::write(scene.at("pass"), "a passphrase\n").unwrap();
+    scene.done(["hide", "--text", "noon", "-o", "hidden.png", "--passphrase-file", "pass"]);
+    for command in [
+        "veil hide - -o twice.png --passphrase-file - < pass",
+        "veil hide --text noon --cover - -o twice.png --passphrase-file - < photo.png",
+        "veil reveal - --passphrase-file - < hidden.png",
+    ] {
+        let ended = Ended::of(scene.bash(command));
+        assert!(ended.code == Some(1) && ended.err.contains("is named 2 times"), "{command}: {ended:?}");
+    }
 }

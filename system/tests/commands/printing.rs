@@ -72,6 +72,7 @@ fn an_answer_that_cannot_be_printed_is_an_error() {
         assert_eq!(ended.code, Some(1), "{command:?}: {ended:?}");
         let said = "standard output cannot be written";
         assert!(ended.err.contains(said) && ended.err.lines().count() == 1, "{command:?}: {ended:?}");
+        assert!(!ended.err.contains("os error"), "{command:?}: {ended:?}");
         // Nobody listens any more: no complaint, and what a shell says of a program that SIGPIPE has ended.
         let ended = Ended::of(scene.veil(&command).stdout(closed_pipe()).output().unwrap());
         assert_eq!((ended.code, &*ended.err), (Some(141), ""), "{command:?}");

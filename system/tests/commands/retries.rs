@@ -118,3 +118,29 @@ fn two_at_once_with_two_views_left_are_two_views() {
     });
     assert_eq!(scene.left(), 1);
 }
+
+#[test]
+fn of_two_equal_ones_at_once_the_second_takes_no_view() {
+    let scene = Scene::new();
+    scene.done(["seal", "photo.png", "--user", "anna", "--for", "ben=2"]);
+    let before = scene.names(&scene.work()).len();
+    let followers = scene.stop_followers();
+    let views = [(); 2].map(|()| {
+        let mut view = scene.veil(["view", "photo.sealed.png", "--user", "ben", "--timeout", "60s"]);
+        view.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    crate::scene::until("both have found the name free", || {
+        scene.names(&scene.work()).len() == before + views.len()
+    });
+    signal(&followers, Signal::CONT);
+    let mut ended = views.map(|view| Ended::of(view.wait_with_output().unwrap()));
+    ended.sort_by_key(|ended| ended.code);
+    assert_eq!(ended.each_ref().map(|ended| ended.code), [Some(0), Some(1)], "{ended:?}");
+    assert!(ended[1].err.contains("photo.sealed.opened.png is there already"), "{ended:?}");
+    assert_eq!(
+        fs::read(scene.at("photo.sealed.opened.png")).unwrap(),
+        fs::read(scene.at("photo.png")).unwrap()
+    );
+    assert_eq!(scene.left(), 1);
+    assert_eq!(scene.names(&scene.home().join("pending")), [""; 0]);
+}

@@ -1,6 +1,11 @@
 //! Commands that are told to end in their midst.
 
-use std::{fs, process::Stdio};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
+    process::Stdio,
+};
 
 use rustix::process::{Pid, Signal};
 
@@ -14,12 +19,13 @@ fn a_command_that_is_told_to_end_leaves_no_file_behind() {
     let view = &["view", "photo.sealed.png", "--user", "ben"][..];
     let seal = &["seal", "photo.png", "--user", "anna", "-o", "second.png"][..];
     let followers = scene.stop_followers();
-    for (end, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+    for end in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         for command in [view, seal] {
             let mut asking = scene.veil(command).stderr(Stdio::null()).spawn().unwrap();
             until("it has begun", || scene.names(&scene.work()).len() > before.len());
             signal(&[Pid::from_child(&asking)], end);
-            assert_eq!(asking.wait().unwrap().code(), Some(status));
+            // By the signal itself: a shell's loop ends with it.
+            assert_eq!(asking.wait().unwrap().signal(), Some(end.as_raw()));
             assert_eq!(scene.names(&scene.work()), before);
         }
     }
@@ -53,4 +59,19 @@ fn a_signal_that_is_to_be_ignored_is() {
         assert!(ended.status.success(), "{ended:?}");
     });
     assert!(scene.at("photo.sealed.opened.png").exists());
+}
+
+#[test]
+fn whoever_stays_online_leaves_in_order_at_any_signal() {
+    let scene = Scene::new();
+    for end in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let mut staying = scene.veil(["stay", "--user", "ben"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        BufReader::new(staying.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert!(said.contains("ben is online at"), "{said}");
+        signal(&[Pid::from_child(&staying)], end);
+        assert_eq!(staying.wait().unwrap().code(), Some(0), "{end:?}");
+        let said = scene.done(["online", "ben", "--user", "anna"]);
+        assert!(said.contains("nobody is online"), "{said}");
+    }
 }

@@ -250,6 +250,14 @@ fn a_cluster_that_is_kept_goes_on_with_the_same_users() {
 }
 
 #[test]
+fn ctrl_backslash_leaves_nothing_either() {
+    let mut dev = Dev::start(&[]);
+    dev.signal(Signal::QUIT);
+    assert_eq!(dev.wait().code(), Some(0));
+    assert!(dev.is_gone() && !dev.folder.exists());
+}
+
+#[test]
 fn a_node_that_ends_is_told_of_and_takes_the_others_with_it() {
     let mut dev = Dev::start(&[]);
     kill_process(dev.nodes[2], Signal::KILL).unwrap();

@@ -3,7 +3,11 @@
 use std::{env, fmt, os::unix::ffi::OsStrExt as _, path::Path};
 
 use super::place::Place;
-use crate::{cli::home::Home, directory::is_unseen, wire::client::Member};
+use crate::{
+    cli::{escape::shown, home::Home},
+    directory::is_unseen,
+    wire::client::Member,
+};
 
 /// What `veil dev` prints when the cluster serves.
 pub(super) struct Guide<'a> {
@@ -52,8 +56,8 @@ impl<'a> Guide<'a> {
 impl fmt::Display for Guide<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (folder, fate) = match self.place.is_kept() {
-            true => (self.place.folder().display(), "is kept"),
-            false => (self.place.folder().display(), "is removed"),
+            true => (shown(self.place.folder()), "is kept"),
+            false => (shown(self.place.folder()), "is removed"),
         };
         writeln!(f, "three nodes are running, with TLS; Ctrl-C ends them, and then {folder} {fate}\n")?;
         for (Member { id, client, .. }, pid) in self.place.members().iter().zip(&self.pids) {

@@ -11,7 +11,7 @@ use clap::Args;
 use tokio::time::{Instant, sleep};
 
 use self::{guide::Guide, nodes::Nodes, place::Place};
-use super::{complain, home::HomeArgs, say, trust::TrustArgs};
+use super::{complain, home::HomeArgs, interrupt::told_to_end, say, trust::TrustArgs};
 use crate::{client::Client, wire::transport::Tcp};
 
 /// How long the nodes may take to find a leader; they may have long logs to replay.
@@ -39,7 +39,7 @@ pub(super) struct DevArgs {
 
 pub(super) async fn run(args: DevArgs) -> anyhow::Result<()> {
     // Before anything is made that would be left behind.
-    let stop = stop_signal()?;
+    let stop = told_to_end()?;
     let place = Place::prepare(args.keep, args.port)?;
     let mut nodes = Nodes::start(&place)?;
     let guide = Guide::new(&place, nodes.pids())?;
@@ -81,19 +81,4 @@ async fn wait_for_a_leader(place: &Place) -> anyhow::Result<()> {
         sleep(PAUSE).await;
     }
     anyhow::bail!("the nodes have not agreed on a leader within {START_PATIENCE:?}")
-}
-
-/// Ends when this program is told to, or its terminal is closed.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    })
 }

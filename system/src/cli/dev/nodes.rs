@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, ChildStdin, Command};
 
 use super::place::Place;
-use crate::wire::client::NodeId;
+use crate::{cli::escape::shown, wire::client::NodeId};
 
 /// How long a node may take to end when it is asked to.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ impl Node {
     fn start(program: &Path, id: NodeId, place: &Place) -> anyhow::Result<Self> {
         let log = place.log(id);
         let out = File::options().create(true).append(true).open(&log);
-        let out = out.with_context(|| log.display().to_string())?;
+        let out = out.with_context(|| shown(&log))?;
         let mut command = Command::new(program);
         command
             .args(["child", "--config"])
@@ -91,7 +91,7 @@ impl Node {
             .kill_on_drop(true)
             // A Ctrl-C at the terminal is for this process, which then ends its nodes.
             .process_group(0);
-        let mut child = command.spawn().with_context(|| program.display().to_string())?;
+        let mut child = command.spawn().with_context(|| shown(program))?;
         Ok(Self { id, log, _lifeline: child.stdin.take(), child })
     }
 

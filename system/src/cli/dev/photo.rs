@@ -1,12 +1,16 @@
 //! A picture to try things with, for whoever has none at hand.
 
 use std::{
-    fs::File,
     io::{BufWriter, ErrorKind},
     path::Path,
 };
 
 use anyhow::Context;
+
+use crate::cli::{
+    beside::{Beside, Existing, Readers},
+    escape::shown,
+};
 
 const WIDTH: u32 = 320;
 const HEIGHT: u32 = 200;
@@ -19,16 +23,17 @@ const HORIZON: u32 = 130;
 pub(super) fn draw(path: &Path) -> anyhow::Result<()> {
     let pixels: Vec<u8> = (0..HEIGHT).flat_map(|y| (0..WIDTH).flat_map(move |x| colour(x, y))).collect();
     let write = || {
-        let file = BufWriter::new(File::create_new(path)?);
-        let mut encoder = png::Encoder::new(file, WIDTH, HEIGHT);
+        let mut file = Beside::new(path, Readers::Usual)?;
+        let mut encoder = png::Encoder::new(BufWriter::new(file.file()), WIDTH, HEIGHT);
         encoder.set_color(png::ColorType::Rgb);
         let mut writer = encoder.write_header()?;
         writer.write_image_data(&pixels)?;
-        writer.finish()
+        writer.finish()?;
+        file.take_place(Existing::Kept).map(drop).map_err(png::EncodingError::IoError)
     };
     match write() {
         Err(png::EncodingError::IoError(error)) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        drawn => drawn.with_context(|| path.display().to_string()),
+        drawn => drawn.with_context(|| shown(path)),
     }
 }
 

@@ -3,16 +3,17 @@
 use std::{
     fs::{self, DirBuilder, File, TryLockError},
     net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
+use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 use super::photo;
 use crate::{
-    cli::{cluster, secret},
+    cli::{cluster, escape::shown, secret},
     node::NodeConfig,
     wire::{
         client::{Member, NodeId},
@@ -40,7 +41,7 @@ impl Place {
         let (folder, thrown_away) = match keep {
             Some(folder) => {
                 let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-                made.with_context(|| folder.display().to_string())?;
+                made.with_context(|| shown(&folder))?;
                 (folder, None)
             }
             None => {
@@ -50,7 +51,7 @@ impl Place {
             }
         };
         // What is printed has to work from everywhere.
-        let folder = fs::canonicalize(&folder).with_context(|| folder.display().to_string())?;
+        let folder = fs::canonicalize(&folder).with_context(|| shown(&folder))?;
         let lock = lock(&folder)?;
         let members = match folder.join("ca.key").exists() {
             true => find(&folder, port)?,
@@ -109,7 +110,7 @@ impl Place {
         // It may not have come to that.
         let _ = fs::remove_file(self.environment());
         match self.thrown_away {
-            Some(folder) => folder.close().with_context(|| self.folder.display().to_string()),
+            Some(folder) => folder.close().with_context(|| shown(&self.folder)),
             None => Ok(()),
         }
     }
@@ -121,13 +122,22 @@ fn config(folder: &Path, id: NodeId) -> PathBuf {
 
 fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join("dev.lock");
-    let file = File::create(&path).with_context(|| path.display().to_string())?;
+    // What is there is nobody's to write into, nor what a link there leads to.
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    let file = options.open(&path).with_context(|| shown(&path))?;
+    let present = file.metadata().with_context(|| shown(&path))?;
+    anyhow::ensure!(
+        present.is_file() && present.len() == 0,
+        "{} is not the file that `veil dev` locks: use another folder",
+        shown(&path)
+    );
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            anyhow::bail!("{}: another `veil dev` runs this cluster", folder.display())
+            anyhow::bail!("{}: another `veil dev` runs this cluster", shown(folder))
         }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| shown(&path)),
     }
 }
 
@@ -147,18 +157,18 @@ fn make(folder: &Path, port: Option<u16>) -> anyhow::Result<Vec<Member>> {
 /// A cluster that was made before. Where its nodes find one another is in their logs, and cannot be changed.
 fn find(folder: &Path, port: Option<u16>) -> anyhow::Result<Vec<Member>> {
     let first = NodeConfig::load(&config(folder, 1));
-    let members = first.with_context(|| format!("{}: no whole cluster", folder.display()))?.members;
+    let members = first.with_context(|| format!("{}: no whole cluster", shown(folder)))?.members;
     let numbers = members.iter().map(|member| member.id);
     anyhow::ensure!(
         numbers.eq(1..=NODES),
         "{}: expected a cluster of {NODES} nodes, as `veil dev` makes it",
-        folder.display()
+        shown(folder)
     );
     let used = members[0].client.rsplit(':').next().unwrap_or_default();
     if let Some(base) = port.filter(|base| base.to_string() != used) {
         anyhow::bail!(
             "--port {base}: the cluster in {} uses {used}, and keeps its ports: leave --port out",
-            folder.display()
+            shown(folder)
         );
     }
     Ok(members)
@@ -212,6 +222,22 @@ mod tests {
         let moved = prepare(Some(1)).err().unwrap().to_string();
         assert!(moved.ends_with("and keeps its ports: leave --port out"), "{moved}");
         assert_eq!(prepare(None).unwrap().members(), members);
+    }
+
+    #[test]
+    fn what_is_in_the_place_of_its_lock_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, path) = (folder.path().join("own"), folder.path().join("dev.lock"));
+        fs::write(&own, "").unwrap();
+        std::os::unix::fs::symlink("own", &path).unwrap();
+        assert!(lock(folder.path()).is_err(), "a link was followed");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "kept").unwrap();
+        let refused = lock(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("dev.lock is not the file"), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), b"kept");
+        fs::write(&path, "").unwrap();
+        lock(folder.path()).unwrap();
     }
 
     #[test]

@@ -58,6 +58,10 @@ fn timed_out() -> Result<u32, ClientError> {
     Err(ClientError::TimedOut { waited: PATIENCE, last: "nobody leads".to_owned() })
 }
 
+fn unreachable() -> Result<u32, ClientError> {
+    Err(ClientError::Unreachable { waited: PATIENCE, nodes: Vec::new(), last: "nobody".to_owned() })
+}
+
 fn refused(refusal: Refusal) -> Result<u32, ClientError> {
     Err(refusal.into())
 }
@@ -88,7 +92,9 @@ async fn what_was_not_answered_is_asked_again_under_its_id_until_it_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn what_certainly_was_not_done_is_crossed_out() {
     let scene = Scene::new();
-    for answer in [refused(unknown()), timed_out(), Err(ClientError::BadOriginal("no photo".to_owned()))] {
+    for answer in
+        [refused(unknown()), timed_out(), unreachable(), Err(ClientError::BadOriginal("no photo".to_owned()))]
+    {
         let (refused, turns) = scene.ask(vec![answer]).await;
         assert!(refused.is_err() && !turns[0].again);
         assert_eq!(scene.notes(), 0);
@@ -99,7 +105,7 @@ async fn what_certainly_was_not_done_is_crossed_out() {
 async fn no_answer_to_a_later_attempt_says_anything_of_the_first() {
     let scene = Scene::new();
     let (_, first) = scene.ask(vec![unsettled()]).await;
-    for answer in [timed_out(), unsettled(), refused(Refusal::NoSession)] {
+    for answer in [timed_out(), unreachable(), unsettled(), refused(Refusal::NoSession)] {
         let (_, turns) = scene.ask(vec![answer]).await;
         assert_eq!(turns, [Turn { request: first[0].request, again: true }]);
     }
@@ -124,6 +130,34 @@ async fn who_was_refused_then_or_cannot_know_any_more_asks_anew() {
         }
         assert_eq!(scene.notes(), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_settled_in_its_time_never_will_be() {
+    let scene = Scene::new();
+    let mut pending = scene.note().await;
+    let old = RequestId::new(system_clock()() - REQUEST_WINDOW_MS - 1, 5);
+    (pending.request, pending.earlier) = (old, true);
+    let mut answers = vec![Ok(7), unsettled()];
+    let mut turns = Vec::new();
+    let asked = pending.ask(&scene.client, async |turn| {
+        turns.push(turn);
+        answers.pop().unwrap()
+    });
+    asked.await.unwrap().settle().unwrap();
+    assert_eq!(turns[0], Turn { request: old, again: true });
+    assert!(!turns[1].again && turns[1].request != old);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_asked_after_all_is_crossed_out_unless_it_was_asked_before() {
+    let scene = Scene::new();
+    let refuse = || Err(anyhow::anyhow!("there is one already"));
+    scene.note().await.unless(refuse()).unwrap_err();
+    assert_eq!(scene.notes(), 0);
+    let (_, _) = scene.ask(vec![unsettled()]).await;
+    scene.note().await.unless(refuse()).unwrap_err();
+    assert_eq!(scene.notes(), 1);
 }
 
 #[tokio::test(start_paused = true)]
