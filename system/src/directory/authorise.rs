@@ -53,7 +53,7 @@ impl Directory {
                 record.group_grants.keys().try_for_each(|group| self.member(&record.owner, group))
             }
             Action::OpenView(open) => user(caller, &open.viewer),
-            Action::SetGrant(set) => {
+            Action::SetGrant(set) | Action::GrantViews(set) => {
                 user(caller, &set.owner)?;
                 self.owner(&set.owner, set.image)
             }
@@ -75,7 +75,7 @@ impl Directory {
                 user(caller, &set.admin)?;
                 self.admin(&set.admin, &set.group)
             }
-            Action::SetGroupGrant(set) => {
+            Action::SetGroupGrant(set) | Action::GrantViewsToGroup(set) => {
                 user(caller, &set.owner)?;
                 self.owner(&set.owner, set.image)?;
                 // So that strangers cannot use up the images that a group may have. To revoke, one needs not be there.

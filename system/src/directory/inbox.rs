@@ -249,12 +249,11 @@ impl Directory {
         views_left: u32,
     ) {
         let Some(members) = self.groups.get(group).map(|group| group.members.clone()) else { return };
-        let shared = members.contains_key(owner);
         for member in members.keys().filter(|member| *member != owner) {
-            // Nothing has to be looked for where there is a group that both are in.
-            let known = shared || self.knows(member, owner);
             let (owner, group) = (owner.clone(), group.clone());
-            self.post(member, Notice::GrantedToGroup { image, owner, group, views_left }, known);
+            // Nothing has to be looked for, which would be much for all of them: it is a group that both are in. Whoever
+            // has left it can only take back, and is heard as they were when they gave.
+            self.post(member, Notice::GrantedToGroup { image, owner, group, views_left }, true);
         }
     }
 

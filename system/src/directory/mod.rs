@@ -134,7 +134,7 @@ pub enum Action {
     RecordEarlier(RecordEarlier),
     /// Takes one view off a grant and releases the content key.
     OpenView(OpenView),
-    /// Sets the views that a viewer has left.
+    /// Sets the views that a viewer has left, as earlier versions did.
     SetGrant(SetGrant),
     /// Begins a session.
     LogIn(LogIn),
@@ -162,7 +162,7 @@ pub enum Action {
     RemoveMember(RemoveMember),
     /// Changes a member's part in a group.
     SetRole(SetRole),
-    /// Sets the views that a group has left.
+    /// Sets the views that a group has left, as earlier versions did.
     SetGroupGrant(SetGroupGrant),
     /// Says what is to be seen on an image.
     Describe(Describe),
@@ -186,6 +186,10 @@ pub enum Action {
     SetClock(SetClock),
     /// Makes a sealed image known, with its first grants.
     RecordImage(RecordImage),
+    /// Sets the views that a viewer has left.
+    GrantViews(SetGrant),
+    /// Sets the views that a group has left.
+    GrantViewsToGroup(SetGroupGrant),
 }
 
 /// What a command did, or why it was refused. A refusal changes nothing but the memory of itself.
@@ -445,6 +449,8 @@ impl Directory {
             Action::Unblock(unblock) => self.unblock(unblock),
             Action::SetClock(set) => self.set_clock(set),
             Action::RecordImage(record) => self.record_image(request, record),
+            Action::GrantViews(set) => self.grant_views(set),
+            Action::GrantViewsToGroup(set) => self.grant_views_to_group(set),
         }
     }
 
@@ -547,6 +553,9 @@ impl Action {
             Self::RecordImage(RecordImage { owner, digest, length, grants, group_grants, title, .. }) => {
                 codec::encode(&("seal", owner, digest, length, grants, group_grants, title))
             }
+            // A request that an earlier version has put into the log is the same when it is asked again.
+            Self::GrantViews(set) => codec::encode(&Self::SetGrant(set.clone())),
+            Self::GrantViewsToGroup(set) => codec::encode(&Self::SetGroupGrant(set.clone())),
             Self::Register(register) => {
                 codec::encode(&("register", &register.user, register.key, register.password.is_some()))
             }

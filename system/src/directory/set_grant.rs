@@ -19,8 +19,51 @@ pub struct SetGrant {
     pub views: u32,
 }
 
+/// What became of a grant.
+struct Given {
+    image: ImageId,
+    owner: UserName,
+    viewer: UserName,
+    views_left: u32,
+    revision: u64,
+    /// Whether there were not as many before, or they are the answer to a request.
+    is_news: bool,
+}
+
+impl Given {
+    fn effect(&self) -> Effect {
+        Effect::Granted { views_left: self.views_left, revision: self.revision }
+    }
+}
+
 impl Directory {
-    pub(super) fn set_grant(&mut self, SetGrant { owner: _, image: id, viewer, views }: SetGrant) -> Answer {
+    /// Tells the viewer what is new to them.
+    pub(super) fn grant_views(&mut self, set: SetGrant) -> Answer {
+        let given = self.give_views(set)?;
+        match given.is_news {
+            true => Ok(self.tell_viewer(given)),
+            false => Ok(given.effect()),
+        }
+    }
+
+    /// As earlier versions have put it into the log, and as a request for views is answered: the viewer is told in any
+    /// case.
+    pub(super) fn set_grant(&mut self, set: SetGrant) -> Answer {
+        let given = self.give_views(set)?;
+        Ok(self.tell_viewer(given))
+    }
+
+    fn tell_viewer(&mut self, given: Given) -> Effect {
+        let effect = given.effect();
+        let Given { image, owner, viewer, views_left, .. } = given;
+        if viewer != owner {
+            self.notify(&viewer, Notice::Granted { image, owner, views_left });
+        }
+        effect
+    }
+
+    fn give_views(&mut self, set: SetGrant) -> Result<Given, Refusal> {
+        let SetGrant { owner: _, image: id, viewer, views } = set;
         at_most("views of a grant", u64::from(views), u64::from(MAX_VIEWS))?;
         let viewer = self.known_name(&viewer)?;
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
@@ -42,10 +85,8 @@ impl Directory {
         image.revision += 1;
         let revision = image.revision;
         let answered = views > 0 && self.settle_ask(&owner, id, &viewer);
-        if viewer != owner && (answered || views != before) {
-            self.notify(&viewer, Notice::Granted { image: id, owner, views_left: views });
-        }
-        Ok(Effect::Granted { views_left: views, revision })
+        let is_news = answered || views != before;
+        Ok(Given { image: id, owner, viewer, views_left: views, revision, is_news })
     }
 
     /// Refuses if an owner may not grant one more image to a viewer, who may want nothing of them, or not so much.

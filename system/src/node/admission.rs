@@ -114,7 +114,7 @@ impl Admission {
     ) -> Result<(Actor, Action), ServiceError> {
         let action = match change {
             Change::OpenView(open) => Action::OpenView(open),
-            Change::SetGrant(set) => Action::SetGrant(set),
+            Change::SetGrant(set) => Action::GrantViews(set),
             Change::Renew(renew) => Action::Renew(renew),
             Change::EndSession(end) => Action::EndSession(end),
             Change::EndSessions(end) => Action::EndSessions(end),
@@ -124,7 +124,7 @@ impl Admission {
             Change::LeaveGroup(change) => Action::LeaveGroup(change),
             Change::RemoveMember(change) => Action::RemoveMember(change),
             Change::SetRole(change) => Action::SetRole(change),
-            Change::SetGroupGrant(change) => Action::SetGroupGrant(change),
+            Change::SetGroupGrant(change) => Action::GrantViewsToGroup(change),
             Change::Describe(change) => Action::Describe(change),
             Change::Withdraw(change) => Action::Withdraw(change),
             Change::AskForViews(change) => Action::AskForViews(change),

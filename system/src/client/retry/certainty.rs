@@ -244,7 +244,7 @@ impl World {
             }
             Act::Revoked => {
                 let set = SetGrant { owner, image, viewer: name("ben"), views: 0 };
-                self.meanwhile("anna", Action::SetGrant(set));
+                self.meanwhile("anna", Action::GrantViews(set));
             }
             Act::Withdrawn => self.meanwhile("anna", Action::Withdraw(Withdraw { owner, image })),
         }

@@ -20,12 +20,27 @@ pub struct SetGroupGrant {
 }
 
 impl Directory {
+    /// Tells the members what is new to them.
+    pub(in crate::directory) fn grant_views_to_group(&mut self, set: SetGroupGrant) -> Answer {
+        let (effect, is_news) = self.give_group_views(&set)?;
+        if is_news {
+            let (group, owner) = (self.known_group_name(&set.group)?, self.known_name(&set.owner)?);
+            self.notify_group(&group, &owner, set.image, set.views);
+        }
+        Ok(effect)
+    }
+
+    /// As earlier versions have put it into the log: nobody is told, nobody was.
     pub(in crate::directory) fn set_group_grant(&mut self, set: SetGroupGrant) -> Answer {
-        let SetGroupGrant { owner: _, image: id, group, views } = set;
+        self.give_group_views(&set).map(|(effect, _)| effect)
+    }
+
+    /// What it did, and whether they had another number before.
+    fn give_group_views(&mut self, set: &SetGroupGrant) -> Result<(Effect, bool), Refusal> {
+        let &SetGroupGrant { owner: _, image: id, ref group, views } = set;
         at_most("views of a grant", u64::from(views), u64::from(MAX_VIEWS))?;
-        let group = self.known_group_name(&group)?;
+        let group = self.known_group_name(group)?;
         let image = self.images.get(&id).ok_or(Refusal::UnknownImage { image: id })?;
-        let owner = image.owner.clone();
         let before = image.group_grants.get(&group).map_or(0, |grant| grant.left);
         let used = match image.group_grants.get(&group) {
             Some(grant) => {
@@ -33,7 +48,9 @@ impl Directory {
                 grant.used
             }
             // Nothing to take back: that must not take a place among the group's images.
-            None if views == 0 => return Ok(Effect::Granted { views_left: 0, revision: image.revision }),
+            None if views == 0 => {
+                return Ok((Effect::Granted { views_left: 0, revision: image.revision }, false));
+            }
             None => {
                 let groups = image.group_grants.len() as u64 + 1;
                 at_most("number of groups that the image is granted to", groups, MAX_GROUP_GRANTS as u64)?;
@@ -47,12 +64,8 @@ impl Directory {
         };
         self.work.touch(1);
         let image = self.image_mut(id)?;
-        image.group_grants.insert(group.clone(), Grant { left: views, used });
+        image.group_grants.insert(group, Grant { left: views, used });
         image.revision += 1;
-        let revision = image.revision;
-        if views != before {
-            self.notify_group(&group, &owner, id, views);
-        }
-        Ok(Effect::Granted { views_left: views, revision })
+        Ok((Effect::Granted { views_left: views, revision: image.revision }, views != before))
     }
 }

@@ -10,6 +10,8 @@ fn golden_bytes_of_a_command() {
     let session = *session(&name("a")).as_bytes();
     let parts = [&[251, 2, 1, 7, 1][..], &session, &[3, 1, b'a', 3, 1, b'b', 250]];
     assert_eq!(codec::encode(&command).unwrap(), parts.concat());
+    let action = codec::encode(&grant("a", ImageId(3), "b", 250)).unwrap();
+    assert_eq!(action, [29, 1, b'a', 3, 1, b'b', 250]);
 }
 
 #[test]
@@ -138,8 +140,12 @@ fn golden_bytes_of_what_is_done_with_groups_and_requests() {
             b"\x10\x01a\x01g\x01b\x01",
         ),
         (
-            Action::SetGroupGrant(SetGroupGrant { owner: x.clone(), image, group, views: 3 }),
+            Action::SetGroupGrant(SetGroupGrant { owner: x.clone(), image, group: group.clone(), views: 3 }),
             b"\x11\x01a\x09\x01g\x03",
+        ),
+        (
+            Action::GrantViewsToGroup(SetGroupGrant { owner: x.clone(), image, group, views: 3 }),
+            b"\x1e\x01a\x09\x01g\x03",
         ),
         (
             Action::Describe(Describe {

@@ -17,6 +17,7 @@ mod groups;
 mod images;
 mod inbox;
 mod quotas;
+mod replay;
 mod requests;
 mod roles;
 mod sections;
@@ -56,7 +57,7 @@ fn command(number: u128, action: Action) -> Command {
         Action::RecordImage(record) => Actor::Session(session(&record.owner)),
         Action::RecordEarlier(record) => Actor::Session(session(&record.owner)),
         Action::OpenView(open) => Actor::Session(session(&open.viewer)),
-        Action::SetGrant(set) => Actor::Session(session(&set.owner)),
+        Action::SetGrant(set) | Action::GrantViews(set) => Actor::Session(session(&set.owner)),
         Action::Renew(renew) => Actor::Session(session(&renew.user)),
         Action::EndSession(end) => Actor::Session(session(&end.user)),
         Action::EndSessions(end) => Actor::Session(session(&end.user)),
@@ -66,7 +67,7 @@ fn command(number: u128, action: Action) -> Command {
         Action::LeaveGroup(leave) => Actor::Session(session(&leave.user)),
         Action::RemoveMember(remove) => Actor::Session(session(&remove.admin)),
         Action::SetRole(set) => Actor::Session(session(&set.admin)),
-        Action::SetGroupGrant(set) => Actor::Session(session(&set.owner)),
+        Action::SetGroupGrant(set) | Action::GrantViewsToGroup(set) => Actor::Session(session(&set.owner)),
         Action::Describe(describe) => Actor::Session(session(&describe.owner)),
         Action::Withdraw(withdraw) => Actor::Session(session(&withdraw.owner)),
         Action::AskForViews(ask) => Actor::Session(session(&ask.user)),
@@ -128,7 +129,7 @@ fn open(viewer: &str, image: ImageId) -> Action {
 }
 
 fn grant(owner: &str, image: ImageId, viewer: &str, views: u32) -> Action {
-    Action::SetGrant(SetGrant { owner: name(owner), image, viewer: name(viewer), views })
+    Action::GrantViews(SetGrant { owner: name(owner), image, viewer: name(viewer), views })
 }
 
 /// Anna owns image 10, Ben has two views of it, Carl none. All are logged in.

@@ -94,7 +94,7 @@ fn whoever_has_used_up_all_bytes_grows_in_no_way() {
             record("anna", &[], 1),
             grant("anna", own, "carl", 1),
             Action::Describe(Describe { owner: anna.clone(), image: own, title, description }),
-            Action::SetGroupGrant(SetGroupGrant {
+            Action::GrantViewsToGroup(SetGroupGrant {
                 owner: anna.clone(),
                 image: own,
                 group: group("choir"),

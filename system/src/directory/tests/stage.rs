@@ -88,7 +88,7 @@ impl Stage {
 
     pub(super) fn grants_group(&mut self, owner: &str, image: ImageId, group: &str, views: u32) -> Answer {
         let (owner, group) = (name(owner), self::group(group));
-        self.does(Action::SetGroupGrant(SetGroupGrant { owner, image, group, views }))
+        self.does(Action::GrantViewsToGroup(SetGroupGrant { owner, image, group, views }))
     }
 
     pub(super) fn asks_for(&mut self, user: &str, image: ImageId, views: u32) -> Answer {
