@@ -64,7 +64,7 @@ fn serve(args: &NodeArgs, terminal: Terminal) -> anyhow::Result<()> {
     // Raft has a thread of its own: nothing that clients ask for can keep its heartbeats waiting.
     let raft = runtime("veil-raft", 1)?;
     let serving = runtime("veil-serve", 2)?;
-    let folder = Folder::create(&config.data).and_then(|folder| folder.claim(config.id).map(|()| folder));
+    let folder = Folder::create(&config.data).and_then(|folder| folder.of(config.id));
     let folder = folder.with_context(|| format!("data folder {}", shown(&config.data)))?;
     let disk: Arc<dyn Disk> = match config.experiment.sync_delay {
         Duration::ZERO => Arc::new(folder),

@@ -156,7 +156,14 @@ impl Contacts {
                 let members = metrics.membership_config.nodes().filter(|(id, _)| **id != own);
                 members.map(|(id, seat)| (*id, seat.clone())).collect()
             };
-            kept.retain(|id, (seat, _)| seats.get(id) == Some(seat));
+            let gone = kept.iter().filter(|(id, (seat, _))| seats.get(*id) != Some(seat)).map(|(id, _)| *id);
+            for id in gone.collect::<Vec<_>>() {
+                if let Some((_, keeping)) = kept.remove(&id) {
+                    // It may be noting what the other one says.
+                    keeping.end().await;
+                }
+                self.promises.forget(id);
+            }
             for (id, seat) in seats {
                 kept.entry(id).or_insert_with(|| {
                     let keeping = tokio::spawn(self.clone().keep(id, seat.clone()));
@@ -229,6 +236,14 @@ impl Contacts {
 
 /// Ends with its owner.
 struct Kept(JoinHandle<()>);
+
+impl Kept {
+    async fn end(mut self) {
+        self.0.abort();
+        // It was aborted, and if it had panicked nothing would be left of it either.
+        let _ = (&mut self.0).await;
+    }
+}
 
 impl Drop for Kept {
     fn drop(&mut self) {

@@ -199,7 +199,7 @@ impl Consensus {
     /// Answers a message that is meant for another disk.
     pub(super) fn refuse(&self, meant: super::DiskId) -> PeerAnswer {
         let id = self.raft.node_id();
-        if self.recovered {
+        if self.former.contains(&meant) {
             return PeerAnswer::Outlived(format!(
                 "the cluster was recovered from node {id} alone, when most of the others were taken for lost, and this node \
                  with its folder is no member of it any more. What it holds may contradict the cluster: keep the folder \

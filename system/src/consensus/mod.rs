@@ -223,8 +223,8 @@ pub struct Consensus {
     disk: DiskId,
     /// Tells this run of the node from others.
     run: DiskId,
-    /// Whether the cluster was recovered from this disk.
-    recovered: bool,
+    /// The numbers that the disk had before the cluster was recovered from it, if it ever was.
+    former: Arc<[DiskId]>,
     /// Why this node must not go on, if it must not.
     ending: Ending,
     contacts: Contacts,
@@ -388,7 +388,7 @@ impl Consensus {
         let opened = tokio::task::spawn_blocking(move || open(disk, fresh, measuring, warning)).await;
         let opened = opened.map_err(|panic| StartError::Stopped(panic.to_string()))?;
         let (log, closed, machine) = opened.map_err(|error| error.of_node(id))?;
-        let (disk, pace, recovered) = (log.disk(), log.pace(), log.is_recovered());
+        let (disk, pace, former) = (log.disk(), log.pace(), log.former());
         let ending = Ending::default();
         let retention = Retention {
             spare: timing.snapshot_every / 4,
@@ -427,7 +427,7 @@ impl Consensus {
             network,
             disk,
             run: fresh,
-            recovered,
+            former,
             ending,
             contacts,
             promises,

@@ -142,6 +142,16 @@ impl Promises {
         self.tell(&known);
     }
 
+    /// A node is no member any more, with the disk that it had. What it promised binds nobody.
+    pub(super) fn forget(&self, id: NodeId) {
+        let mut known = self.inner.lock();
+        known.others.remove(&id);
+        known.logged.remove(&id);
+        if known.broken.remove(&id).is_some() {
+            self.tell(&known);
+        }
+    }
+
     /// Somebody remembers that this node has promised `told`, and it stands as it does.
     pub(super) fn remind(&self, told: &Promise, stand: &Stand) {
         let mut known = self.inner.lock();
@@ -285,6 +295,17 @@ mod tests {
         promises.acknowledge(2, disk(), 3, entry(3, 7));
         promises.note(2, disk(), &stand(3, entry(3, 6), entry(3, 5)), &promises.of(2, disk()));
         assert!(alarms.is_active(Alarm::PutBack));
+    }
+
+    #[test]
+    fn who_is_no_member_any_more_is_told_of_no_more() {
+        let (promises, alarms) = remembering(&stand(3, entry(3, 9), entry(3, 9)));
+        let less = stand(3, entry(3, 4), entry(3, 4));
+        promises.note(2, disk(), &less, &promises.of(2, disk()));
+        assert!(alarms.is_active(Alarm::PutBack));
+        promises.forget(2);
+        assert!(!alarms.is_active(Alarm::PutBack));
+        assert_eq!(promises.of(2, disk()), Promise::default());
     }
 
     #[test]

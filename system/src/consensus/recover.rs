@@ -126,7 +126,7 @@ impl Survivor {
         }
         let (_, mut image) = SnapshotStore::open(disk).map_err(OpenError::from)?;
         let journal = Journal::open(segments, DiskId::default(), SEGMENT).map_err(OpenError::from)?;
-        let state = *journal.state();
+        let state = journal.state();
         if state.last.is_none() && image.applied.is_none() {
             return Err(RecoverError::Empty);
         }
@@ -142,7 +142,7 @@ impl Survivor {
         let seat = seat.cloned().ok_or(RecoverError::NoVoter { node })?;
         let disk = state.disk.unwrap_or_default();
         // A recovery that was cut short has changed the number already.
-        if seat.disk != disk && Some(seat.disk) != state.recovered {
+        if seat.disk != disk && !state.recovered.contains(&seat.disk) {
             return Err(RecoverError::OtherDisk { node, known: seat.disk, disk });
         }
         if seat.disk == disk && membership.voter_ids().count() == 1 {
@@ -188,7 +188,7 @@ impl Survivor {
     /// # Errors
     /// [`RecoverError::Io`]; then it may be done in part, and can be done again.
     pub fn recover(mut self, fresh: DiskId) -> Result<(), RecoverError> {
-        let state = *self.journal.state();
+        let state = self.journal.state();
         let before = self.image.applied;
         let voted = state.vote.map_or(0, |vote| vote.leader_id.term);
         let term = voted.max(before.map_or(0, |entry| entry.committed_leader_id().term)) + TERMS;
@@ -198,14 +198,18 @@ impl Survivor {
         let members = members.map_err(|error| RecoverError::Unusable(error.to_string()))?;
         let entry = Entry { log_id, payload: EntryPayload::Membership(members) };
         let bytes = codec::encode(&entry).map_err(|error| RecoverError::Io(io::Error::other(error)))?;
-        let records = [
-            Record::Disk(fresh),
-            Record::Recovered(state.recovered.unwrap_or(self.seat.disk)),
+        // The power may fail where the log goes on in another segment, after any of these: what the number was comes first, so
+        // that the disk is always known as the member's.
+        let changed = [Record::Recovered(self.seat.disk), Record::Disk(fresh)];
+        let added = [
             Record::Vote(Vote::new_committed(term, self.node)),
             Record::Entry { index: log_id.index, bytes: &bytes },
             Record::Committed(log_id),
         ];
-        let written = records.iter().try_for_each(|record| self.journal.push(record));
+        // Of one that got a snapshot, and had the power fail before its log said so, the log ends earlier.
+        let covered = before.filter(|applied| state.last < Some(applied.index)).map(Record::Purged);
+        let mut records = changed.iter().chain(&covered).chain(&added);
+        let written = records.try_for_each(|record| self.journal.push(record));
         written.and_then(|()| self.journal.flush()).map_err(RecoverError::Io)
     }
 }

@@ -13,6 +13,7 @@ use super::{
 
 mod cluster;
 mod put_back;
+mod recovery;
 mod retention;
 mod snapshots;
 mod survival;

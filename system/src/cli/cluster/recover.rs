@@ -42,8 +42,8 @@ pub(super) fn recover(RecoverArgs { config, yes, json }: &RecoverArgs) -> anyhow
     let there = std::fs::metadata(&config.data).with_context(name)?;
     anyhow::ensure!(there.is_dir(), "{}: it is no folder", name());
     let folder = Folder::create(&config.data).with_context(name)?;
-    folder.claim(config.id).with_context(name)?;
-    let survivor = Survivor::open(config.id, Arc::new(folder)).with_context(name)?;
+    folder.check(config.id).with_context(name)?;
+    let survivor = Survivor::open(config.id, Arc::new(folder.clone())).with_context(name)?;
     let living = block_on(async { Ok(survivor.living(&*network(&config)?).await) })?;
     let (holdings, others) = (survivor.holdings(), survivor.others().cloned().collect::<Vec<_>>());
     if let Some(Member { id, peer, .. }) = living.first() {
@@ -57,6 +57,7 @@ pub(super) fn recover(RecoverArgs { config, yes, json }: &RecoverArgs) -> anyhow
         tell(config.id, &holdings, &others)?;
     }
     anyhow::ensure!(*yes, "nothing was changed: say --yes to make node {} the only member", config.id);
+    folder.claim(config.id).with_context(name)?;
     let fresh = DiskId::new(system_clock()(), Entropy::from_system().bits());
     survivor.recover(fresh).with_context(name)?;
     match json {
@@ -90,6 +91,10 @@ fn tell(id: u64, holdings: &Holdings, others: &[Member]) -> anyhow::Result<()> {
     for Member { id, client, peer } in others {
         say(format_args!("node {id} ({client}, {peer}) does not answer, and will be no member any more"))?;
     }
+    say(
+        "if the others live and only cannot be reached from here, they will stop when they reach this node again, and what they \
+         have acknowledged since is not here",
+    )?;
     say(
         "never start the others with the folders that they had: among themselves they would go on as the cluster of before",
     )?;

@@ -33,6 +33,8 @@ const FORMER_LOG: &str = "log.redb";
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
+    /// Whose it becomes when its log is opened.
+    owner: Option<NodeId>,
 }
 
 impl Folder {
@@ -43,19 +45,27 @@ impl Folder {
     pub fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         make_private(&path)?;
-        Ok(Self { path })
+        Ok(Self { path, owner: None })
     }
 }
 
 impl Folder {
-    /// Makes this the folder of a node, or makes sure that it is no other one's.
+    /// The same folder, which becomes that of a node when its log is opened: then no other process has it.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn of(self, node: NodeId) -> io::Result<Self> {
+        self.check(node)?;
+        Ok(Self { owner: Some(node), ..self })
+    }
+
+    /// Makes sure that it is no other node's folder; whether it is anybody's yet.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when it is another node's, or the system refuses.
-    pub fn claim(&self, node: NodeId) -> io::Result<()> {
-        let path = self.path.join(OWNER);
-        match fs::read_to_string(&path) {
-            Ok(owner) if owner.trim() == node.to_string() => Ok(()),
+    pub fn check(&self, node: NodeId) -> io::Result<bool> {
+        match fs::read_to_string(self.path.join(OWNER)) {
+            Ok(owner) if owner.trim() == node.to_string() => Ok(true),
             Ok(owner) => {
                 let owner: String = owner.trim().chars().take(20).collect();
                 let reason = format!(
@@ -63,16 +73,25 @@ impl Folder {
                 );
                 Err(io::Error::new(io::ErrorKind::AlreadyExists, reason))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let temporary = self.path.join(format!("{OWNER}{UNFINISHED}"));
-                let mut file = File::create(&temporary)?;
-                writeln!(file, "{node}")?;
-                file.sync_all()?;
-                fs::rename(&temporary, &path)?;
-                sync_folder(&self.path)
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes this the folder of a node. Whoever does so has its log open.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn claim(&self, node: NodeId) -> io::Result<()> {
+        if self.check(node)? {
+            return Ok(());
+        }
+        let temporary = self.path.join(format!("{OWNER}{UNFINISHED}"));
+        let mut file = File::create(&temporary)?;
+        writeln!(file, "{node}")?;
+        file.sync_all()?;
+        fs::rename(&temporary, self.path.join(OWNER))?;
+        sync_folder(&self.path)
     }
 }
 
@@ -99,6 +118,9 @@ impl Disk for Folder {
         if self.path.join(FORMER_LOG).try_exists()? {
             let reason = format!("{FORMER_LOG} is of a format before 5, which this program does not read");
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        if let Some(owner) = self.owner {
+            self.claim(owner)?;
         }
         remove_unfinished(&self.path)?;
         let path = self.path.join("log");
@@ -275,5 +297,27 @@ impl SegmentFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_becomes_a_nodes_when_its_log_is_opened_and_not_before() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = || Folder::create(place.path()).unwrap();
+        let owner = place.path().join(OWNER);
+        assert!(!folder().check(1).unwrap());
+        let running = folder().open_log().unwrap();
+        let refused = folder().of(2).unwrap().open_log().map(drop).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ResourceBusy);
+        assert!(!owner.exists(), "it is in use by another one");
+        drop(running);
+        drop(folder().of(1).unwrap().open_log().unwrap());
+        assert_eq!(fs::read_to_string(owner).unwrap().trim(), "1");
+        assert!(folder().check(1).unwrap());
+        assert_eq!(folder().of(2).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     }
 }

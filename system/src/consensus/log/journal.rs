@@ -22,8 +22,9 @@ use crate::consensus::{
 pub const SEGMENT: u64 = 4 << 20;
 /// No segment is longer, bytes.
 const LARGEST: u64 = 64 << 20;
-/// More than what a segment begins with, bytes: its head, and in a batch all that is not an entry.
+/// More than what a segment begins with, bytes: its head, and in a batch all that is not an entry. Each recovery adds to it.
 const OPENING: u64 = 256;
+const OPENING_RECOVERED: u64 = 32;
 
 /// The log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -46,12 +47,12 @@ impl From<LogError> for io::Error {
 }
 
 /// All that the log holds but the entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     /// The number of the disk.
     pub disk: Option<DiskId>,
-    /// The number that it had before the cluster was recovered from it, if it ever was.
-    pub recovered: Option<DiskId>,
+    /// The numbers that it had before the cluster was recovered from it, in order, if it ever was.
+    pub recovered: Vec<DiskId>,
     /// The vote.
     pub vote: Option<Vote>,
     /// What is known to be committed.
@@ -66,7 +67,9 @@ impl State {
     fn apply(&mut self, record: &Record<'_>) -> Result<(), Damage> {
         match *record {
             Record::Disk(disk) => self.disk = Some(disk),
-            Record::Recovered(former) => self.recovered = Some(former),
+            // Every segment begins with all of them.
+            Record::Recovered(former) if self.recovered.contains(&former) => {}
+            Record::Recovered(former) => self.recovered.push(former),
             Record::Vote(vote) => self.vote = Some(vote),
             Record::Committed(log_id) => self.committed = Some(log_id),
             Record::Purged(log_id) => {
@@ -86,9 +89,9 @@ impl State {
     }
 
     /// What a segment begins with.
-    fn opening(&self) -> impl Iterator<Item = Record<'static>> {
+    fn opening(&self) -> impl Iterator<Item = Record<'static>> + '_ {
         let disk = self.disk.map(Record::Disk).into_iter();
-        (disk.chain(self.recovered.map(Record::Recovered)).chain(self.vote.map(Record::Vote)))
+        (disk.chain(self.recovered.iter().copied().map(Record::Recovered)).chain(self.vote.map(Record::Vote)))
             .chain(self.committed.map(Record::Committed))
             .chain(self.purged.map(Record::Purged))
             .chain([Record::Last(self.last)])
@@ -231,7 +234,8 @@ impl Journal {
 
     /// The next segment, in which there has to be room for a record of so many bytes.
     fn next_segment(&self, record: u32) -> io::Result<Segment> {
-        let least = OPENING + u64::from(record) + RESERVE as u64;
+        let opening = OPENING + OPENING_RECOVERED * self.state.recovered.len() as u64;
+        let least = opening + u64::from(record) + RESERVE as u64;
         if least > LARGEST {
             let reason = format!("an entry of {record} bytes, a segment has at most {LARGEST}");
             return Err(io::Error::other(reason));
@@ -244,7 +248,7 @@ impl Journal {
         self.index.write().add_file(segment.clone());
         self.keeper.prepare(segment.number + 1);
         (self.segment, self.end) = (segment, HEAD as u64);
-        let state = self.state;
+        let state = self.state.clone();
         state.opening().try_for_each(|record| self.put(&record))
     }
 

@@ -48,7 +48,8 @@ fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
 #[derive(Clone)]
 pub struct LogStore {
     disk: DiskId,
-    recovered: bool,
+    /// The numbers that it had before.
+    former: Arc<[DiskId]>,
     index: Arc<RwLock<Index>>,
     memory: Arc<RwLock<Tail>>,
     stages: Stages,
@@ -129,9 +130,9 @@ impl LogStore {
         stages: Stages,
     ) -> Result<(Self, Closed), LogError> {
         let mut journal = Journal::open(segments, fresh, SEGMENT)?;
-        let state = *journal.state();
+        let state = journal.state().clone();
         let disk = state.disk.ok_or_else(|| io::Error::other("the log has no disk number"))?;
-        let (index, recovered) = (journal.index(), state.recovered.is_some());
+        let (index, former) = (journal.index(), state.recovered.as_slice().into());
         let memory = Arc::new(RwLock::new(load_tail(&state, &index.read())?));
         let (writer, orders) = crossbeam_channel::unbounded();
         let pace = Arc::new(Mutex::new(Pace::default()));
@@ -142,7 +143,7 @@ impl LogStore {
             drop(journal);
             drop(closing);
         })?;
-        Ok((Self { disk, recovered, index, memory, stages, pace, writer }, closed))
+        Ok((Self { disk, former, index, memory, stages, pace, writer }, closed))
     }
 
     /// The last entry that is in the log no more.
@@ -161,9 +162,9 @@ impl LogStore {
         self.disk
     }
 
-    /// Whether the cluster was ever recovered from this disk alone.
-    pub(super) fn is_recovered(&self) -> bool {
-        self.recovered
+    /// The numbers that the disk had before the cluster was recovered from it alone, if it ever was.
+    pub(super) fn former(&self) -> Arc<[DiskId]> {
+        self.former.clone()
     }
 
     /// What its disk takes.
@@ -362,13 +363,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn truncate_after(&mut self, last_kept: Option<LogId>) -> io::Result<()> {
+        self.memory.write().truncate(last_kept);
         let last_kept = last_kept.map(|log_id| log_id.index);
-        {
-            let mut tail = self.memory.write();
-            while tail.entries.back().is_some_and(|held| Some(held.entry.log_id.index) > last_kept) {
-                tail.pop_back();
-            }
-        }
         self.order_and_wait(|flushed| Write::Truncate { last_kept, flushed }).await
     }
 

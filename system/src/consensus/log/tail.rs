@@ -49,7 +49,7 @@ impl Tail {
     }
 
     pub(super) fn last(&self) -> Option<LogId> {
-        self.entries.back().map(|held| held.entry.log_id()).or(self.purged)
+        self.entries.back().map(|held| held.entry.log_id()).or(self.removed.max(self.purged))
     }
 
     /// The last entry that is on disk.
@@ -59,7 +59,9 @@ impl Tail {
         let on_disk = self.entries.back().map(|held| flushed.min(held.entry.log_id.index));
         let at = on_disk.and_then(|index| index.checked_sub(self.first_index()?));
         let held = at.and_then(|at| self.entries.get(at as usize)).map(|held| held.entry.log_id());
-        held.or_else(|| self.removed.max(self.purged).filter(|removed| removed.index <= flushed))
+        held.or_else(|| {
+            [self.removed, self.purged].into_iter().flatten().filter(|gone| gone.index <= flushed).max()
+        })
     }
 
     pub(super) fn first_index(&self) -> Option<u64> {
@@ -94,9 +96,20 @@ impl Tail {
         self.forget(removed);
     }
 
-    pub(super) fn pop_back(&mut self) {
+    fn pop_back(&mut self) {
         let removed = self.entries.pop_back();
         self.forget(removed);
+    }
+
+    /// Takes out the entries after `last_kept`.
+    pub(super) fn truncate(&mut self, last_kept: Option<LogId>) {
+        let index = last_kept.map(|log_id| log_id.index);
+        while self.entries.back().is_some_and(|held| Some(held.entry.log_id.index) > index) {
+            self.pop_back();
+        }
+        if self.entries.is_empty() {
+            self.removed = last_kept;
+        }
     }
 
     fn forget(&mut self, removed: Option<Held>) {
@@ -144,4 +157,46 @@ pub(super) fn batch(entries: impl Iterator<Item = io::Result<Held>>) -> io::Resu
         taken.push(held);
     }
     Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::{EntryPayload, vote::leader_id_std::CommittedLeaderId};
+
+    use super::*;
+
+    fn log_id(index: u64) -> LogId {
+        LogId::new(CommittedLeaderId::new(1), index)
+    }
+
+    /// Entries 5 to 9 in memory, those before only on disk.
+    fn tail() -> Tail {
+        let mut tail = Tail::default();
+        (1..10).for_each(|index| {
+            tail.push_back(Held { entry: Entry::new(log_id(index), EntryPayload::Blank), size: 1 });
+        });
+        tail.flush(Some(9));
+        (1..5).for_each(|_| tail.pop_front());
+        tail
+    }
+
+    #[test]
+    fn what_is_kept_of_a_log_is_on_disk_also_when_nothing_of_it_is_in_memory() {
+        let mut tail = tail();
+        assert_eq!(tail.durable(), Some(log_id(9)));
+        tail.truncate(Some(log_id(2)));
+        assert_eq!((tail.durable(), tail.last()), (Some(log_id(2)), Some(log_id(2))));
+        tail.flush(Some(2));
+        assert_eq!((tail.durable(), tail.last()), (Some(log_id(2)), Some(log_id(2))));
+    }
+
+    #[test]
+    fn a_purge_that_is_not_on_disk_hides_nothing_that_is() {
+        let mut tail = tail();
+        tail.purged = Some(log_id(20));
+        (5..10).for_each(|_| tail.pop_front());
+        assert_eq!(tail.durable(), Some(log_id(9)));
+        tail.flush(Some(20));
+        assert_eq!(tail.durable(), Some(log_id(20)));
+    }
 }

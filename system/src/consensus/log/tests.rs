@@ -19,7 +19,7 @@ impl Content {
     fn apply(&mut self, record: &Record<'_>) {
         match *record {
             Record::Disk(disk) => self.state.disk = Some(disk),
-            Record::Recovered(former) => self.state.recovered = Some(former),
+            Record::Recovered(former) => self.state.recovered.push(former),
             Record::Vote(vote) => self.state.vote = Some(vote),
             Record::Committed(log_id) => self.state.committed = Some(log_id),
             Record::Purged(log_id) => {
@@ -46,7 +46,7 @@ impl Content {
         let stored = index.find(0, u64::MAX);
         let entries = stored.iter().zip(first..);
         let entries = entries.map(|(stored, index)| (index, stored.read(&mut buffer).unwrap().to_vec()));
-        Self { state: *journal.state(), entries: entries.collect() }
+        Self { state: journal.state().clone(), entries: entries.collect() }
     }
 }
 

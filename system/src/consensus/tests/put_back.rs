@@ -59,6 +59,37 @@ async fn a_follower_that_was_put_back_gets_what_it_lacks_and_all_are_told() {
     assert!(!is_told(&cluster, old));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_put_back_and_is_removed_is_told_of_no_more() {
+    let mut cluster = Cluster::start(Timing::default(), Duration::ZERO).await;
+    let (_, leader) = cluster.leader_after(0).await;
+    cluster.write(100).await;
+    cluster.converge().await;
+    let (old, other) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    cluster.stop_node(old).await;
+    let copy = cluster.copy_of_disk(old);
+    cluster.start_node(old).await;
+    for _ in 0..50 {
+        cluster.write(4_000).await;
+    }
+    cluster.converge().await;
+    heard(&cluster, leader, old).await;
+    heard(&cluster, other, old).await;
+    cluster.stop_node(old).await;
+    cluster.put_back(old, copy);
+    cluster.ways.narrow(old, 2_000);
+    cluster.start_node(old).await;
+    for id in [leader, other] {
+        until(|| is_told(&cluster, id).then_some(())).await;
+    }
+    cluster.stop_node(old).await;
+    let leads = cluster.leader().unwrap().1;
+    cluster.nodes[&leads].consensus.remove_member(old).await.unwrap();
+    for id in [leader, other] {
+        until(|| (!is_told(&cluster, id)).then_some(())).await;
+    }
+}
+
 /// The leader and one that is put back are the only ones that hold what was acknowledged, and the leader is down.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_put_back_elects_nobody_who_lacks_what_it_was_heard_to_hold() {
