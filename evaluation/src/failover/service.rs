@@ -85,6 +85,11 @@ struct Known {
     found: Vec<(f64, Option<f64>)>,
 }
 
+/// From when until when, s.
+type Span = (f64, f64);
+/// What a bad second was looked for with.
+type Sought = (f64, f64, f64, f64);
+
 /// The load of a run, indexed.
 #[derive(Debug)]
 pub(super) struct Service {
@@ -105,11 +110,11 @@ pub(super) struct Service {
     /// When those that were not answered in time were due, ascending.
     lost: Vec<f64>,
     /// The time before a fault that was looked at last, s.
-    before: RefCell<Option<((f64, f64), Rc<Waits>)>>,
+    before: RefCell<Option<(Span, Rc<Waits>)>>,
     /// What is known of seconds, by each test.
     known: RefCell<[Known; 2]>,
     /// The last bad second that was looked for, and of what time.
-    last_bad: Cell<Option<((f64, f64, f64, f64), f64)>>,
+    last_bad: Cell<Option<(Sought, f64)>>,
     /// How many seconds were looked at.
     pub(super) looks: Cell<u64>,
     /// When the last wait ended, and the last that ended with an answer, s.

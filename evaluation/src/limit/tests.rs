@@ -378,7 +378,7 @@ fn what_the_generator_was_late_itself_breaks_no_limit_on_a_time() {
     let (holds, undecided, shown) = of(late(), 500.0);
     assert_eq!((holds, undecided), (false, true), "{shown}");
     assert!(shown.contains("the load generator was up to 700.0 ms late itself"), "{shown}");
-    assert_eq!(of(late(), 5_000.0).0, true);
+    assert!(of(late(), 5_000.0).0);
     // Whatever it had been, this would have been too long.
     let (holds, undecided, shown) = of(late(), 1.0);
     assert_eq!((holds, undecided), (false, false), "{shown}");
@@ -386,7 +386,7 @@ fn what_the_generator_was_late_itself_breaks_no_limit_on_a_time() {
     let mut run = late();
     run.history.operations.retain(|o| !(30.0..30.5).contains(&o.due_s()));
     assert!(of(run, 500.0).0);
-    assert_eq!(of(Plan::leader_kill().run(), 1.0).1, false, "nobody was late");
+    assert!(!of(Plan::leader_kill().run(), 1.0).1, "nobody was late");
 }
 
 #[test]

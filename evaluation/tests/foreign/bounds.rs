@@ -94,7 +94,8 @@ fn what_a_node_holds_is_looked_at_once() {
         digest: [1; 32],
         grants: viewers.iter().map(|v| GrantState { viewer: (*v).into(), left: 1, used: 0 }).collect(),
     };
-    let changes: [(&str, fn(&mut NodeReadback, ImageState)); 3] = [
+    type Change = fn(&mut NodeReadback, ImageState);
+    let changes: [(&str, Change); 3] = [
         ("users", |node, _| node.users = vec!["ben".into(), "anna".into()]),
         ("images", |node, image| node.images = vec![image; 2]),
         ("grants", |node, image| {

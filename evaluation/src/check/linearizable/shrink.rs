@@ -119,6 +119,9 @@ struct Looks<'m, M: Model> {
     enough: bool,
 }
 
+/// What is left of a history, and what there can be at first.
+type Rest<M> = (Start<<M as Model>::State>, Vec<Operation<M>>);
+
 impl<M: Model> Looks<'_, M> {
     /// Whether a history is certainly a violation.
     fn is_violation(&mut self, from: &[M::State], operations: &[Operation<M>]) -> bool {
@@ -133,7 +136,7 @@ impl<M: Model> Looks<'_, M> {
     }
 
     /// Leaves out as much of the beginning as can be, where anything may be possible afterwards.
-    fn cut_beginning(&mut self, told: &[Operation<M>]) -> Option<(Start<M::State>, Vec<Operation<M>>)> {
+    fn cut_beginning(&mut self, told: &[Operation<M>]) -> Option<Rest<M>> {
         let model = self.model;
         let anything = [model.anything()];
         let begins: Vec<i64> =
