@@ -178,5 +178,5 @@ fn a_run_that_goes_on_is_not_judged_and_two_reports_of_one_do_not_meet() {
     let output = output.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("standard output cannot be written: No space left on device\n"), "{said}");
+    assert!(said.contains("standard output cannot be written: no space left on the device\n"), "{said}");
 }

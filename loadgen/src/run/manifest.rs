@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn what_went_wrong_a_thousand_times_is_told_as_far_as_it_can_be_read() {
         let few = ["fault 0: no".to_owned(), "fault 1: Permission denied (os error 13)".to_owned()];
-        assert_eq!(in_short(&few), "fault 0: no; fault 1: Permission denied");
+        assert_eq!(in_short(&few), "fault 0: no; fault 1: permission denied");
         let many: Vec<String> =
             (0..5_000).map(|fault| format!("fault {fault}: n1 is struck already")).collect();
         let told = in_short(&many);
